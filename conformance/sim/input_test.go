@@ -1,0 +1,101 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+)
+
+// scenario is a configuration and an input, chosen by a seed.
+type scenario struct {
+	config    string
+	input     []byte
+	malformed int // records in input that are cut short
+}
+
+func newScenario(seed uint64) scenario {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	partitions := 1 + rng.IntN(4)
+	devices := 1 + rng.IntN(12)
+	schema := `schema = { ts = timestamp, device = string, temp = number, door = bool, extra = { a = number } }`
+	if rng.IntN(3) == 0 {
+		schema = "" // learned
+	}
+	config := fmt.Sprintf(`
+engine {
+  checkpoint = "50ms"
+  tick       = "200ms"
+  queue_rows = %d
+}
+channel "telemetry" {
+  key        = device
+  time       = ts
+  partitions = %d
+  %s
+}
+ingest "file" "input" {
+  to   = channel.telemetry
+  path = "/in/data.ndjson"
+}
+pipeline "p" {
+  from = channel.telemetry
+  rule "plausible" {
+    where = temp > -60 && temp < 80
+    set   = { over = temp - 20, f = temp * 9 / 5 + 32 }
+  }
+  sink "file" "rows" {
+    from = rule.plausible
+    path = "/out/rows.ndjson"
+  }
+  sink "far" "server" { from = [rule.plausible] }
+  sink "file" "rejects" { path = "/out/rejects.ndjson" }
+  rejects = sink.rejects
+}
+`, 1+rng.IntN(200), partitions, schema)
+	input := makeInput(rng, devices, 40+rng.IntN(260), schema == "")
+	return scenario{config, input, bytes.Count(input, []byte("\"ts\":\n"))}
+}
+
+// makeInput makes records of devices whose clocks run on, with gaps, late
+// backlogs, duplicates and rubbish.
+func makeInput(rng *rand.Rand, devices, records int, learned bool) []byte {
+	var out bytes.Buffer
+	clock := make([]int, devices)
+	for range records {
+		d := rng.IntN(devices)
+		clock[d] += 1 + rng.IntN(90)
+		at := clock[d]
+		switch rng.IntN(25) {
+		case 0:
+			clock[d] += 1800
+		case 1:
+			at -= rng.IntN(2400)
+		}
+		at = max(0, at)
+		ts := fmt.Sprintf("2025-06-01T%02d:%02d:%02dZ", at/3600%24, at/60%60, at%60)
+		temp := fmt.Sprintf("%.2f", 15+10*rng.Float64())
+		switch rng.IntN(40) {
+		case 0:
+			fmt.Fprintf(&out, "{\"device\":\"d%d\",\"ts\":\n", d)
+			continue
+		case 1:
+			temp = `"warm"`
+		case 2:
+			temp = "null"
+		case 3:
+			fmt.Fprintf(&out, `{"device":"d%d","temp":%s}`+"\n", d, temp)
+			continue
+		case 4:
+			temp = "999"
+		}
+		fmt.Fprintf(&out, `{"device":"d%d","ts":"%s","temp":%s,"door":%t`, d, ts, temp, rng.IntN(2) == 0)
+		if rng.IntN(6) == 0 {
+			fmt.Fprintf(&out, `,"extra":{"a":%d}`, rng.IntN(9))
+		}
+		if learned && rng.IntN(30) == 0 {
+			fmt.Fprintf(&out, `,"more%d":"x"`, rng.IntN(3))
+		}
+		out.WriteString("}\n")
+	}
+	return out.Bytes()
+}

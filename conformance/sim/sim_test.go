@@ -1,0 +1,151 @@
+package sim
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+var (
+	seeds    = flag.Uint64("seeds", 300, "how many seeds to run")
+	oneSeed  = flag.Uint64("seed", 0, "run this seed alone and tell what happened")
+	fromSeed = flag.Uint64("from", 1, "first seed")
+)
+
+// TestSameAnswer runs every seed, kept ones first.
+func TestSameAnswer(t *testing.T) {
+	if *oneSeed != 0 {
+		w, err := trySeed(*oneSeed)
+		for _, line := range w.log {
+			t.Log(line)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	list := kept(t)
+	for s := *fromSeed; s < *fromSeed+*seeds; s++ {
+		list = append(list, s)
+	}
+	var next, crashes, swaps, faults atomic.Int64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(list) || t.Failed() {
+					return
+				}
+				w, err := trySeed(list[i])
+				crashes.Add(int64(w.crashes))
+				swaps.Add(int64(w.swaps))
+				faults.Add(int64(w.faults))
+				if err != nil {
+					t.Errorf("seed %d: %v\nrun it alone: go test ./conformance/sim -run SameAnswer -seed %d -v\nand keep it in conformance/seeds.txt", list[i], err, list[i])
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	t.Logf("%d seeds: %d crashes, %d swaps, %d disk faults, equal rows each time", len(list), crashes.Load(), swaps.Load(), faults.Load())
+	if !t.Failed() && *seeds >= 100 && (crashes.Load() == 0 || swaps.Load() == 0 || faults.Load() == 0) {
+		t.Error("the seeds did not disturb anything: this check cannot fail")
+	}
+}
+
+// trySeed runs a seed's scenario in peace and in trouble and compares.
+func trySeed(seed uint64) (w *world, err error) {
+	s := newScenario(seed)
+	want, _, err := runScenario(s, seed, true)
+	if err != nil {
+		return &world{}, fmt.Errorf("undisturbed: %w", err)
+	}
+	if n := malformed(want["rejects.ndjson"]); n != s.malformed {
+		return &world{}, fmt.Errorf("undisturbed: %d malformed records went in and %d came out as rejects", s.malformed, n)
+	}
+	got, w, err := runScenario(s, seed, false)
+	if err != nil {
+		return w, err
+	}
+	for name, rows := range want {
+		if diff := difference(rows, got[name]); diff != "" {
+			return w, fmt.Errorf("%s: %s", name, diff)
+		}
+	}
+	return w, nil
+}
+
+func runScenario(s scenario, seed uint64, calm bool) (map[string][]string, *world, error) {
+	w := newWorld(seed, calm)
+	w.write(confDir+"/p.hcl", []byte(s.config))
+	w.write("/in/data.ndjson", s.input)
+	if err := w.drive(); err != nil {
+		return nil, w, err
+	}
+	return w.outcome(), w, nil
+}
+
+func malformed(rejects []string) int {
+	n := 0
+	for _, r := range rejects {
+		if strings.Contains(r, "end of the record") {
+			n++
+		}
+	}
+	return n
+}
+
+// difference tells the first rows that only one of two sorted lists has.
+func difference(want, got []string) string {
+	i, j := 0, 0
+	var out []string
+	for (i < len(want) || j < len(got)) && len(out) < 6 {
+		switch {
+		case j == len(got) || i < len(want) && want[i] < got[j]:
+			out = append(out, "- "+want[i])
+			i++
+		case i == len(want) || got[j] < want[i]:
+			out = append(out, "+ "+got[j])
+			j++
+		default:
+			i++
+			j++
+		}
+	}
+	if out == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d rows wanted, %d came\n%s", len(want), len(got), strings.Join(out, "\n"))
+}
+
+// kept reads the seeds that once failed.
+func kept(t *testing.T) []uint64 {
+	f, err := os.Open("../seeds.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var out []uint64
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		text, _, _ := strings.Cut(lines.Text(), "#")
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatalf("seeds.txt: %v", err)
+		}
+		out = append(out, n)
+	}
+	return out
+}

@@ -1,0 +1,290 @@
+package sim
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"sort"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/run"
+	"github.com/tidemill/tidemill/engine/stage"
+	"github.com/tidemill/tidemill/engine/stages"
+)
+
+// world is one simulated machine, and what a seed does to it.
+type world struct {
+	seed    uint64
+	rng     *rand.Rand
+	machine *env.Sim
+	specs   []stage.Spec
+	far     *farSink
+	calm    bool // nothing goes wrong
+	block   int  // journal's block size
+	log     []string
+	crashes int
+	swaps   int
+	faults  int
+}
+
+const (
+	confDir = "/conf"
+	dataDir = "/data"
+	outDir  = "/out"
+	// mostSteps bounds a run: one that needs more is stuck.
+	mostSteps = 400_000
+)
+
+func newWorld(seed uint64, calm bool) *world {
+	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 77)), machine: env.NewSim(seed), calm: calm, far: &farSink{}}
+	w.specs = append(stages.Builtin(), w.far.spec())
+	w.block = 1 << 10 << w.rng.IntN(6)
+	if calm {
+		w.block = 0
+	}
+	w.far.fails = func(rows int) int {
+		if calm || w.rng.IntN(4) > 0 {
+			return -1
+		}
+		return w.rng.IntN(rows)
+	}
+	return w
+}
+
+func (w *world) note(format string, args ...any) {
+	w.log = append(w.log, fmt.Sprintf(format, args...))
+}
+
+// write puts a file on the machine's disk, durably.
+func (w *world) write(name string, content []byte) {
+	fsys := w.machine.Env().FS
+	dir := name[:strings.LastIndex(name, "/")]
+	must(fsys.MkdirAll(dir))
+	f, err := fsys.Open(name, env.Create)
+	must(err)
+	must(f.Truncate(0))
+	_, err = f.WriteAt(content, 0)
+	must(err)
+	must(f.Sync())
+	must(f.Close())
+	must(fsys.SyncDir(dir))
+	must(fsys.SyncDir("/"))
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// load binds the configuration on the machine's disk.
+func (w *world) load() (*plan.Plan, error) {
+	c, diags := config.Load(w.machine.Env(), confDir, config.Options{})
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	p, diags := plan.Build(c, w.specs, nil)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	return p, nil
+}
+
+// drive runs the engine to its end through everything the seed has in store.
+func (w *world) drive() error {
+	budget := mostSteps
+	for life := 0; ; life++ {
+		done, err := w.life(&budget)
+		if done {
+			return nil
+		}
+		if budget <= 0 {
+			return fmt.Errorf("stuck after %d lives (last error: %v)", life, err)
+		}
+		w.note("life %d ended: %v", life, err)
+		w.machine.Heal()
+		w.machine.SetDisk(0)
+		if w.rng.IntN(2) == 0 {
+			w.machine.Kill()
+		} else {
+			w.machine.Crash(w.rng.Uint64())
+		}
+	}
+}
+
+// life is one process from start to death, or to the end of the work.
+func (w *world) life(budget *int) (done bool, err error) {
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		if e, ok := r.(error); ok && errors.Is(e, env.ErrCrashed) {
+			done, err = false, e
+			return
+		}
+		panic(r)
+	}()
+	w.arm()
+	p, err := w.load()
+	if err != nil {
+		return false, err
+	}
+	e, err := run.Open(p, run.Options{Env: w.machine.Env(), Data: dataDir, Specs: w.specs, StopAtEnd: true, BlockBytes: w.block,
+		Report: func(line string) { w.note("%s", line) }})
+	if err != nil {
+		*budget -= 100
+		return false, err
+	}
+	err = w.steps(e, budget)
+	done = err == nil && e.Done()
+	if closeErr := e.Close(); done && closeErr != nil {
+		return false, closeErr
+	}
+	return done, err
+}
+
+// arm decides when this life goes wrong.
+func (w *world) arm() {
+	if w.calm || w.crashes+w.faults > 12 {
+		w.machine.OnPoint(nil)
+		return
+	}
+	switch w.rng.IntN(4) {
+	case 0: // a crash at the n-th time a named point is passed
+		left := 1 + w.rng.IntN(60)
+		w.machine.OnPoint(func(name string) {
+			if left--; left == 0 {
+				w.crashes++
+				w.note("crash at %s", name)
+				panic(env.ErrCrashed)
+			}
+		})
+		return
+	case 1: // an operation of the disk fails, or takes the machine down
+		ops := []env.Op{env.OpWrite, env.OpSync, env.OpRename, env.OpOpen, env.OpSyncDir}
+		f := env.Fault{Op: ops[w.rng.IntN(len(ops))], After: w.rng.IntN(120), Err: syscall.EIO, Crash: w.rng.IntN(2) == 0}
+		if f.Op == env.OpWrite && w.rng.IntN(2) == 0 {
+			f.Err, f.Times = syscall.ENOSPC, 1+w.rng.IntN(5)
+		}
+		w.faults++
+		w.machine.Fail(f)
+	}
+	w.machine.OnPoint(nil)
+}
+
+// steps lets the seed decide who moves.
+func (w *world) steps(e *run.Engine, budget *int) error {
+	idle := 0
+	until := -1
+	if !w.calm && w.crashes < 10 && w.rng.IntN(3) > 0 {
+		until = w.rng.IntN(1500)
+	}
+	actors := e.Actors()
+	for n := 0; !e.Done(); n++ {
+		if *budget--; *budget <= 0 {
+			return errors.New("out of steps")
+		}
+		if n == until {
+			w.crashes++
+			w.note("death after %d steps", n)
+			return env.ErrCrashed
+		}
+		if !w.calm && w.swaps < 6 && w.rng.IntN(700) == 0 {
+			w.requestSwap(e)
+		}
+		moved, err := actors[w.rng.IntN(len(actors))].Step()
+		if errors.Is(err, run.ErrSwap) {
+			if err := e.Swap(); err != nil {
+				return fmt.Errorf("swap: %w", err)
+			}
+			actors, moved, err = e.Actors(), true, nil
+		}
+		if err != nil {
+			return err
+		}
+		if moved {
+			idle = 0
+		} else if idle++; idle > 2*len(actors) {
+			w.machine.Advance(time.Duration(1+w.rng.IntN(200)) * time.Millisecond)
+			idle = 0
+		}
+	}
+	return nil
+}
+
+// requestSwap exchanges the graph for one of the same meaning: the text has
+// changed, every stage is opened anew, tables and sinks are handed over.
+func (w *world) requestSwap(e *run.Engine) {
+	p, err := w.load()
+	if err != nil {
+		return
+	}
+	w.swaps++
+	w.note("swap")
+	e.Request(p)
+}
+
+// outcome is what came out, as sorted lines by sink.
+func (w *world) outcome() map[string][]string {
+	fsys := w.machine.Env().FS
+	w.machine.Heal()
+	out := map[string][]string{}
+	entries, err := fsys.ReadDir(outDir)
+	must(err)
+	for _, entry := range entries {
+		name := entry.Name()
+		if !strings.HasSuffix(name, ".ndjson") {
+			continue
+		}
+		lines := w.lines(outDir + "/" + name)
+		sort.Strings(lines)
+		out[name] = lines
+	}
+	out["far"] = w.far.rows()
+	return out
+}
+
+func (w *world) lines(name string) []string {
+	f, err := w.machine.Env().FS.Open(name, env.ReadOnly)
+	must(err)
+	info, err := f.Stat()
+	must(err)
+	buf := make([]byte, info.Size())
+	if len(buf) > 0 {
+		_, err = f.ReadAt(buf, 0)
+		must(err)
+	}
+	var lines []string
+	for _, l := range bytes.Split(bytes.TrimSuffix(buf, []byte("\n")), []byte("\n")) {
+		lines = append(lines, stripPlace(string(l)))
+	}
+	return lines
+}
+
+// stripNulls takes out members that are null: in a learned schema, whether a
+// column is null or not there yet depends on where a block ends, and means the same.
+var stripNulls = regexp.MustCompile(`\\?"[a-z0-9]+\\?":null,?|,?\\?"extra\\?":\{(\\?"a\\?":null)?\}`)
+
+var commas = regexp.MustCompile(`,+([,}])`)
+
+// stripPlace takes out what may differ between equal runs: where in the journal
+// a reject stood, and when it came.
+func stripPlace(line string) string {
+	for _, key := range []string{`"offset":`, `"received":`} {
+		at := strings.Index(line, key)
+		if at < 0 {
+			continue
+		}
+		end := strings.IndexAny(line[at:], ",}")
+		line = line[:at] + line[at+end:]
+	}
+	return commas.ReplaceAllString(stripNulls.ReplaceAllString(line, ""), "$1")
+}

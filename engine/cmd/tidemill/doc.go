@@ -1,0 +1,16 @@
+// Command tidemill reads a folder of HCL files and runs what they say. Each
+// command is one file; main.go and root.go are the way in.
+//
+//	run       runs a folder                       run.go, watch.go, status.go, lock.go
+//	validate  finds every mistake in it           validate.go
+//	plan      says what would run, and change     plan.go
+//	apply     changes what a running engine does  apply.go
+//	fmt       lays files out                      fmt.go
+//	graph     draws the graph                     graph.go
+//	simulate  writes the records of a fleet       simulate.go
+//	bench     measures                            bench*.go
+//
+// Imports: env, config, stages, plan, run, admin
+//
+// Not here: anything that decides an outcome. Start with root.go.
+package main

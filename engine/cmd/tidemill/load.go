@@ -1,0 +1,124 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/stages"
+)
+
+// folder is the argument and the flags of commands that read a configuration.
+type folder struct {
+	dir  string
+	data string
+	vars []string
+}
+
+// flags adds the flags to a command; withData also where the engine keeps its things.
+func (f *folder) flags(cmd *cobra.Command, withData bool) {
+	cmd.Args = cobra.ExactArgs(1)
+	cmd.Flags().StringArrayVar(&f.vars, "var", nil, "value of a variable, as `NAME=VALUE`; may be given several times")
+	if withData {
+		cmd.Flags().StringVar(&f.data, "data", "", "`FOLDER` of journal and checkpoints (default DIR/.tidemill)")
+	}
+	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	}
+}
+
+// take notes the command's argument.
+func (f *folder) take(args []string) {
+	f.dir = args[0]
+	if f.data == "" {
+		f.data = path.Join(f.dir, ".tidemill")
+	}
+}
+
+// variables takes the --var flags apart.
+func (f *folder) variables() (map[string]string, error) {
+	vars := map[string]string{}
+	for _, v := range f.vars {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("--var takes NAME=VALUE, such as --var input=rows.ndjson") // the text may be a secret
+		}
+		if _, twice := vars[name]; twice {
+			return nil, fmt.Errorf("--var %s=... is given twice", name)
+		}
+		vars[name] = value
+	}
+	return vars, nil
+}
+
+// load reads and binds a folder without effects. The plan is nil when there
+// are errors. files serve to print the diagnostics.
+func (a *app) load(f *folder) (*plan.Plan, hcl.Diagnostics, map[string]*hcl.File, error) {
+	vars, err := f.variables()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	c, diags := config.Load(a.env, f.dir, config.Options{Vars: vars})
+	if c == nil {
+		return nil, diags, nil, nil
+	}
+	if diags.HasErrors() && len(c.Pipelines) == 0 && len(c.Channels) == 0 {
+		return nil, diags, c.Files, nil
+	}
+	p, more := plan.Build(c, stages.Builtin(), nil)
+	diags = config.Sort(append(diags, more...))
+	if diags.HasErrors() {
+		p = nil
+	}
+	return p, diags, c.Files, nil
+}
+
+// mustLoad is load for commands that need the plan: it prints what there is to
+// print to standard error, and fails when there are errors.
+func (a *app) mustLoad(f *folder) (*plan.Plan, error) {
+	p, diags, files, err := a.load(f)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.printDiagnostics(diags, files); err != nil {
+		return nil, failed(err)
+	}
+	if p == nil {
+		return nil, said(exitConfig)
+	}
+	return p, nil
+}
+
+func (a *app) printDiagnostics(diags hcl.Diagnostics, files map[string]*hcl.File) error {
+	if len(diags) == 0 {
+		return nil
+	}
+	if err := config.Print(a.err, diags, files, a.colour()); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(a.err)
+	return err
+}
+
+// printJSON writes a value for scripts, indented, with a line end.
+func printJSON(w io.Writer, v any) error {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	out.SetIndent("", "  ")
+	return failed(out.Encode(v))
+}
+
+// count is a number of things, such as "1 error" or "3 errors".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tidemill/tidemill/engine/admin"
+	"github.com/tidemill/tidemill/engine/run"
+	"github.com/tidemill/tidemill/engine/stages"
+)
+
+const runHelp = `Runs the pipelines of a folder. It goes on where the last run on the same data folder has
+stopped, however that ended. When no ingest waits for more (follow = true), it ends by itself
+once everything is through; otherwise at the first interrupt, after a last checkpoint.
+A second interrupt ends it at once; nothing is lost by that.
+
+Rows of stdout sinks go to standard output; how it is going goes to standard error: every
+second on a terminal, otherwise every 10 seconds, and a summary at the end. With --json these
+are JSON objects, one a line, with "event": "start", "status", "report" or "end".
+
+`
+
+type runFlags struct {
+	folder
+	once, json, quiet bool
+}
+
+func (a *app) runCommand() *cobra.Command {
+	f := &runFlags{}
+	cmd := &cobra.Command{
+		Use:   "run DIR",
+		Short: "Run the pipelines of a folder",
+		Long:  runHelp + exitHelp,
+		Example: "  tidemill run pipelines/coldhaul\n" +
+			"  tidemill run pipelines/coldhaul --data /var/lib/coldhaul --var input=trailers.ndjson",
+	}
+	f.flags(cmd, true)
+	cmd.Flags().BoolVar(&f.once, "once", false, "stop when all there is has been read, also where an ingest would wait for more")
+	cmd.Flags().BoolVar(&f.json, "json", false, "write events to standard error as JSON, one object a line")
+	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "write reports of trouble only")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		f.take(args)
+		return a.run(f)
+	}
+	return cmd
+}
+
+func (a *app) run(f *runFlags) (err error) {
+	p, err := a.mustLoad(&f.folder)
+	if err != nil {
+		return err
+	}
+	if err := a.env.FS.MkdirAll(f.data); err != nil {
+		return failed(fmt.Errorf("the data folder cannot be made: %w", err))
+	}
+	lock, err := lockData(f.data)
+	if err != nil {
+		return failed(err)
+	}
+	defer func() { err = failed(errors.Join(err, lock.release())) }()
+	w := a.watcher(f)
+	e, err := run.Open(p, run.Options{
+		Env: a.env, Data: f.data, Specs: stages.Builtin(), Report: w.report, StopAtEnd: true, Once: f.once,
+	})
+	if err != nil {
+		return failed(err)
+	}
+	defer func() { err = failed(errors.Join(err, e.Close())) }()
+	return a.drive(f, e, w)
+}
+
+// drive runs an opened engine until it ends, with its control socket and
+// whoever watches it beside it.
+func (a *app) drive(f *runFlags, e *run.Engine, w *watcher) error {
+	ctx, cancel := interruptible()
+	defer cancel()
+	vars, err := f.variables()
+	if err != nil {
+		return err
+	}
+	control, err := admin.Serve(&admin.Server{
+		Engine: e, Env: a.env, Specs: stages.Builtin(), Vars: vars,
+	}, path.Join(f.data, admin.SocketName))
+	if err != nil {
+		return failed(err)
+	}
+	w.start(e)
+	err = e.Run(ctx)
+	w.stop(err)
+	return failed(errors.Join(err, control.Close()))
+}
+
+// interruptible returns a context that the first interrupt ends. The second
+// one then ends the process, as it would have without us.
+func interruptible() (context.Context, context.CancelFunc) {
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, cancel)
+	return ctx, cancel
+}

@@ -1,0 +1,32 @@
+package config
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclwrite"
+)
+
+// Format lays a file out as `tidemill fmt` does: indentation, and equals signs
+// and comments below each other. Formatting twice is formatting once. A file that breaks a
+// limit or does not parse is not touched: src comes back with the diagnostics.
+func Format(src []byte, name string) ([]byte, hcl.Diagnostics) {
+	at := hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos}
+	if len(src) > MaxFileBytes {
+		return src, Errorf(at, "File too long", "A file of configuration may be %d MiB long.", MaxFileBytes>>20)
+	}
+	if diags := checkLimits(src, name); diags.HasErrors() {
+		return src, diags
+	}
+	if _, diags, _ := parseAll(src, name); diags.HasErrors() {
+		return src, Sort(diags)
+	}
+	formatted := hclwrite.Format(src)
+	// hclwrite needs a second look at some comments before it settles.
+	for range 3 {
+		again := hclwrite.Format(formatted)
+		if string(again) == string(formatted) {
+			break
+		}
+		formatted = again
+	}
+	return formatted, nil
+}

@@ -1,0 +1,3 @@
+channel "c" {
+}
+} # ERROR: This brace closes nothing

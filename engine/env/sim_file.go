@@ -1,0 +1,204 @@
+package env
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+)
+
+// inode is a file's content: as processes see it, and as the medium has it.
+type inode struct {
+	data    []byte
+	durable []byte
+	dirty   []span // written, or cut off, since the last sync; in order of writing
+	cut     int    // least size since the last sync; bytes of durable past it are dirty too
+	gone    bool   // no name leads here any more; takes no room
+}
+
+type span struct{ lo, hi int }
+
+func (n *inode) touch(lo, hi int) {
+	if k := len(n.dirty); k > 0 && n.dirty[k-1].hi == lo {
+		n.dirty[k-1].hi = hi
+		return
+	}
+	n.dirty = append(n.dirty, span{lo, hi})
+}
+
+// grow extends b with zeros to n bytes.
+func grow(b []byte, n int) []byte {
+	if n <= len(b) {
+		return b
+	}
+	return append(b, make([]byte, n-len(b))...)
+}
+
+func (s *Sim) forget(n *inode) {
+	if n != nil && !n.gone {
+		n.gone = true
+		s.used -= int64(len(n.data))
+	}
+}
+
+// simFile is an open file of one process.
+type simFile struct {
+	s      *Sim
+	node   *inode
+	name   string
+	life   int
+	write  bool
+	closed bool
+}
+
+// enter locks the machine and counts the operation; it returns with the lock
+// held. partial is called when a fault strikes; down says that the machine goes
+// down with it.
+func (f *simFile) enter(op Op, partial func(down bool)) error {
+	f.s.mu.Lock()
+	if f.life != f.s.life {
+		return pathErr(op, f.name, ErrCrashed)
+	}
+	if f.closed {
+		return pathErr(op, f.name, fs.ErrClosed)
+	}
+	err, crash := f.s.begin(op, f.name)
+	if err != nil && !errors.Is(err, ErrCrashed) || crash {
+		partial(crash)
+	}
+	if crash {
+		f.s.mu.Unlock()
+		panic(ErrCrashed)
+	}
+	return err
+}
+
+func nothing(bool) {}
+
+func (f *simFile) ReadAt(p []byte, off int64) (int, error) {
+	err := f.enter(OpRead, nothing)
+	defer f.s.mu.Unlock()
+	switch {
+	case err != nil:
+		return 0, err
+	case off < 0:
+		return 0, pathErr(OpRead, f.name, fs.ErrInvalid)
+	case off >= int64(len(f.node.data)):
+		if len(p) == 0 {
+			return 0, nil
+		}
+		return 0, io.EOF
+	}
+	n := copy(p, f.node.data[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (f *simFile) WriteAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, pathErr(OpWrite, f.name, fs.ErrInvalid)
+	}
+	wrote := 0
+	err := f.enter(OpWrite, func(bool) { wrote = f.put(p[:f.s.rng.IntN(len(p)+1)], off) })
+	defer f.s.mu.Unlock()
+	switch {
+	case err != nil:
+		return wrote, err
+	case !f.write:
+		return 0, pathErr(OpWrite, f.name, fs.ErrPermission)
+	}
+	if n := f.put(p, off); n < len(p) {
+		return n, errNoSpace(OpWrite, f.name)
+	}
+	return len(p), nil
+}
+
+// put writes as much of p as the disk has room for.
+func (f *simFile) put(p []byte, off int64) int {
+	n := f.node
+	if more := off + int64(len(p)) - int64(len(n.data)); more > 0 && !n.gone {
+		short := more - f.s.room(more)
+		p = p[:max(0, int64(len(p))-short)]
+	}
+	if len(p) == 0 {
+		return 0
+	}
+	size := len(n.data)
+	n.data = grow(n.data, int(off)+len(p))
+	copy(n.data[off:], p)
+	n.touch(min(size, int(off)), int(off)+len(p))
+	if !n.gone {
+		f.s.used += int64(len(n.data) - size)
+	}
+	return len(p)
+}
+
+func (f *simFile) Sync() error {
+	err := f.enter(OpSync, func(down bool) { f.s.syncSome(f.node, !down) })
+	defer f.s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	f.node.sync()
+	return nil
+}
+
+func (n *inode) sync() {
+	n.durable = n.durable[:min(len(n.durable), n.cut)]
+	n.durable = grow(n.durable, len(n.data))
+	for _, d := range n.dirty {
+		if lo, hi := d.lo, min(d.hi, len(n.data)); lo < hi {
+			copy(n.durable[lo:hi], n.data[lo:hi])
+		}
+	}
+	n.dirty, n.cut = n.dirty[:0], len(n.data)
+}
+
+func (f *simFile) Truncate(size int64) error {
+	err := f.enter(OpTruncate, nothing)
+	defer f.s.mu.Unlock()
+	n := f.node
+	switch {
+	case err != nil:
+		return err
+	case !f.write || size < 0:
+		return pathErr(OpTruncate, f.name, fs.ErrInvalid)
+	}
+	more := size - int64(len(n.data))
+	if more > 0 && !n.gone && f.s.room(more) < more {
+		return errNoSpace(OpTruncate, f.name)
+	}
+	if more > 0 {
+		n.touch(len(n.data), int(size))
+		n.data = grow(n.data, int(size))
+	} else {
+		// A later write that grows the file again must find zeros here.
+		clear(n.data[size:])
+		n.data = n.data[:size]
+		n.cut = min(n.cut, int(size))
+	}
+	if !n.gone {
+		f.s.used += more
+	}
+	return nil
+}
+
+func (f *simFile) Stat() (fs.FileInfo, error) {
+	err := f.enter(OpStat, nothing)
+	defer f.s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return simInfo{path.Base(f.name), int64(len(f.node.data)), false}, nil
+}
+
+func (f *simFile) Close() error {
+	err := f.enter(OpClose, nothing)
+	defer f.s.mu.Unlock()
+	if !errors.Is(err, fs.ErrClosed) {
+		f.closed = true
+	}
+	return err
+}

@@ -1,0 +1,152 @@
+package flow
+
+import (
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/bitutil"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+)
+
+// Take makes a batch of the rows of a batch that sel lists, in its order; sel
+// is rising. All of them, or rows side by side, are shared instead of copied.
+// The caller releases the result.
+func Take(rows arrow.RecordBatch, sel []int32, alloc memory.Allocator) arrow.RecordBatch {
+	n := len(sel)
+	if int64(n) == rows.NumRows() {
+		rows.Retain()
+		return rows
+	}
+	if n > 0 && int(sel[n-1]-sel[0]) == n-1 {
+		return rows.NewSlice(int64(sel[0]), int64(sel[0])+int64(n))
+	}
+	cols := make([]arrow.Array, rows.NumCols())
+	for i := range cols {
+		cols[i] = TakeArray(rows.Column(i), sel, alloc)
+		defer cols[i].Release()
+	}
+	return array.NewRecordBatch(rows.Schema(), cols, int64(n))
+}
+
+// TakeArray makes a column of the values that sel lists, in its order; values
+// may come more than once. The caller releases the result.
+func TakeArray(a arrow.Array, sel []int32, alloc memory.Allocator) arrow.Array {
+	bufs := []*memory.Buffer{nil}
+	nulls := 0
+	if a.NullN() > 0 && a.DataType().ID() != arrow.NULL {
+		bufs[0], nulls = takeValidity(a, sel, alloc)
+	}
+	var children []arrow.ArrayData
+	switch a := a.(type) {
+	case *array.Null:
+		return array.NewNull(len(sel))
+	case *array.Float64:
+		bufs = append(bufs, takeFixed(a.Float64Values(), sel, 8, arrow.Float64Traits.CastFromBytes, alloc))
+	case *array.Int64:
+		bufs = append(bufs, takeFixed(a.Int64Values(), sel, 8, arrow.Int64Traits.CastFromBytes, alloc))
+	case *array.Timestamp:
+		bufs = append(bufs, takeFixed(a.TimestampValues(), sel, 8, arrow.TimestampTraits.CastFromBytes, alloc))
+	case *array.Int32:
+		bufs = append(bufs, takeFixed(a.Int32Values(), sel, 4, arrow.Int32Traits.CastFromBytes, alloc))
+	case *array.Uint32:
+		bufs = append(bufs, takeFixed(a.Uint32Values(), sel, 4, arrow.Uint32Traits.CastFromBytes, alloc))
+	case *array.Boolean:
+		bufs = append(bufs, takeBits(a, sel, alloc))
+	case *array.String:
+		bufs = append(bufs, takeText(a, sel, alloc)...)
+	case *array.List:
+		offs, child := takeList(a, sel, alloc)
+		bufs, children = append(bufs, offs), []arrow.ArrayData{child.Data()}
+		defer child.Release()
+	default:
+		panic("BUG: rows hold a column of type " + a.DataType().Name())
+	}
+	d := array.NewData(a.DataType(), len(sel), bufs, children, nulls, 0)
+	defer d.Release()
+	for _, b := range bufs {
+		if b != nil {
+			b.Release()
+		}
+	}
+	return array.MakeFromData(d)
+}
+
+func newBuffer(n int, alloc memory.Allocator) *memory.Buffer {
+	b := memory.NewResizableBuffer(alloc)
+	b.Resize(n)
+	return b
+}
+
+func takeFixed[T any](vals []T, sel []int32, size int, cast func([]byte) []T, alloc memory.Allocator) *memory.Buffer {
+	b := newBuffer(len(sel)*size, alloc)
+	out := cast(b.Bytes())[:len(sel)]
+	for i, r := range sel {
+		out[i] = vals[r]
+	}
+	return b
+}
+
+func takeValidity(a arrow.Array, sel []int32, alloc memory.Allocator) (*memory.Buffer, int) {
+	b := newBuffer(int(bitutil.BytesForBits(int64(len(sel)))), alloc)
+	out := b.Bytes()
+	clear(out)
+	nulls := 0
+	for i, r := range sel {
+		if a.IsValid(int(r)) {
+			out[i>>3] |= 1 << (i & 7)
+		} else {
+			nulls++
+		}
+	}
+	if nulls == 0 {
+		b.Release()
+		return nil, 0
+	}
+	return b, nulls
+}
+
+func takeBits(a *array.Boolean, sel []int32, alloc memory.Allocator) *memory.Buffer {
+	b := newBuffer(int(bitutil.BytesForBits(int64(len(sel)))), alloc)
+	out := b.Bytes()
+	clear(out)
+	src, at := a.Data().Buffers()[1].Bytes(), a.Data().Offset()
+	for i, r := range sel {
+		p := at + int(r)
+		out[i>>3] |= (src[p>>3] >> (p & 7) & 1) << (i & 7)
+	}
+	return b
+}
+
+func takeText(a *array.String, sel []int32, alloc memory.Allocator) []*memory.Buffer {
+	b := newBuffer((len(sel)+1)*4, alloc)
+	offs := arrow.Int32Traits.CastFromBytes(b.Bytes())
+	from := a.ValueOffsets()
+	total := int32(0)
+	for i, r := range sel {
+		offs[i] = total
+		total += from[r+1] - from[r]
+	}
+	offs[len(sel)] = total
+	d := newBuffer(int(total), alloc)
+	if total > 0 {
+		data, base, out := a.ValueBytes(), from[0], d.Bytes()
+		for i, r := range sel {
+			copy(out[offs[i]:], data[from[r]-base:from[r+1]-base])
+		}
+	}
+	return []*memory.Buffer{b, d}
+}
+
+func takeList(a *array.List, sel []int32, alloc memory.Allocator) (*memory.Buffer, arrow.Array) {
+	b := newBuffer((len(sel)+1)*4, alloc)
+	offs := arrow.Int32Traits.CastFromBytes(b.Bytes())
+	var items []int32
+	for i, r := range sel {
+		offs[i] = int32(len(items))
+		lo, hi := a.ValueOffsets(int(r))
+		for j := lo; j < hi; j++ {
+			items = append(items, int32(j))
+		}
+	}
+	offs[len(sel)] = int32(len(items))
+	return b, TakeArray(a.ListValues(), items, alloc)
+}

@@ -1,0 +1,206 @@
+package journal
+
+import (
+	"fmt"
+)
+
+// overhead is what Pending counts for a record beside its payload, bytes.
+const overhead = 16
+
+func (l *disk) Append(b Batch) error {
+	f := &l.filling
+	bytes, err := l.weigh(&b)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.refused(); err != nil {
+		return err
+	}
+	if f.pending > 0 && f.pending+bytes > l.o.PendingBytes {
+		return ErrBusy
+	}
+	if err := f.know(b.Source); err != nil {
+		return err
+	}
+	f.pending += bytes
+	f.waiting += bytes
+	l.fill(b.Records, b.Source)
+	if b.Source != "" {
+		f.marks[b.Source] = max(f.marks[b.Source], b.Pos)
+	}
+	if b.Done != nil {
+		f.dones = append(f.dones, b.Done)
+	}
+	return nil
+}
+
+// weigh checks what no retry would help and returns what the batch weighs, bytes.
+func (l *disk) weigh(b *Batch) (int, error) {
+	total := overhead
+	if len(b.Source) > MaxName {
+		return 0, fmt.Errorf("journal: the name of a source has %d bytes; %d are the limit", len(b.Source), MaxName)
+	}
+	for i := range b.Records {
+		r := &b.Records[i]
+		if uint(r.Partition) >= uint(l.o.Partitions) {
+			panic(fmt.Sprintf("BUG: a record for partition %d of %d", r.Partition, l.o.Partitions))
+		}
+		if len(r.Payload) > MaxRecord {
+			return 0, fmt.Errorf("journal: record %d of the batch has %d bytes; %d are the limit", i, len(r.Payload), MaxRecord)
+		}
+		if n := max(len(r.Topic), len(r.Principal)); n > MaxName {
+			return 0, fmt.Errorf("journal: the topic or principal of record %d of the batch has %d bytes; %d are the limit", i, n, MaxName)
+		}
+		total += len(r.Payload) + overhead
+	}
+	return total, nil
+}
+
+func (f *filling) refused() error {
+	switch {
+	case f.refuse != nil:
+		return f.refuse
+	case f.full != nil:
+		return f.full
+	}
+	return f.over
+}
+
+func (f *filling) know(source string) error {
+	if source == "" || f.known[source] {
+		return nil
+	}
+	if len(f.known) >= maxSources {
+		return fmt.Errorf("journal: the channel has had %d sources, which is the limit", maxSources)
+	}
+	f.known[source] = true
+	return nil
+}
+
+// fill copies records into open blocks. A block holds records of one source, so
+// that recovery can tell which are to be asked for again.
+func (l *disk) fill(records []Record, source string) {
+	f := &l.filling
+	for p, m := range f.open {
+		if m != nil && m.source != source && len(records) > 0 {
+			l.seal(p)
+		}
+	}
+	for i := range records {
+		r := &records[i]
+		m := f.open[r.Partition]
+		if m == nil || m.room < len(r.Payload) || len(m.block.Ends) == maxCount {
+			m = l.turn(r, source)
+		}
+		n := len(m.buf) + len(r.Payload)
+		if n > cap(m.buf) {
+			l.pool.grow(m, n)
+		}
+		b := &m.block
+		at := len(b.Ends)
+		m.buf = append(m.buf, r.Payload...)
+		m.room -= len(r.Payload)
+		b.Ends = append(b.Ends, uint32(n-headerSize))
+		b.Received = append(b.Received, r.Received)
+		if at == 0 || r.Topic != m.topics.last || r.Principal != m.principals.last {
+			m.name(r, at)
+		} else {
+			m.topics.again()
+			m.principals.again()
+		}
+		m.pos = r.Pos
+	}
+}
+
+// name notes the topic and principal of the n-th record when one differs from
+// those of the record before.
+func (m *memory) name(r *Record, n int) {
+	before := m.topics.bytes + m.principals.bytes
+	m.topics.add(r.Topic, n)
+	m.principals.add(r.Principal, n)
+	m.room -= m.topics.bytes + m.principals.bytes - before
+}
+
+// turn seals a partition's open block and opens the next, with room for r. One
+// record may be larger than a block should be: then it has one of its own.
+func (l *disk) turn(r *Record, source string) *memory {
+	f := &l.filling
+	l.seal(r.Partition)
+	m := l.pool.get(headerSize + max(f.like[r.Partition], len(r.Payload)) + Slack)
+	m.buf = m.buf[:headerSize]
+	m.source, m.room = source, l.o.BlockBytes
+	m.head = header{}
+	m.block.Kind, m.block.Partition = Records, r.Partition
+	m.block.Time = l.e.Clock.Now().UnixMicro()
+	f.open[r.Partition] = m
+	return m
+}
+
+// seal gives a partition's open block its offsets. The caller holds filling.mu.
+func (l *disk) seal(partition int) {
+	f := &l.filling
+	m := f.open[partition]
+	if m == nil {
+		return
+	}
+	m.block.Count = len(m.block.Ends)
+	m.block.First = f.next[partition]
+	f.next[partition] += uint64(m.block.Count)
+	f.sealed = append(f.sealed, m)
+	f.open[partition] = nil
+	f.like[partition] = min(len(m.buf), l.o.BlockBytes)
+}
+
+func (l *disk) Control(kind Kind, timeUS int64, body []byte) error {
+	if kind != Tick && kind != End && kind != Note {
+		panic(fmt.Sprintf("BUG: a control block of kind %d", kind))
+	}
+	if len(body) > MaxNote {
+		return fmt.Errorf("journal: a note has %d bytes; %d are the limit", len(body), MaxNote)
+	}
+	f := &l.filling
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.refused(); err != nil {
+		return err
+	}
+	m := l.pool.get(headerSize + len(body) + 8*l.o.Partitions + Slack)
+	m.buf = m.buf[:headerSize]
+	m.head = header{}
+	m.firsts = make([]uint64, l.o.Partitions)
+	for p := range m.firsts {
+		l.seal(p)
+		m.firsts[p] = f.next[p]
+		f.next[p]++
+	}
+	m.block.Kind, m.block.Time = kind, timeUS
+	m.encodeControl(l.pool, body)
+	f.sealed = append(f.sealed, m)
+	f.pending += len(m.buf)
+	f.waiting += len(m.buf)
+	return nil
+}
+
+func (l *disk) Pending() int {
+	l.filling.mu.Lock()
+	defer l.filling.mu.Unlock()
+	return l.filling.pending
+}
+
+// take makes a group of everything appended so far; nil when that is nothing.
+func (l *disk) take() *group {
+	f := &l.filling
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for p := range f.open {
+		l.seal(p)
+	}
+	if len(f.sealed) == 0 && len(f.marks) == 0 && len(f.dones) == 0 {
+		return nil
+	}
+	g := &group{blocks: f.sealed, marks: f.marks, dones: f.dones, bytes: f.waiting}
+	f.sealed, f.marks, f.dones, f.waiting = nil, map[string]uint64{}, nil, 0
+	return g
+}

@@ -1,0 +1,237 @@
+package journal
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"slices"
+)
+
+var errMeta = errors.New("its checksum is right, but its metadata make no sense: was it written by another version?")
+
+// seal closes what a filled block shows its readers, once its memory will not
+// move any more.
+func (m *memory) seal() {
+	b := &m.block
+	payload := int(m.head.payload)
+	b.Payload = m.buf[headerSize : headerSize+payload : cap(m.buf)]
+	b.Topics, b.TopicOf = m.topics.names, m.topics.indexes()
+	b.Principals, b.PrincipalOf = m.principals.names, m.principals.indexes()
+}
+
+// encodeRecords appends the metadata of a filled block to its buffer and fills
+// the header, all but the checksums.
+func (m *memory) encodeRecords(p *pool) {
+	b := &m.block
+	payload := len(m.buf) - headerSize
+	n := b.Count
+	room := 64 + 16*n + m.topics.bytes + m.principals.bytes + 2*len(m.topics.names) + 2*len(m.principals.names) + len(m.source)
+	p.fit(m, len(m.buf)+room+Slack)
+	m.head.payload = uint32(payload)
+	m.putLengths()
+	m.putReceived()
+	m.putDictionary(&m.topics)
+	m.putDictionary(&m.principals)
+	if m.source != "" {
+		m.head.flags |= flagSourced
+		m.buf = binary.LittleEndian.AppendUint64(putText(m.buf, m.source), m.pos)
+	}
+	m.head.meta = uint32(len(m.buf) - headerSize - payload)
+	m.head.kind, m.head.count, m.head.partition = Records, uint32(n), uint16(b.Partition)
+	m.head.first, m.head.seq, m.head.time = b.First, b.Seq, b.Time
+	m.seal()
+}
+
+func (m *memory) putLengths() {
+	longest, before := uint32(0), uint32(0)
+	for _, end := range m.block.Ends {
+		longest = max(longest, end-before)
+		before = end
+	}
+	before = 0
+	if longest > math.MaxUint16 {
+		m.head.flags |= flagWide
+		for _, end := range m.block.Ends {
+			m.buf = binary.LittleEndian.AppendUint32(m.buf, end-before)
+			before = end
+		}
+		return
+	}
+	at := len(m.buf)
+	m.buf = m.buf[:at+2*len(m.block.Ends)]
+	out := m.buf[at:]
+	for i, end := range m.block.Ends {
+		binary.LittleEndian.PutUint16(out[2*i:], uint16(end-before))
+		before = end
+	}
+}
+
+func (m *memory) putReceived() {
+	le := binary.LittleEndian
+	times := m.block.Received
+	least, most := slices.Min(times), slices.Max(times)
+	switch {
+	case least == most:
+		m.head.flags |= flagSame
+		m.buf = le.AppendUint64(m.buf, uint64(least))
+	case uint64(most)-uint64(least) <= math.MaxUint32:
+		m.buf = le.AppendUint64(m.buf, uint64(least))
+		for _, t := range times {
+			m.buf = le.AppendUint32(m.buf, uint32(t-least))
+		}
+	default:
+		m.head.flags |= flagRaw
+		for _, t := range times {
+			m.buf = le.AppendUint64(m.buf, uint64(t))
+		}
+	}
+}
+
+func (m *memory) putDictionary(d *dictionary) {
+	m.buf = binary.LittleEndian.AppendUint16(m.buf, uint16(len(d.names)))
+	for _, name := range d.names {
+		m.buf = putText(m.buf, name)
+	}
+	for _, id := range d.indexes() {
+		m.buf = binary.LittleEndian.AppendUint16(m.buf, id)
+	}
+}
+
+// decodeRecords makes the block of m.head from m.buf, which holds header and
+// body; the body's checksum is right.
+func (m *memory) decodeRecords() error {
+	h, b := &m.head, &m.block
+	n := int(h.count)
+	c := cursor{b: m.buf[headerSize+int(h.payload) : h.size()]}
+	if n == 0 || int(h.payload) > math.MaxUint32 {
+		return errMeta
+	}
+	b.Kind, b.Partition, b.First, b.Count, b.Seq, b.Time = Records, int(h.partition), h.first, n, h.seq, h.time
+	if !m.takeLengths(&c, n) {
+		return errMeta
+	}
+	m.takeReceived(&c, n)
+	takeDictionary(&c, &m.topics, n)
+	takeDictionary(&c, &m.principals, n)
+	if h.flags&flagSourced != 0 {
+		m.source, m.pos = c.text(), c.u64()
+	}
+	if c.bad || len(c.b) != 0 || len(m.topics.names) == 0 || len(m.principals.names) == 0 {
+		return errMeta
+	}
+	m.seal()
+	return nil
+}
+
+func (m *memory) takeLengths(c *cursor, n int) bool {
+	b, le := &m.block, binary.LittleEndian
+	end, width := uint64(0), 2
+	if m.head.flags&flagWide != 0 {
+		width = 4
+	}
+	raw := c.take(n * width)
+	if c.bad {
+		return false
+	}
+	b.Ends = slices.Grow(b.Ends[:0], n)[:n]
+	for i := range b.Ends {
+		if width == 2 {
+			end += uint64(le.Uint16(raw[2*i:]))
+		} else {
+			end += uint64(le.Uint32(raw[4*i:]))
+		}
+		b.Ends[i] = uint32(end)
+	}
+	return end == uint64(m.head.payload)
+}
+
+func (m *memory) takeReceived(c *cursor, n int) {
+	b, le := &m.block, binary.LittleEndian
+	b.Received = slices.Grow(b.Received[:0], n)[:n]
+	var base int64
+	if m.head.flags&flagRaw == 0 {
+		base = int64(c.u64())
+	}
+	switch {
+	case m.head.flags&flagSame != 0:
+		for i := range b.Received {
+			b.Received[i] = base
+		}
+	case m.head.flags&flagRaw != 0:
+		if raw := c.take(8 * n); raw != nil {
+			for i := range b.Received {
+				b.Received[i] = int64(le.Uint64(raw[8*i:]))
+			}
+		}
+	default:
+		if raw := c.take(4 * n); raw != nil {
+			for i := range b.Received {
+				b.Received[i] = base + int64(le.Uint32(raw[4*i:]))
+			}
+		}
+	}
+}
+
+func takeDictionary(c *cursor, d *dictionary, n int) {
+	names := int(c.u16())
+	for range names {
+		d.names = append(d.names, c.text())
+		if c.bad {
+			return
+		}
+	}
+	if names < 2 {
+		return
+	}
+	raw := c.take(2 * n)
+	for i := 0; i+1 < len(raw); i += 2 {
+		id := binary.LittleEndian.Uint16(raw[i:])
+		if int(id) >= names {
+			c.bad = true
+			return
+		}
+		d.of = append(d.of, id)
+	}
+}
+
+// encodeControl fills the buffer of a control block whose note is body.
+func (m *memory) encodeControl(p *pool, body []byte) {
+	p.grow(m, headerSize+len(body)+8*len(m.firsts)+Slack)
+	m.buf = append(m.buf[:headerSize], body...)
+	m.buf = putU64s(m.buf, m.firsts)
+	m.head.payload, m.head.meta = uint32(len(body)), uint32(8*len(m.firsts))
+	m.head.partition, m.head.count = allPartitions, 1
+	m.head.kind, m.head.seq, m.head.time = m.block.Kind, m.block.Seq, m.block.Time
+	m.block.Control = m.buf[headerSize : headerSize+len(body) : headerSize+len(body)]
+}
+
+// decodeControl makes the control block of m.head from m.buf.
+func (m *memory) decodeControl(partitions int) error {
+	h := &m.head
+	c := cursor{b: m.buf[headerSize+int(h.payload) : h.size()]}
+	if m.firsts = c.u64s(partitions); c.bad || len(c.b) != 0 {
+		return errMeta
+	}
+	b := &m.block
+	b.Kind, b.Count, b.Seq, b.Time = h.kind, 1, h.seq, h.time
+	b.Control = m.buf[headerSize : headerSize+int(h.payload) : headerSize+int(h.payload)]
+	return nil
+}
+
+// view returns a control block as a reader of one partition sees it. It lives
+// on its own; m may go.
+func (m *memory) view(partition int) *Block {
+	b := &Block{
+		Kind: m.block.Kind, Partition: partition, First: m.firsts[partition], Count: 1,
+		Seq: m.block.Seq, Time: m.block.Time, Control: slices.Clone(m.block.Control),
+	}
+	b.refs.Store(1)
+	return b
+}
+
+// finish writes the checksums of an encoded block that will lie at that place.
+func (m *memory) finish(segment *segment, at int64) {
+	m.segment, m.at = segment, at
+	m.head.bodyCRC = bodyCRC(m.buf[headerSize:])
+	m.head.encode(m.buf, segment.id, at)
+}

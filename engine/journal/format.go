@@ -1,0 +1,176 @@
+// A segment is a file of blocks, one after the other, without an index. Its
+// name is its number, 16 decimal digits and ".seg". Numbers are little-endian.
+//
+//	 segment                      block
+//	+------------------+         +--------------------+ 0
+//	| Head block       |         | header, 72 bytes   |
+//	+------------------+         +--------------------+ 72
+//	| blocks of        |         | payloads           |
+//	| group 7          |         +--------------------+ 72 + payload bytes
+//	+------------------+         | metadata           |
+//	| Marks block      |         +--------------------+ 72 + payload bytes + metadata bytes
+//	+------------------+
+//	| group 8 ...      |
+//
+//	 header
+//	 0        4        8        12       16       20       24   26 27 28
+//	+--------+--------+--------+--------+--------+--------+----+--+--+--------+
+//	| "TMJ1" | header | body   | payload| meta   | count  | pt |kd|fl| zero   |
+//	|        | CRC32C | CRC32C | bytes  | bytes  |        |    |  |  |        |
+//	+--------+--------+--------+--------+--------+--------+----+--+--+--------+
+//	 32                40                48                56                64
+//	+-----------------+-----------------+-----------------+-----------------+-----------------+
+//	| first offset    | seq             | time, us        | owner           | group           |
+//	+-----------------+-----------------+-----------------+-----------------+-----------------+
+//
+// pt is the partition, 65535 for all; kd the Kind; fl how the metadata is laid
+// out. The header's checksum covers bytes 8 to 72, then the segment's number and
+// the block's position in it (8 bytes each, not stored): a block that lies
+// where it was not written is not a block. That is what keeps a payload that
+// holds a copy of a segment from being taken for blocks.
+//
+//	 metadata of Records                    metadata of Tick, End, Note
+//	+---------------------------------+    +---------------------------------+
+//	| payload lengths, u16 or u32     |    | first offset by partition, u64  |
+//	| receive times: base i64         |    +---------------------------------+
+//	|   [+ count u32, or count i64]   |     (the payload is the note's body)
+//	| topics: n u16, n (len u16, text)|
+//	|   [+ count u16, when n > 1]     |     metadata of Marks
+//	| principals: likewise            |    +---------------------------------+
+//	| [source: len u16, text; pos u64]|    | n u32, n sources:               |
+//	+---------------------------------+    |   len u16, text; committed u64  |
+//	                                       +---------------------------------+
+//	 metadata of Head
+//	+-----------------------------------------------------------------------+
+//	| partitions u32, next offset of each u64                               |
+//	| newest block time of the segment before, i64                          |
+//	| voids: n u32, n seq u64                                               |
+//	| sources: n u32, n (len u16, text; committed u64; r u8; [reached u64s])|
+//	+-----------------------------------------------------------------------+
+//
+// A Head says how everything stood before its segment, so that older segments
+// can be trimmed, and overrules them: a block of an older segment at or past the
+// next offset of its partition, or listed under voids, does not count.
+package journal
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"strings"
+)
+
+const (
+	magic      = 0x314a4d54 // "TMJ1"
+	headerSize = 72
+	// allPartitions is the partition of blocks that concern every one.
+	allPartitions = 1<<16 - 1
+	// maxCount is how many records a block may hold; an index in a dictionary fits in 16 bits.
+	maxCount = 1<<16 - 1
+	// maxBody is more than any block's body; a header that claims more is not one.
+	maxBody = 1 << 28
+	suffix  = ".seg"
+)
+
+// Kinds that only this package sees.
+const (
+	kindHead Kind = 200 + iota
+	kindMarks
+)
+
+// How the metadata of Records is laid out.
+const (
+	flagWide    = 1 << iota // lengths are u32
+	flagSame                // one receive time for all
+	flagRaw                 // receive times are i64 each, without a base
+	flagSourced             // source and position follow
+)
+
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) } // the same table each time
+
+// header is the fixed part of a block.
+type header struct {
+	bodyCRC   uint32
+	payload   uint32 // bytes
+	meta      uint32 // bytes
+	count     uint32
+	partition uint16
+	kind      Kind
+	flags     uint8
+	first     uint64
+	seq       uint64
+	time      int64
+	owner     uint64
+	group     uint64
+}
+
+func (h *header) size() int64 { return headerSize + int64(h.payload) + int64(h.meta) }
+
+// encode writes the header of a block at position at of a segment to b.
+func (h *header) encode(b []byte, segment uint64, at int64) {
+	_ = b[headerSize-1]
+	le := binary.LittleEndian
+	le.PutUint32(b[0:], magic)
+	le.PutUint32(b[8:], h.bodyCRC)
+	le.PutUint32(b[12:], h.payload)
+	le.PutUint32(b[16:], h.meta)
+	le.PutUint32(b[20:], h.count)
+	le.PutUint16(b[24:], h.partition)
+	b[26], b[27] = byte(h.kind), h.flags
+	le.PutUint32(b[28:], 0)
+	le.PutUint64(b[32:], h.first)
+	le.PutUint64(b[40:], h.seq)
+	le.PutUint64(b[48:], uint64(h.time))
+	le.PutUint64(b[56:], h.owner)
+	le.PutUint64(b[64:], h.group)
+	le.PutUint32(b[4:], headerCRC(b, segment, at))
+}
+
+func headerCRC(b []byte, segment uint64, at int64) uint32 {
+	var where [16]byte
+	binary.LittleEndian.PutUint64(where[0:], segment)
+	binary.LittleEndian.PutUint64(where[8:], uint64(at))
+	return crc32.Update(crc32.Checksum(b[8:headerSize], castagnoli()), castagnoli(), where[:])
+}
+
+// decodeHeader reads the header that b starts with; ok is false unless it is
+// the whole and right header of a block at that place.
+func decodeHeader(b []byte, segment uint64, at int64) (h header, ok bool) {
+	le := binary.LittleEndian
+	if len(b) < headerSize || le.Uint32(b) != magic || le.Uint32(b[4:]) != headerCRC(b, segment, at) {
+		return header{}, false
+	}
+	h = header{
+		bodyCRC:   le.Uint32(b[8:]),
+		payload:   le.Uint32(b[12:]),
+		meta:      le.Uint32(b[16:]),
+		count:     le.Uint32(b[20:]),
+		partition: le.Uint16(b[24:]),
+		kind:      Kind(b[26]),
+		flags:     b[27],
+		first:     le.Uint64(b[32:]),
+		seq:       le.Uint64(b[40:]),
+		time:      int64(le.Uint64(b[48:])),
+		owner:     le.Uint64(b[56:]),
+		group:     le.Uint64(b[64:]),
+	}
+	return h, h.payload <= maxBody && h.meta <= maxBody && h.count <= maxCount
+}
+
+func bodyCRC(body []byte) uint32 { return crc32.Checksum(body, castagnoli()) }
+
+func segmentName(dir string, id uint64) string {
+	return fmt.Sprintf("%s/%016d%s", dir, id, suffix)
+}
+
+// segmentID reads a segment's number from the name of a file; ok is false for
+// files that are not segments.
+func segmentID(base string) (id uint64, ok bool) {
+	digits, found := strings.CutSuffix(base, suffix)
+	if !found || len(digits) != 16 {
+		return 0, false
+	}
+	id, err := strconv.ParseUint(digits, 10, 64)
+	return id, err == nil
+}

@@ -1,0 +1,197 @@
+package journal
+
+import (
+	"strings"
+	"sync"
+)
+
+// memory is what a block is made of while it is filled, written and cached. It
+// goes from hand to hand with its Block, and back to the pool with the last
+// reference.
+type memory struct {
+	block  Block
+	class  int    // which pool buf belongs to; classes: none
+	buf    []byte // header, payloads, metadata; Slack more in capacity once encoded
+	head   header
+	source string // "" when the records can not be asked for again
+	pos    uint64 // the source's position after the last record
+	room   int    // bytes that still go into an open block; less than 0: none
+	firsts []uint64
+
+	topics, principals dictionary
+
+	segment *segment // where it lies
+	at      int64
+
+	ends     []uint32 // kept for the next use
+	received []int64
+}
+
+// dictionary numbers the different strings of a block in order of appearance.
+type dictionary struct {
+	names  []string
+	index  map[string]uint16 // made with the second name
+	of     []uint16          // by record, once there are two names
+	last   string
+	lastID uint16
+	bytes  int // of all names
+}
+
+// again notes that one more record has the name of the last.
+func (d *dictionary) again() {
+	if len(d.names) > 1 {
+		d.of = append(d.of, d.lastID)
+	}
+}
+
+// add notes the name of the n-th record.
+func (d *dictionary) add(name string, n int) {
+	if n > 0 && name == d.last {
+		d.again()
+		return
+	}
+	id, known := d.index[name]
+	if !known {
+		name = strings.Clone(name)
+		id = uint16(len(d.names))
+		d.names = append(d.names, name)
+		d.bytes += len(name)
+		if id == 1 {
+			d.second(n)
+		}
+		if id >= 1 {
+			d.index[name] = id
+		}
+	}
+	d.last, d.lastID = name, id
+	if len(d.names) > 1 {
+		d.of = append(d.of, id)
+	}
+}
+
+// second is called when the first n records all had the first name.
+func (d *dictionary) second(n int) {
+	if d.index == nil {
+		d.index = map[string]uint16{}
+	}
+	d.index[d.names[0]] = 0
+	for range n {
+		d.of = append(d.of, 0)
+	}
+}
+
+func (d *dictionary) reset() {
+	clear(d.names)
+	clear(d.index)
+	d.names, d.of, d.last, d.lastID, d.bytes = d.names[:0], d.of[:0], "", 0, 0
+}
+
+// indexes returns the names' numbers by record, or nil when there is one name.
+func (d *dictionary) indexes() []uint16 {
+	if len(d.names) > 1 {
+		return d.of
+	}
+	return nil
+}
+
+// classes is how many sizes of buffers are pooled; each is four times the one
+// before, and the largest is that of a full block.
+const classes = 4
+
+// pool keeps the memory of blocks for the next ones: up to limit bytes.
+type pool struct {
+	mu    sync.Mutex
+	sizes [classes]int
+	free  [classes][]*memory
+	kept  int
+	limit int
+	put   func(*Block) // giveBack, bound once
+}
+
+func newPool(blockBytes, limit int) *pool {
+	p := &pool{limit: limit}
+	full := headerSize + blockBytes + blockBytes/8 + Slack
+	for i := range p.sizes {
+		p.sizes[i] = max(1024, full>>(2*(classes-1-i)))
+	}
+	p.put = p.giveBack
+	return p
+}
+
+// class returns the smallest class that holds n bytes, or classes if none does.
+func (p *pool) class(n int) int {
+	for i, size := range p.sizes {
+		if n <= size {
+			return i
+		}
+	}
+	return classes
+}
+
+// get returns memory with room for n bytes and one reference.
+func (p *pool) get(n int) *memory {
+	m := p.reuse(p.class(n))
+	if m == nil {
+		m = &memory{class: p.class(n)}
+		if m.class < classes {
+			n = p.sizes[m.class]
+		}
+		m.buf = make([]byte, 0, n)
+	}
+	m.block = Block{mem: m, free: p.put, Ends: m.ends[:0], Received: m.received[:0]}
+	m.block.refs.Store(1)
+	return m
+}
+
+func (p *pool) reuse(class int) *memory {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if class == classes || len(p.free[class]) == 0 {
+		return nil
+	}
+	last := len(p.free[class]) - 1
+	m := p.free[class][last]
+	p.free[class] = p.free[class][:last]
+	p.kept -= cap(m.buf)
+	return m
+}
+
+// grow gives m room for n bytes in all, and some more to go on.
+func (p *pool) grow(m *memory, n int) {
+	if n > cap(m.buf) {
+		p.move(m, max(n, min(2*cap(m.buf), p.sizes[classes-1])))
+	}
+}
+
+// fit gives m room for n bytes in all, and not four times too much.
+func (p *pool) fit(m *memory, n int) {
+	if n > cap(m.buf) || p.class(n) < m.class {
+		p.move(m, n)
+	}
+}
+
+func (p *pool) move(m *memory, n int) {
+	other := p.get(n)
+	other.buf = append(other.buf[:0], m.buf...)
+	m.buf, other.buf = other.buf, m.buf
+	m.class, other.class = other.class, m.class
+	other.block.Release()
+}
+
+func (p *pool) giveBack(b *Block) {
+	m := b.mem
+	if b != &m.block {
+		panic("BUG: a view of a block was given to the pool")
+	}
+	m.ends, m.received = b.Ends[:0], b.Received[:0]
+	m.buf, m.source, m.pos, m.firsts, m.segment = m.buf[:0], "", 0, nil, nil
+	m.topics.reset()
+	m.principals.reset()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m.class == classes || p.kept+cap(m.buf) > p.limit {
+		return
+	}
+	p.kept += cap(m.buf)
+	p.free[m.class] = append(p.free[m.class], m)
+}

@@ -1,0 +1,232 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/decode"
+	"github.com/tidemill/tidemill/engine/expr"
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/stage"
+)
+
+// findSpec returns the spec of a block, or says which kinds there are.
+func (p *Plan) findSpec(b *config.Block) (stage.Spec, hcl.Diagnostics) {
+	var types []string
+	for _, s := range p.specs {
+		if s.Kind == b.Kind {
+			if s.Type == b.Type {
+				return s, nil
+			}
+			types = append(types, s.Type)
+		}
+	}
+	if len(types) == 0 {
+		return stage.Spec{}, config.Errorf(b.Range, "Unsupported stage", "This version has no %s stages.", b.Kind)
+	}
+	return stage.Spec{}, config.Errorf(b.Range, fmt.Sprintf("Unknown kind of %s", b.Kind),
+		"There is no %s %q.%s This version has: %s.", b.Kind, b.Type, config.DidYouMean(b.Type, types), config.List(types))
+}
+
+func (p *Plan) bindIngest(b *config.Block) (*Node, hcl.Diagnostics) {
+	spec, diags := p.findSpec(b)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	ch := p.Channel(b.To.Name)
+	if ch == nil {
+		return nil, nil // config has told
+	}
+	n := &Node{Block: b, Address: "ingest." + b.Name, Spec: spec}
+	p.setDigests(n)
+	args := spec.Args()
+	if diags := config.DecodeBody(b.Body, args, p.Config.Eval); diags.HasErrors() {
+		return nil, diags
+	}
+	n.Bound, diags = args.Bind(nil, p.at(n, ch))
+	return n, diags
+}
+
+func (p *Plan) at(n *Node, ch *Channel) stage.At {
+	return stage.At{Address: n.Address, Range: n.Block.Range, Dir: p.Config.Dir, Eval: p.Config.Eval, Channel: ch.Config}
+}
+
+// bindPipeline binds a pipeline's blocks in dependency order.
+func (p *Plan) bindPipeline(c *config.Pipeline, inferred *inference) (*Pipeline, hcl.Diagnostics) {
+	ch := p.Channel(c.From.Name)
+	if ch == nil {
+		return nil, nil // config has told
+	}
+	var diags hcl.Diagnostics
+	pl := &Pipeline{Config: c, Channel: ch}
+	done := map[string]*Node{}
+	for _, b := range order(c) {
+		n, more := p.bindNode(pl, b, done, inferred)
+		diags = append(diags, more...)
+		if n == nil {
+			continue
+		}
+		done[b.Address()] = n
+		pl.Nodes = append(pl.Nodes, n)
+	}
+	diags = append(diags, p.bindRejects(pl, done)...)
+	for _, n := range pl.Nodes {
+		for i, in := range n.In {
+			if in.Node != nil {
+				in.Node.Consumers = append(in.Node.Consumers, Consumer{n, i})
+			}
+		}
+	}
+	return pl, diags
+}
+
+// order returns a pipeline's enabled blocks so that each stands after those it
+// reads; otherwise in the order of the file. Cycles were refused by config.
+func order(c *config.Pipeline) []*config.Block {
+	byAddress := map[string]*config.Block{}
+	for _, b := range c.Stages {
+		byAddress[b.Address()] = b
+	}
+	var out []*config.Block
+	seen := map[*config.Block]bool{}
+	var visit func(b *config.Block)
+	visit = func(b *config.Block) {
+		if seen[b] {
+			return
+		}
+		seen[b] = true
+		for _, r := range b.From {
+			if d := byAddress[r.String()]; d != nil {
+				visit(d)
+			}
+		}
+		if b.Enabled {
+			out = append(out, b)
+		}
+	}
+	for _, b := range c.Stages {
+		visit(b)
+	}
+	return out
+}
+
+func (p *Plan) bindNode(pl *Pipeline, b *config.Block, done map[string]*Node, inferred *inference) (*Node, hcl.Diagnostics) {
+	spec, diags := p.findSpec(b)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	n := &Node{Block: b, Spec: spec, Address: fmt.Sprintf("pipeline.%s.%s", pl.Config.Name, b.Address())}
+	p.setDigests(n)
+	at := p.at(n, pl.Channel)
+	var schemas []*arrow.Schema
+	n.open = len(b.From) > 0
+	for _, r := range b.From {
+		schema, key, open := pl.Channel.Schema, pl.Channel.Config.Key, pl.Channel.Open
+		var from *Node
+		if r.Kind != "channel" {
+			if from = done[r.String()]; from == nil {
+				return nil, refuseDisabled(pl.Config, b, r) // otherwise its own diagnostics have told
+			}
+			schema, key, open = from.Bound.Out, from.Bound.Key, from.open
+		}
+		if schema == nil {
+			return nil, nil
+		}
+		n.In = append(n.In, Input{from, r.String()})
+		schemas = append(schemas, schema)
+		at.Keys = append(at.Keys, key)
+		at.Inputs = append(at.Inputs, r.String())
+		n.open = n.open && open
+	}
+	at.Scope = p.scopes(n, schemas, pl.Channel, inferred)
+	args := spec.Args()
+	if diags := config.DecodeBody(b.Body, args, p.Config.Eval); diags.HasErrors() {
+		return nil, diags
+	}
+	n.Bound, diags = args.Bind(schemas, at)
+	n.open = n.open && n.Bound.PassesAll
+	if more := refuseRevised(n); len(more) > 0 {
+		diags = append(diags, more...)
+	}
+	if n.Bound.Out == nil && !n.IsSink() {
+		return nil, diags
+	}
+	return n, diags
+}
+
+func refuseDisabled(c *config.Pipeline, b *config.Block, r config.Ref) hcl.Diagnostics {
+	for _, other := range c.Stages {
+		if other.Address() == r.String() && !other.Enabled && b.Enabled {
+			return config.Errorf(r.Range, "Reference to a block that is switched off",
+				"%s has enabled = false, so nothing can read from it. Switch %s off too, or read from another stage.", r, b.Address())
+		}
+	}
+	return nil
+}
+
+func refuseRevised(n *Node) hcl.Diagnostics {
+	if n.Bound.Revisions != stage.Refuses {
+		return nil
+	}
+	for i, in := range n.In {
+		if in.Node != nil && in.Node.Bound.Revises {
+			return config.Errorf(n.Block.From[i].Range, "Revised rows are not taken here",
+				"%s may emit a window again when late rows come (late = \"revise\"), and %s cannot take a row back. Write late = \"drop\" or \"side\" there.", in.Name, n.Block.Address())
+		}
+	}
+	return nil
+}
+
+func (p *Plan) scopes(n *Node, schemas []*arrow.Schema, ch *Channel, inferred *inference) func(int) *expr.Scope {
+	return func(i int) *expr.Scope {
+		s := &expr.Scope{Schema: schemas[i], Vars: p.Config.Vars, What: n.In[i].Name}
+		open := ch.Open
+		if from := n.In[i].Node; from != nil {
+			open = from.open
+		}
+		if open {
+			s.Infer = inferred.into(ch.Config.Name)
+		}
+		return s
+	}
+}
+
+// bindTime checks the channel's time expression and key against its schema.
+func (p *Plan) bindTime(ch *Channel, inferred *inference) hcl.Diagnostics {
+	c := ch.Config
+	var diags hcl.Diagnostics
+	if c.Key != "" && len(ch.Schema.FieldIndices(c.Key)) == 0 {
+		if ch.Open {
+			inferred.into(c.Name)(c.Key, arrow.BinaryTypes.String, c.KeyRange)
+		} else {
+			diags = append(diags, config.Errorf(c.KeyRange, "Unknown key",
+				"The schema of channel.%s has no field %q.%s", c.Name, c.Key, config.DidYouMean(c.Key, fieldNames(ch.Fields)))...)
+		}
+	}
+	if c.Time != nil {
+		_, more := ch.CompileTime(p, inferred)
+		diags = append(diags, more...)
+	}
+	return diags
+}
+
+// CompileTime compiles the channel's time expression for one partition.
+// inferred is nil once the plan is built.
+func (ch *Channel) CompileTime(p *Plan, inferred *inference) (*expr.Program, hcl.Diagnostics) {
+	s := &expr.Scope{Schema: ch.Schema, Vars: p.Config.Vars, What: "channel." + ch.Config.Name}
+	if ch.Open && inferred != nil {
+		s.Infer = inferred.into(ch.Config.Name)
+	}
+	return expr.CompileAs(ch.Config.Time, s, flow.Timestamp, "time")
+}
+
+func fieldNames(fields []decode.Field) []string {
+	var names []string
+	for _, f := range fields {
+		names = append(names, f.Name)
+	}
+	return names
+}

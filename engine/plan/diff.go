@@ -1,0 +1,238 @@
+package plan
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/tidemill/tidemill/engine/state"
+)
+
+// Held is what an engine, or a checkpoint, has at hand when a plan takes over.
+type Held struct {
+	Epoch    uint64 // of the checkpoint; 0: there is none, and all else is empty
+	Channels []HeldChannel
+	Tables   []HeldTable
+	// Nodes are the digests of what ran, by address.
+	Nodes map[string]HeldNode
+}
+
+// HeldChannel is what a channel's tasks have processed.
+type HeldChannel struct {
+	Name       string
+	Partitions int
+	Records    uint64 // offsets passed, over all partitions
+}
+
+// HeldTable is a table over all partitions.
+type HeldTable struct {
+	Address string // of its stage; "" for a channel's keys
+	Decl    state.Decl
+	Entries int64
+}
+
+// HeldNode is what tells whether a block is the same still.
+type HeldNode struct {
+	Digest string `json:"digest"` // Node.Digest
+	Args   string `json:"args"`   // Node.ArgsDigest
+}
+
+// Fate is what becomes of something when a plan takes over.
+type Fate string
+
+// The fates there are.
+const (
+	Kept    Fate = "kept"    // goes on as it is, state included
+	Changed Fate = "changed" // another text takes over; there is no state, or it stays
+	Rebuilt Fate = "rebuilt" // its state means something else now: it starts empty
+	Lost    Fate = "lost"    // it is gone, and its state with it
+	New     Fate = "new"
+	Refused Fate = "refused" // this cannot be done
+)
+
+// Change is the fate of one channel, ingest, stage or sink.
+type Change struct {
+	Address string `json:"address"`
+	Fate    Fate   `json:"fate"`
+	Entries int64  `json:"keys,omitempty"` // of the state that is kept or lost
+	Why     string `json:"why,omitempty"`
+}
+
+// HeldNodes are the digests of the plan's blocks, by address.
+func (p *Plan) HeldNodes() map[string]HeldNode {
+	out := map[string]HeldNode{}
+	for _, n := range p.nodes() {
+		out[n.Address] = HeldNode{n.Digest, n.ArgsDigest}
+	}
+	return out
+}
+
+// nodes lists ingests, stages and sinks in order.
+func (p *Plan) nodes() []*Node {
+	out := append([]*Node(nil), p.Ingests...)
+	for _, pl := range p.Pipelines {
+		out = append(out, pl.Nodes...)
+	}
+	return out
+}
+
+// Differs tells whether a list of changes holds anything but Kept.
+func Differs(changes []Change) bool {
+	for _, c := range changes {
+		if c.Fate != Kept {
+			return true
+		}
+	}
+	return false
+}
+
+// RefusedWhy says why a list of changes cannot be made; "" when it can.
+func RefusedWhy(changes []Change) string {
+	var why []string
+	for _, c := range changes {
+		if c.Fate == Refused {
+			why = append(why, c.Address+": "+c.Why)
+		}
+	}
+	return strings.Join(why, "; ")
+}
+
+// Diff tells what becomes of everything when p takes over from what is held:
+// channels and ingests first, then pipelines in order, then what is gone.
+func (p *Plan) Diff(h *Held) []Change {
+	var out []Change
+	for _, ch := range p.Channels {
+		out = append(out, ch.diff(h))
+	}
+	here := map[string]bool{}
+	for _, n := range p.nodes() {
+		here[n.Address] = true
+		out = append(out, n.diff(h))
+	}
+	return append(out, p.gone(h, here)...)
+}
+
+func (ch *Channel) diff(h *Held) Change {
+	c := Change{Address: "channel." + ch.Config.Name, Fate: New}
+	for _, was := range h.Channels {
+		if was.Name != ch.Config.Name {
+			continue
+		}
+		c.Fate, c.Why = Kept, fmt.Sprintf("%d records have been processed; it goes on behind them", was.Records)
+		if was.Partitions != ch.Config.Partitions {
+			c.Fate, c.Why = Refused, fmt.Sprintf("it has %d partitions and cannot change to %d: make another channel", was.Partitions, ch.Config.Partitions)
+			return c
+		}
+	}
+	decl := ch.KeysDecl()
+	for _, t := range h.Tables {
+		if t.Address != "" || t.Decl.Name != decl.Name {
+			continue
+		}
+		c.Entries = t.Entries
+		if !t.Decl.Same(decl) {
+			c.Fate, c.Why = Rebuilt, fmt.Sprintf("it has another key now: the watermarks of %d keys are forgotten, and records of before keep their partitions", t.Entries)
+		}
+	}
+	return c
+}
+
+func (n *Node) diff(h *Held) Change {
+	was, known := h.Nodes[n.Address]
+	c := Change{Address: n.Address, Fate: New}
+	switch {
+	case !known:
+	case was.Digest == n.Digest:
+		c.Fate = Kept
+	default:
+		c.Fate, c.Why = Changed, "it says something else now"
+		if was.Args == n.ArgsDigest {
+			c.Why = "it reads from somewhere else now"
+		}
+	}
+	if n.IsSink() && c.Fate == Changed && was.Args != n.ArgsDigest {
+		c.Fate, c.Why = Rebuilt, "its arguments have changed: it is opened anew, as if it were another sink"
+		return c
+	}
+	return n.diffTables(c, h)
+}
+
+// diffTables finds out whether the stage finds its state again.
+func (n *Node) diffTables(c Change, h *Held) Change {
+	var kept, lost int64
+	gone := false
+	for _, t := range h.Tables {
+		if t.Address != n.Address {
+			continue
+		}
+		if n.declares(t.Decl) {
+			kept += t.Entries
+			continue
+		}
+		gone = true
+		lost += t.Entries
+	}
+	switch {
+	case gone:
+		c.Fate, c.Entries = Rebuilt, lost
+		c.Why = fmt.Sprintf("its state means something else now: it starts empty, and what it holds for %s is lost", entries(lost))
+	case kept > 0:
+		c.Entries = kept
+		state := fmt.Sprintf("its state of %s stays", entries(kept))
+		if c.Why == "" {
+			c.Why = state
+		} else {
+			c.Why += "; " + state
+		}
+	}
+	return c
+}
+
+func (n *Node) declares(d state.Decl) bool {
+	for _, own := range n.Bound.State {
+		if own.Same(d) {
+			return true
+		}
+	}
+	return false
+}
+
+// gone lists what is held and has no place in the plan.
+func (p *Plan) gone(h *Held, here map[string]bool) []Change {
+	lost := map[string]int64{}
+	for address := range h.Nodes {
+		if !here[address] {
+			lost[address] = 0
+		}
+	}
+	for _, t := range h.Tables {
+		if t.Address != "" && !here[t.Address] {
+			lost[t.Address] += t.Entries
+		}
+	}
+	for _, ch := range h.Channels {
+		if p.Channel(ch.Name) == nil {
+			lost["channel."+ch.Name] = 0
+		}
+	}
+	out := make([]Change, 0, len(lost))
+	for address, n := range lost {
+		c := Change{Address: address, Fate: Lost, Entries: n, Why: "it is not in the files any more"}
+		if n > 0 {
+			c.Why += fmt.Sprintf("; its state of %s goes with it", entries(n))
+		}
+		if strings.HasPrefix(address, "channel.") {
+			c.Why += "; its journal stays on disk"
+		}
+		out = append(out, c)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Address < out[j].Address })
+	return out
+}
+
+func entries(n int64) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
+}

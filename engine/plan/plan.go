@@ -1,0 +1,262 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"sort"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/decode"
+	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/stage"
+	"github.com/tidemill/tidemill/engine/state"
+)
+
+// Plan is a configuration bound to the stages there are. A Plan is opened at
+// most once; With gives another of the same configuration.
+type Plan struct {
+	Config    *config.Config
+	Digest    string // of everything that decides an outcome, hex
+	Channels  []*Channel
+	Ingests   []*Node
+	Pipelines []*Pipeline
+	Warnings  hcl.Diagnostics
+
+	specs   []stage.Spec
+	learned Learned
+}
+
+// Learned holds, by channel, the fields that its partitions have learned.
+type Learned map[string][]decode.Field
+
+// Channel is a channel and what of it is decoded.
+type Channel struct {
+	Config *config.Channel
+	// Fields are declared, learned and inferred fields, in that order. Skip is set
+	// where no stage, key or time reads the field.
+	Fields []decode.Field
+	Schema *arrow.Schema // of the channel's rows
+	// Open says that names it does not know may still come.
+	Open bool
+}
+
+// Pipeline is a pipeline's graph.
+type Pipeline struct {
+	Config  *config.Pipeline
+	Channel *Channel
+	// Nodes holds stages and sinks in an order in which every node stands after its inputs.
+	Nodes []*Node
+	// Rejects is the sink that takes rejects; one of Nodes.
+	Rejects *Node
+}
+
+// Node is a block that has found its place.
+type Node struct {
+	Block   *config.Block
+	Address string // such as "pipeline.cold_chain.rule.plausible"
+	Spec    stage.Spec
+	Bound   stage.Bound
+	In      []Input
+	// Digest changes with the block's own text, and with the values of variables;
+	// ArgsDigest does not look at where the rows come from.
+	Digest, ArgsDigest string
+	// Rejects says that this sink also takes the pipeline's rejects: they come as input len(In).
+	Rejects bool
+	// Marks says that the node needs watermarks that filtered rows moved.
+	Marks bool
+	// Consumers are the nodes that read this one, with the input's number there.
+	Consumers []Consumer
+	open      bool // names may still come
+}
+
+// Input is where a node's rows come from: another node, or the channel (nil).
+type Input struct {
+	Node *Node
+	Name string // such as "rule.plausible"
+}
+
+// Consumer is a node that reads another.
+type Consumer struct {
+	Node *Node
+	In   int
+}
+
+// IsSink tells whether the node ends the graph.
+func (n *Node) IsSink() bool { return n.Block.Kind == "sink" }
+
+// Check loads a folder and binds it: everything that `tidemill validate` tells.
+func Check(e *env.Env, dir string, o config.Options, specs []stage.Spec) hcl.Diagnostics {
+	c, diags := config.Load(e, dir, o)
+	if c == nil || diags.HasErrors() && len(c.Pipelines) == 0 && len(c.Channels) == 0 {
+		return diags
+	}
+	_, more := Build(c, specs, nil)
+	return config.Sort(append(diags, more...))
+}
+
+// Build binds a configuration. With errors the Plan is nil. Warnings are in the
+// diagnostics and in the Plan.
+func Build(c *config.Config, specs []stage.Spec, learned Learned) (*Plan, hcl.Diagnostics) {
+	p := &Plan{Config: c, specs: specs, learned: learned}
+	var diags hcl.Diagnostics
+	for _, ch := range c.Channels {
+		p.Channels = append(p.Channels, newChannel(ch, learned[ch.Name]))
+	}
+	diags = append(diags, p.bindAll()...)
+	diags = config.Sort(diags)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	p.Warnings = diags
+	p.prune()
+	p.Digest = p.digest()
+	return p, diags
+}
+
+// With binds the same configuration with what one partition has learned. It
+// fails where an expression names a field that this partition has not met.
+func (p *Plan) With(learned Learned) (*Plan, hcl.Diagnostics) {
+	return Build(p.Config, p.specs, learned)
+}
+
+// bindAll binds ingests and pipelines. Open channels are bound until no use of
+// a name tells anything new about its type: then every name is a column.
+func (p *Plan) bindAll() hcl.Diagnostics {
+	var diags, warnings hcl.Diagnostics
+	for {
+		p.Ingests, p.Pipelines, diags = nil, nil, nil
+		inferred := newInference()
+		for _, ch := range p.Channels {
+			diags = append(diags, p.bindTime(ch, inferred)...)
+		}
+		for _, b := range p.Config.Ingests {
+			n, more := p.bindIngest(b)
+			diags = append(diags, more...)
+			if n != nil {
+				p.Ingests = append(p.Ingests, n)
+			}
+		}
+		for _, c := range p.Config.Pipelines {
+			pl, more := p.bindPipeline(c, inferred)
+			diags = append(diags, more...)
+			if pl != nil {
+				p.Pipelines = append(p.Pipelines, pl)
+			}
+		}
+		for _, d := range diags {
+			if d.Severity == hcl.DiagWarning && inferred.found() {
+				warnings = append(warnings, d)
+			}
+		}
+		if diags.HasErrors() || !inferred.found() {
+			return append(diags, warnings...)
+		}
+		for _, ch := range p.Channels {
+			ch.add(inferred.fields[ch.Config.Name])
+		}
+	}
+}
+
+func newChannel(c *config.Channel, learned []decode.Field) *Channel {
+	ch := &Channel{Config: c, Open: c.Learn && len(learned) == 0}
+	for _, f := range c.Schema {
+		ch.Fields = append(ch.Fields, decode.Field{Name: f.Name, Type: f.Type, Unit: f.Unit})
+	}
+	if c.Learn {
+		ch.Fields = append(ch.Fields, learned...)
+		for i := range ch.Fields {
+			ch.Fields[i].Skip = false
+		}
+	}
+	ch.reschema()
+	return ch
+}
+
+func (ch *Channel) add(fields []decode.Field) {
+	ch.Fields = append(ch.Fields, fields...)
+	ch.reschema()
+}
+
+func (ch *Channel) reschema() {
+	var fields []arrow.Field
+	for _, f := range ch.Fields {
+		if !f.Skip {
+			fields = append(fields, arrow.Field{Name: f.Name, Type: f.Type, Nullable: true})
+		}
+	}
+	ch.Schema = flow.NewSchema(fields)
+}
+
+// Channel returns the channel of that name, or nil.
+func (p *Plan) Channel(name string) *Channel {
+	for _, ch := range p.Channels {
+		if ch.Config.Name == name {
+			return ch
+		}
+	}
+	return nil
+}
+
+// KeysDecl is the table of a channel's partition: its keys and their watermarks.
+func (ch *Channel) KeysDecl() state.Decl {
+	return state.Decl{
+		Name:    "channel." + ch.Config.Name + ".keys",
+		Digest:  "1:" + ch.Config.Key,
+		Columns: []state.Column{{Name: "mark", Type: state.I64}},
+		MaxKeys: ch.Config.MaxKeys,
+	}
+}
+
+// digest covers what decides outcomes: the nodes' texts and where they stand.
+func (p *Plan) digest() string {
+	h := sha256.New()
+	for _, ch := range p.Channels {
+		fmt.Fprintf(h, "channel %s key %s partitions %d explode %s\n", ch.Config.Name, ch.Config.Key, ch.Config.Partitions, ch.Config.Explode)
+	}
+	for _, pl := range p.Pipelines {
+		for _, n := range pl.Nodes {
+			fmt.Fprintf(h, "%s %s\n", n.Address, n.Digest)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// setDigests hashes a block's source text, references and the variables' values.
+func (p *Plan) setDigests(n *Node) {
+	b, h := n.Block, sha256.New()
+	fmt.Fprintf(h, "%s %s %s\n", b.Kind, b.Type, b.Name)
+	writeBody(h, b.Body, p.Config.Files)
+	for _, v := range p.Config.Variables {
+		fmt.Fprintf(h, "%s=%#v\n", v.Name, v.Value)
+	}
+	n.ArgsDigest = hex.EncodeToString(h.Sum(nil))[:32]
+	for _, r := range b.From {
+		fmt.Fprintf(h, "from %s\n", r)
+	}
+	n.Digest = hex.EncodeToString(h.Sum(nil))[:32]
+}
+
+// writeBody writes the text of a body's attributes in order of name, so that
+// moving a block about in its file changes nothing.
+func writeBody(w io.Writer, body hcl.Body, files map[string]*hcl.File) {
+	attrs, _ := body.JustAttributes()
+	names := make([]string, 0, len(attrs))
+	for name := range attrs {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		r := attrs[name].Expr.Range()
+		text := []byte(nil)
+		if f := files[r.Filename]; f != nil && r.CanSliceBytes(f.Bytes) {
+			text = r.SliceBytes(f.Bytes)
+		}
+		fmt.Fprintf(w, "%s = %s\n", name, text)
+	}
+}

@@ -1,0 +1,173 @@
+package run
+
+import (
+	"fmt"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/tidemill/tidemill/engine/expr"
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/stage"
+	"github.com/tidemill/tidemill/engine/state"
+)
+
+// timekeeper gives decoded rows their event time, key slot and watermark. It
+// stands before every filter.
+type timekeeper struct {
+	ch     *plan.Channel
+	time   *expr.Program // nil: event time is receive time
+	keyCol int           // -1: no key
+	keys   *state.Table
+	ahead  int64 // us
+	alloc  memory.Allocator
+	reject func(stage.Reject)
+	count  func(string, int64)
+
+	wantMarks bool
+	marks     []flow.KeyMark
+	stamp     []uint32 // by slot: the batch in which its mark is listed
+	place     []uint32 // by slot: where in marks
+	batch     uint32
+	sel       []int32
+}
+
+func newTimekeeper(p *plan.Plan, ch *plan.Channel, keys *state.Table, o stage.Opening, wantMarks bool) *timekeeper {
+	k := &timekeeper{ch: ch, keyCol: -1, keys: keys, ahead: ch.Config.Ahead.Microseconds(),
+		alloc: o.Alloc, reject: o.Reject, count: o.Count, wantMarks: wantMarks}
+	k.bind(p, ch)
+	return k
+}
+
+// bind takes the channel's schema of a newly bound plan.
+func (k *timekeeper) bind(p *plan.Plan, ch *plan.Channel) {
+	k.ch = ch
+	if ch.Config.Time != nil {
+		prog, diags := ch.CompileTime(p, nil)
+		if diags.HasErrors() {
+			panic("BUG: the time expression of a bound plan does not compile: " + diags.Error())
+		}
+		k.time = prog
+	}
+	if ch.Config.Key != "" {
+		k.keyCol = ch.Schema.FieldIndices(ch.Config.Key)[0]
+	}
+}
+
+// fill takes ownership of rows, fresh from the decoder, and gives them back
+// with time, slot and mark filled in; rows without an event time are rejected
+// and left out. The second result lists the keys that moved; it is valid
+// until the next call.
+func (k *timekeeper) fill(rows arrow.RecordBatch) (arrow.RecordBatch, []flow.KeyMark) {
+	rows = k.fillTimes(rows)
+	rows = k.fillSlots(rows)
+	k.fillMarks(rows)
+	return rows, k.marks
+}
+
+func (k *timekeeper) fillTimes(rows arrow.RecordBatch) arrow.RecordBatch {
+	if k.time == nil {
+		return rows // the decoder has put the receive time there
+	}
+	times := k.time.Eval(rows, k.alloc)
+	defer times.Release()
+	copy(flow.Times(rows), times.(*array.Timestamp).TimestampValues())
+	if times.NullN() == 0 {
+		return rows
+	}
+	k.sel = k.sel[:0]
+	for i := range int(rows.NumRows()) {
+		if times.IsNull(i) {
+			k.reject(stage.Reject{Rows: rows, Row: i, Reason: "no event time: the channel's time argument gives null for this record"})
+			continue
+		}
+		k.sel = append(k.sel, int32(i))
+	}
+	return k.keep(rows)
+}
+
+func (k *timekeeper) keep(rows arrow.RecordBatch) arrow.RecordBatch {
+	kept := flow.Take(rows, k.sel, k.alloc)
+	rows.Release()
+	return kept
+}
+
+func (k *timekeeper) fillSlots(rows arrow.RecordBatch) arrow.RecordBatch {
+	slots := flow.Slots(rows)
+	if k.keyCol < 0 {
+		if _, _, err := k.keys.Slot(nil); err != nil {
+			panic("BUG: a table of one key is full: " + err.Error())
+		}
+		return rows // all slot 0
+	}
+	col := rows.Column(k.keyCol)
+	if s, ok := col.(*array.String); ok && k.keys.Len()+len(slots) <= k.ch.Config.MaxKeys {
+		if err := k.keys.InternStrings(s, slots); err != nil {
+			panic("BUG: a table with room refused keys: " + err.Error())
+		}
+		return rows
+	}
+	k.sel = k.sel[:0]
+	var key []byte
+	for i := range slots {
+		key = flow.AppendKey(key[:0], col, i)
+		slot, _, err := k.keys.Slot(key)
+		if err != nil {
+			k.reject(stage.Reject{Rows: rows, Row: i, Field: k.ch.Config.Key,
+				Reason: fmt.Sprintf("too many keys: partition holds max_keys = %d already", k.ch.Config.MaxKeys)})
+			continue
+		}
+		slots[i] = slot
+		k.sel = append(k.sel, int32(i))
+	}
+	if len(k.sel) == len(slots) {
+		return rows
+	}
+	return k.keep(rows)
+}
+
+// fillMarks moves the watermarks row by row. A clock that is further ahead
+// than the channel allows moves its own key's watermark only up to that limit.
+func (k *timekeeper) fillMarks(rows arrow.RecordBatch) {
+	k.batch++
+	k.marks = k.marks[:0]
+	slots, times, received, out := flow.Slots(rows), flow.Times(rows), flow.Received(rows), flow.Marks(rows)
+	marks := k.keys.I64(0)
+	ahead := int64(0)
+	for i, slot := range slots {
+		t := int64(times[i])
+		if limit := int64(received[i]) + k.ahead; t > limit {
+			t = limit
+			ahead++
+		}
+		// A slot that was just made holds zero; Len of marks covers it.
+		if m := marks[slot]; m < t || m == 0 {
+			marks[slot] = t
+			k.keys.Touch(slot)
+		}
+		out[i] = marks[slot]
+	}
+	if ahead > 0 {
+		k.count("clock_ahead", ahead)
+	}
+	if k.wantMarks {
+		k.listMarks(slots, out)
+	}
+}
+
+func (k *timekeeper) listMarks(slots []uint32, out []int64) {
+	if n := k.keys.Slots(); len(k.stamp) < n {
+		k.stamp = append(k.stamp, make([]uint32, n-len(k.stamp))...)
+		k.place = append(k.place, make([]uint32, n-len(k.place))...)
+	}
+	for i, slot := range slots {
+		if k.stamp[slot] != k.batch {
+			k.stamp[slot] = k.batch
+			k.place[slot] = uint32(len(k.marks))
+			k.marks = append(k.marks, flow.KeyMark{Slot: slot})
+		}
+		k.marks[k.place[slot]].Time = out[i]
+	}
+}

@@ -1,0 +1,320 @@
+package run
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"path"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/state"
+)
+
+// A checkpoint file is named by its epoch, in sixteen hexadecimal digits:
+//
+//	+--------+---------+------------------+--------------------+-----+----------+
+//	| magic  | length  | header, JSON     | length | snapshot  | ... | CRC32C   |
+//	| 8 bytes| u32     | (see checkpoint) | u64    | (state)   |     | u32      |
+//	+--------+---------+------------------+--------------------+-----+----------+
+//
+// The CRC covers everything before it. A file is complete or it is not there:
+// it is written under another name, synced and renamed. The snapshots of an
+// epoch hold what changed since the epoch before; Chain lists the epochs that
+// are needed before this one, the first of which is full.
+const checkpointMagic = "TIDECKP1"
+
+// checkpoint is the header of a checkpoint file.
+type checkpoint struct {
+	Epoch  uint64            `json:"epoch"`
+	Chain  []uint64          `json:"chain,omitempty"`
+	Plan   string            `json:"plan"`   // digest
+	Config string            `json:"config"` // digest of the files
+	Tokens map[string][]byte `json:"tokens"` // by sink key; those of sinks that are gone are kept
+	// Delivered is, by spool, the offset before which everything has been delivered.
+	Delivered map[string]uint64 `json:"delivered,omitempty"`
+	// Nodes are the digests of what ran, by address: plan tells from them what has changed.
+	Nodes map[string]plan.HeldNode `json:"nodes,omitempty"`
+	Parts []partState              `json:"parts"`
+}
+
+// partState is the state of one partition's task.
+type partState struct {
+	Channel   string       `json:"channel"`
+	Partition int          `json:"partition"`
+	Next      uint64       `json:"next"`
+	Ended     bool         `json:"ended,omitempty"`
+	Tick      int64        `json:"tick,omitempty"`
+	Fields    []fieldState `json:"fields,omitempty"`
+	Tables    []tableState `json:"tables"`
+
+	snapshots []*state.Snapshot
+}
+
+// tableState names a table; its snapshot stands in the file in the same order.
+type tableState struct {
+	Key  string     `json:"key"` // see tableKey
+	Decl state.Decl `json:"decl"`
+}
+
+func (p *partState) add(d state.Decl, address string, s *state.Snapshot) {
+	p.Tables = append(p.Tables, tableState{Key: tableKey(address, d), Decl: d})
+	p.snapshots = append(p.snapshots, s)
+}
+
+func (p *partState) id() string { return p.Channel + "/" + strconv.Itoa(p.Partition) }
+
+// restored is a partition's state brought back from a chain of checkpoints.
+type restored struct {
+	state  partState
+	tables map[string]*state.Table
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// store keeps checkpoint files in a folder.
+type store struct {
+	env *env.Env
+	dir string
+}
+
+func openStore(e *env.Env, dir string) (*store, error) {
+	if err := e.FS.MkdirAll(dir); err != nil {
+		return nil, err
+	}
+	return &store{e, dir}, nil
+}
+
+func (s *store) name(epoch uint64) string {
+	return path.Join(s.dir, fmt.Sprintf("%016x.checkpoint", epoch))
+}
+
+// write makes a checkpoint durable and returns its size, bytes.
+func (s *store) write(c *checkpoint) (int, error) {
+	sort.Slice(c.Parts, func(i, j int) bool {
+		a, b := &c.Parts[i], &c.Parts[j]
+		return a.Channel < b.Channel || a.Channel == b.Channel && a.Partition < b.Partition
+	})
+	header, err := json.Marshal(c)
+	if err != nil {
+		return 0, err
+	}
+	buf := append([]byte(checkpointMagic), 0, 0, 0, 0)
+	binary.LittleEndian.PutUint32(buf[8:], uint32(len(header)))
+	buf = append(buf, header...)
+	for i := range c.Parts {
+		for _, snap := range c.Parts[i].snapshots {
+			at := len(buf)
+			buf = append(buf, make([]byte, 8)...)
+			buf = snap.AppendTo(buf)
+			binary.LittleEndian.PutUint64(buf[at:], uint64(len(buf)-at-8))
+		}
+	}
+	buf = binary.LittleEndian.AppendUint32(buf, crc32.Checksum(buf, castagnoli))
+	return len(buf), s.publish(s.name(c.Epoch), buf)
+}
+
+func (s *store) publish(name string, buf []byte) error {
+	tmp := name + ".tmp"
+	f, err := s.env.FS.Open(tmp, env.Create)
+	if err != nil {
+		return err
+	}
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteAt(buf, 0)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	s.env.Point("checkpoint.before-rename")
+	if err := s.env.FS.Rename(tmp, name); err != nil {
+		return err
+	}
+	if err := s.env.FS.SyncDir(s.dir); err != nil {
+		return err
+	}
+	s.env.Point("checkpoint.after-rename")
+	return nil
+}
+
+// epochs lists the epochs of the files that are there, newest first.
+func (s *store) epochs() ([]uint64, error) {
+	entries, err := s.env.FS.ReadDir(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []uint64
+	for _, e := range entries {
+		hex, ok := strings.CutSuffix(e.Name(), ".checkpoint")
+		if !ok {
+			continue
+		}
+		if n, err := strconv.ParseUint(hex, 16, 64); err == nil {
+			out = append(out, n)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i] > out[j] })
+	return out, nil
+}
+
+// latest restores the newest checkpoint whose whole chain can be read; nil
+// when there is none. It reports every file that it had to pass over.
+func (s *store) latest(report func(string)) (*checkpoint, map[string]*restored, error) {
+	epochs, err := s.epochs()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range epochs {
+		c, parts, err := s.restore(e)
+		if err == nil {
+			return c, parts, nil
+		}
+		report(fmt.Sprintf("checkpoint %d cannot be used, going back to the one before: %v", e, err))
+	}
+	if len(epochs) > 0 {
+		return nil, nil, errors.New("none of the checkpoints can be read; starting from nothing would write everything twice: restore the data folder from a copy, or remove its checkpoints folder to accept that")
+	}
+	return nil, nil, nil
+}
+
+func (s *store) restore(epoch uint64) (*checkpoint, map[string]*restored, error) {
+	last, err := s.read(epoch)
+	if err != nil {
+		return nil, nil, err
+	}
+	chain := make([]*checkpoint, 0, len(last.Chain)+1)
+	for _, e := range last.Chain {
+		c, err := s.read(e)
+		if err != nil {
+			return nil, nil, err
+		}
+		chain = append(chain, c)
+	}
+	chain = append(chain, last)
+	out := map[string]*restored{}
+	for i := range last.Parts {
+		p := &last.Parts[i]
+		r := &restored{state: *p, tables: map[string]*state.Table{}}
+		for _, t := range p.Tables {
+			table, err := state.Restore(t.Decl, snapshotsOf(chain, p.id(), t.Key)...)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s of %s: %w", t.Decl.Name, p.id(), err)
+			}
+			r.tables[t.Key] = table
+		}
+		out[p.id()] = r
+	}
+	return last, out, nil
+}
+
+// snapshotsOf gathers one table's snapshots along a chain.
+func snapshotsOf(chain []*checkpoint, part, key string) []*state.Snapshot {
+	var out []*state.Snapshot
+	for _, c := range chain {
+		for i := range c.Parts {
+			if c.Parts[i].id() != part {
+				continue
+			}
+			for j, t := range c.Parts[i].Tables {
+				if t.Key == key {
+					out = append(out, c.Parts[i].snapshots[j])
+				}
+			}
+		}
+	}
+	return out
+}
+
+// read reads and checks one file.
+func (s *store) read(epoch uint64) (*checkpoint, error) {
+	buf, err := readFile(s.env.FS, s.name(epoch))
+	if err != nil {
+		return nil, err
+	}
+	const least = len(checkpointMagic) + 4 + 4
+	if len(buf) < least || string(buf[:8]) != checkpointMagic {
+		return nil, fmt.Errorf("%s is not a checkpoint of this version", s.name(epoch))
+	}
+	body := buf[:len(buf)-4]
+	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(buf[len(body):]) {
+		return nil, fmt.Errorf("%s is damaged: its checksum does not fit", s.name(epoch))
+	}
+	n := int(binary.LittleEndian.Uint32(body[8:]))
+	if n > len(body)-12 {
+		return nil, fmt.Errorf("%s is damaged: its header is longer than the file", s.name(epoch))
+	}
+	c := &checkpoint{}
+	if err := json.Unmarshal(body[12:12+n], c); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.name(epoch), err)
+	}
+	return c, c.readSnapshots(body[12+n:])
+}
+
+func (c *checkpoint) readSnapshots(rest []byte) error {
+	for i := range c.Parts {
+		p := &c.Parts[i]
+		for range p.Tables {
+			if len(rest) < 8 || binary.LittleEndian.Uint64(rest) > uint64(len(rest)-8) {
+				return fmt.Errorf("checkpoint %d is damaged: a table is cut short", c.Epoch)
+			}
+			n := binary.LittleEndian.Uint64(rest)
+			snap, err := state.DecodeSnapshot(rest[8 : 8+n])
+			if err != nil {
+				return fmt.Errorf("checkpoint %d: %w", c.Epoch, err)
+			}
+			p.snapshots = append(p.snapshots, snap)
+			rest = rest[8+n:]
+		}
+	}
+	return nil
+}
+
+// forget removes files that neither the newest checkpoint nor its chain needs.
+func (s *store) forget(c *checkpoint) error {
+	keep := map[uint64]bool{c.Epoch: true}
+	for _, e := range c.Chain {
+		keep[e] = true
+	}
+	epochs, err := s.epochs()
+	if err != nil {
+		return err
+	}
+	for _, e := range epochs {
+		if e < c.Epoch && !keep[e] {
+			if err := s.env.FS.Remove(s.name(e)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func readFile(fsys env.FS, name string) ([]byte, error) {
+	f, err := fsys.Open(name, env.ReadOnly)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	buf := make([]byte, info.Size())
+	if n, err := f.ReadAt(buf, 0); n < len(buf) {
+		return nil, err
+	}
+	return buf, nil
+}

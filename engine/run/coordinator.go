@@ -1,0 +1,313 @@
+package run
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/journal"
+	"github.com/tidemill/tidemill/engine/plan"
+)
+
+// ErrSwap is what the coordinator's Step returns when every task stands still
+// at a barrier and the graph may be exchanged: the driver lets no actor
+// move, calls Engine.Swap and goes on with the new Actors.
+var ErrSwap = errors.New("the graph is ready to be exchanged")
+
+// idleCheckpoint is how often a checkpoint is taken while only clock ticks pass.
+const idleCheckpoint = 30 * time.Second
+
+// trimEvery is how often retention is looked after.
+const trimEvery = 5 * time.Second
+
+// A full checkpoint follows after so many deltas, or when they outweigh it.
+const chainMost = 16
+
+// coordinator puts ticks into the journal, takes checkpoints, ends the run.
+type coordinator struct {
+	engine   *Engine
+	last     *checkpoint
+	fullSize int // bytes of the newest full checkpoint
+	sizes    int // bytes of the deltas since
+	forceful bool
+
+	nextTick       time.Time
+	nextCheckpoint time.Time
+	nextTrim       time.Time
+	lastAt         time.Time
+	activity       int64 // when the last checkpoint began
+	finished       atomic.Bool
+	stopping       atomic.Bool
+	final          bool // the checkpoint being taken, or taken last, covers everything
+
+	mu      sync.Mutex
+	answers *answers
+	swap    *swapRequest
+
+	checkpoints, failures Counter
+	duration              atomic.Int64 // of the last checkpoint, ns
+	began                 time.Time
+	shown                 atomic.Pointer[CheckpointStatus] // the newest, for onlookers
+}
+
+// answers gathers what tasks and sinks say to a request.
+type answers struct {
+	req    *request
+	parts  []partState
+	tokens map[string][]byte
+}
+
+// swapRequest asks for another plan.
+type swapRequest struct {
+	plan *plan.Plan
+	done chan error
+}
+
+func newCoordinator(e *Engine, last *checkpoint) *coordinator {
+	return &coordinator{engine: e, last: last, forceful: true}
+}
+
+func (c *coordinator) Name() string { return "coordinator" }
+
+func (c *coordinator) Step() (bool, error) {
+	now := c.engine.env.Clock.Now()
+	if c.collecting() {
+		return c.collect(now)
+	}
+	if moved, err := c.ticks(now); moved || err != nil {
+		return moved, err
+	}
+	if c.finished.Load() {
+		return false, nil
+	}
+	if c.swapping() {
+		if c.standing() {
+			return c.readyToSwap()
+		}
+		c.begin(now, true)
+		return true, nil
+	}
+	if moved, err := c.finish(now); moved || err != nil {
+		return moved, err
+	}
+	if c.due(now) {
+		c.begin(now, false)
+		return true, nil
+	}
+	return false, c.trim(now)
+}
+
+// ticks appends a clock tick to every channel once a tick interval.
+func (c *coordinator) ticks(now time.Time) (bool, error) {
+	every := c.engine.plan.Config.Engine.Tick
+	if c.nextTick.IsZero() {
+		c.nextTick = now.Add(every)
+	}
+	if now.Before(c.nextTick) || c.stopping.Load() {
+		return false, nil
+	}
+	c.nextTick = now.Add(every)
+	for _, f := range c.engine.flushers {
+		err := f.appender.Control(journal.Tick, now.UnixMicro(), nil)
+		var full *journal.ErrFull
+		if err != nil && !errors.Is(err, journal.ErrBusy) && !errors.As(err, &full) {
+			return false, err
+		}
+	}
+	c.engine.flushBell.ring()
+	return true, nil
+}
+
+func (c *coordinator) collecting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.answers != nil
+}
+
+// standing tells that a pausing checkpoint is complete and all sinks have committed.
+func (c *coordinator) standing() bool {
+	req := c.engine.request.Load()
+	return req != nil && req.pause && req.epoch == c.engine.epoch
+}
+
+func (c *coordinator) readyToSwap() (bool, error) {
+	for _, s := range c.engine.sinkOrder {
+		if !s.drained() {
+			return false, nil
+		}
+	}
+	return false, ErrSwap
+}
+
+func (c *coordinator) swapping() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.swap != nil
+}
+
+// due tells whether it is time for a checkpoint, and anything to say in it.
+func (c *coordinator) due(now time.Time) bool {
+	if c.nextCheckpoint.IsZero() {
+		c.nextCheckpoint = now.Add(c.engine.plan.Config.Engine.Checkpoint)
+		c.lastAt = now
+	}
+	if now.Before(c.nextCheckpoint) || len(c.engine.tasks) == 0 {
+		return false
+	}
+	return c.forceful || c.engine.activity() != c.activity || now.Sub(c.lastAt) >= idleCheckpoint
+}
+
+// activity changes whenever something happened that is worth a checkpoint.
+func (e *Engine) activity() int64 {
+	var n int64
+	for _, t := range e.tasks {
+		n += t.counters.records.Value() + t.counters.lost.Value()
+		if t.ended.Load() {
+			n++
+		}
+	}
+	for _, s := range e.sinkOrder {
+		n += s.rowsOut.Value()
+	}
+	for _, d := range e.delivers {
+		n += d.rowsOut.Value()
+	}
+	return n
+}
+
+// begin asks all tasks for a barrier.
+func (c *coordinator) begin(now time.Time, pause bool) {
+	c.activity = c.engine.activity()
+	full := c.forceful || len(c.last.Chain)+1 >= chainMost || c.sizes > c.fullSize
+	req := &request{epoch: c.engine.epoch + 1, full: full, pause: pause}
+	c.mu.Lock()
+	c.answers = &answers{req: req, tokens: map[string][]byte{}}
+	c.mu.Unlock()
+	c.began = now
+	c.engine.request.Store(req)
+	c.engine.taskBell.ring()
+}
+
+func (e *Engine) taskDone(epoch uint64, p partState) {
+	e.coord.answer(epoch, func(a *answers) { a.parts = append(a.parts, p) })
+}
+
+func (e *Engine) sinkDone(epoch uint64, key string, token []byte) {
+	e.coord.answer(epoch, func(a *answers) { a.tokens[key] = token })
+}
+
+func (c *coordinator) answer(epoch uint64, f func(*answers)) {
+	c.mu.Lock()
+	if c.answers == nil || c.answers.req.epoch != epoch {
+		c.mu.Unlock()
+		panic("BUG: an answer to a checkpoint that nobody asked for")
+	}
+	f(c.answers)
+	c.mu.Unlock()
+	c.engine.coordBell.ring()
+}
+
+// collect completes the checkpoint once everybody has answered.
+func (c *coordinator) collect(now time.Time) (bool, error) {
+	c.mu.Lock()
+	a := c.answers
+	whole := len(a.parts) == len(c.engine.tasks) && len(a.tokens) == len(c.engine.sinkOrder)
+	c.mu.Unlock()
+	if !whole {
+		return false, nil
+	}
+	next := c.checkpointOf(a)
+	size, err := c.engine.store.write(next)
+	if err != nil {
+		return c.writeFailed(now, err)
+	}
+	if a.req.full {
+		c.fullSize, c.sizes = size, 0
+	} else {
+		c.sizes += size
+	}
+	c.forceful = false
+	c.last, c.engine.epoch = next, next.Epoch
+	c.mu.Lock()
+	c.answers = nil
+	c.mu.Unlock()
+	for _, s := range c.engine.sinkOrder {
+		s.commit(a.tokens[s.key])
+	}
+	c.checkpoints.Add(1)
+	after := c.engine.env.Clock.Now()
+	c.duration.Store(int64(after.Sub(c.began)))
+	c.shown.Store(&CheckpointStatus{Epoch: next.Epoch, At: after, Duration: after.Sub(c.began), Bytes: size})
+	c.nextCheckpoint, c.lastAt = c.began.Add(c.engine.plan.Config.Engine.Checkpoint), after
+	c.hold()
+	return true, c.engine.store.forget(next)
+}
+
+func (c *coordinator) checkpointOf(a *answers) *checkpoint {
+	next := &checkpoint{
+		Epoch: a.req.epoch, Plan: c.engine.plan.Digest, Config: c.engine.plan.Config.Digest,
+		Tokens: map[string][]byte{}, Delivered: map[string]uint64{}, Parts: a.parts, Nodes: c.engine.plan.HeldNodes(),
+	}
+	for k, v := range c.last.Tokens {
+		next.Tokens[k] = v
+	}
+	for k, v := range a.tokens {
+		next.Tokens[k] = v
+	}
+	for k, v := range c.last.Delivered {
+		next.Delivered[k] = v
+	}
+	for _, d := range c.engine.delivers {
+		next.Delivered[d.key] = d.done.Load()
+	}
+	if !a.req.full {
+		next.Chain = append(append([]uint64(nil), c.last.Chain...), c.last.Epoch)
+	}
+	return next
+}
+
+// writeFailed reports and tries the same checkpoint again a little later: the
+// tasks have answered and their changes are in it.
+func (c *coordinator) writeFailed(now time.Time, err error) (bool, error) {
+	c.failures.Add(1)
+	c.engine.report("the checkpoint could not be written, trying again: " + err.Error())
+	if c.failures.Value() > 1000 {
+		return false, err
+	}
+	return false, nil
+}
+
+// hold tells the journals what is still needed.
+func (c *coordinator) hold() {
+	for name, log := range c.engine.logs {
+		offsets := make([]uint64, log.Partitions())
+		for i := range c.last.Parts {
+			if p := &c.last.Parts[i]; p.Channel == name {
+				offsets[p.Partition] = p.Next
+			}
+		}
+		log.Hold("tasks", offsets)
+	}
+	for _, d := range c.engine.delivers {
+		d.spool.log.Hold("deliverer", []uint64{c.last.Delivered[d.key]})
+	}
+}
+
+func (c *coordinator) trim(now time.Time) error {
+	if now.Before(c.nextTrim) || c.last.Epoch == 0 {
+		return nil
+	}
+	c.nextTrim = now.Add(trimEvery)
+	for _, ch := range c.engine.plan.Channels {
+		if _, err := c.engine.logs[ch.Config.Name].Trim(now.UnixMicro()); err != nil {
+			return err
+		}
+	}
+	for _, d := range c.engine.delivers {
+		if _, err := d.spool.log.Trim(now.UnixMicro()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/plan"
+)
+
+// Run drives the engine with goroutines until it has finished, fails, or ctx
+// ends, in which case it takes a last checkpoint and returns nil.
+func (e *Engine) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() {
+		e.coord.stopping.Store(true)
+		e.coordBell.ring()
+	})
+	defer stop()
+	for {
+		err := e.generation()
+		if !errors.Is(err, ErrSwap) {
+			return err
+		}
+		if err := e.Swap(); err != nil {
+			e.report("the new configuration was not taken: " + err.Error())
+		}
+	}
+}
+
+// Apply asks the running engine to go over to another plan, and waits until it
+// has. The error says why the old plan goes on.
+func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
+	done := e.Request(p)
+	e.coordBell.ring()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Request asks for a swap without waiting; the channel gets its outcome.
+func (e *Engine) Request(p *plan.Plan) <-chan error {
+	done := make(chan error, 1)
+	c := e.coord
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.swap != nil {
+		done <- errors.New("another change is being applied; try again when it is through")
+		return done
+	}
+	c.swap = &swapRequest{p, done}
+	return done
+}
+
+// generation runs all actors until one fails, the coordinator asks for a swap,
+// or the run is finished. When it returns, no actor moves any more.
+func (e *Engine) generation() error {
+	g := &generation{stop: make(chan struct{})}
+	var wg sync.WaitGroup
+	start := func(b *bells, pause time.Duration, actors ...Actor) {
+		if len(actors) == 0 {
+			return
+		}
+		own := b.join()
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			g.loop(own, pause, actors)
+		}()
+	}
+	e.eachBell((*bells).leaveAll)
+	n := e.workers()
+	for w := range n {
+		var mine []Actor
+		for i := w; i < len(e.tasks); i += n {
+			mine = append(mine, e.tasks[i])
+		}
+		start(e.taskBell, 100*time.Millisecond, mine...)
+	}
+	for _, s := range e.sources {
+		start(e.sourceBell, pollPause, s)
+	}
+	for _, f := range e.flushers {
+		start(e.flushBell, pollPause, f)
+	}
+	for _, s := range e.sinkOrder {
+		start(e.sinkBell, 100*time.Millisecond, s)
+	}
+	for _, d := range e.delivers {
+		start(e.sinkBell, 100*time.Millisecond, d)
+	}
+	start(e.coordBell, pollPause, &finisher{e.coord, g})
+	wg.Wait()
+	return g.err
+}
+
+func (e *Engine) eachBell(f func(*bells)) {
+	for _, b := range []*bells{e.taskBell, e.sourceBell, e.flushBell, e.sinkBell, e.coordBell} {
+		f(b)
+	}
+}
+
+// generation is one set of goroutines over one graph.
+type generation struct {
+	stop chan struct{}
+	once sync.Once
+	err  error
+}
+
+func (g *generation) end(err error) {
+	g.once.Do(func() {
+		g.err = err
+		close(g.stop)
+	})
+}
+
+func (g *generation) stopped() bool {
+	select {
+	case <-g.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+func (g *generation) loop(own bell, pause time.Duration, actors []Actor) {
+	for !g.stopped() {
+		moved := false
+		for _, a := range actors {
+			m, err := a.Step()
+			if err != nil {
+				g.end(err)
+				return
+			}
+			moved = moved || m
+		}
+		if !moved {
+			own.wait(g.stop, pause)
+		}
+	}
+}
+
+// finisher is the coordinator under goroutines: it ends the generation when the run is over.
+type finisher struct {
+	*coordinator
+	g *generation
+}
+
+func (f *finisher) Step() (bool, error) {
+	moved, err := f.coordinator.Step()
+	if err == nil && f.finished.Load() {
+		f.g.end(nil)
+	}
+	return moved, err
+}

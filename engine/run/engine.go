@@ -1,0 +1,302 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/journal"
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/stage"
+)
+
+// Options are what an engine needs beside its plan.
+type Options struct {
+	Env  *env.Env
+	Data string // folder of journal, checkpoints and default rejects
+	// Specs lists the stages there are.
+	Specs []stage.Spec
+	// Report takes one line for a person: damage found, sinks failing, swaps.
+	// It may be called from any goroutine. May be nil.
+	Report func(line string)
+	// Alloc makes the memory of batches; nil: a pool of the engine's own.
+	Alloc memory.Allocator
+	// BlockBytes overrides the journal's block size, for tests.
+	BlockBytes int
+	// StopAtEnd lets the engine finish when every ingest has ended.
+	StopAtEnd bool
+	// Once asks ingests that would wait for more to end instead.
+	Once bool
+}
+
+// Engine runs a plan. Open restores it from its newest checkpoint; Run drives
+// it with goroutines, or a simulation steps the Actors itself.
+type Engine struct {
+	o     Options
+	env   *env.Env
+	alloc memory.Allocator
+	plan  *plan.Plan
+	store *store
+
+	logs      map[string]journal.Log
+	tasks     []*task
+	laneIndex map[*task]int
+	sinks     map[string]*sinker // by address
+	sinkOrder []*sinker
+	delivers  []*deliverer
+	sources   []*sourcer
+	flushers  []*flusher
+	coord     *coordinator
+
+	request atomic.Pointer[request]
+	view    atomic.Pointer[view] // of the graph, for onlookers
+	epoch   uint64               // of the newest durable checkpoint; the coordinator's
+	ctx     context.Context
+	cancel  context.CancelFunc
+
+	taskBell, sourceBell, flushBell, sinkBell, coordBell *bells
+
+	mu       sync.Mutex
+	counters map[string]*Counter      // "address name"
+	did      map[string]*taskCounters // by partition; they outlive a swap
+	closed   bool
+}
+
+// request asks every task for a barrier.
+type request struct {
+	epoch uint64
+	full  bool // snapshots of everything, not of what changed
+	pause bool // tasks stand still afterwards, for a swap
+}
+
+// Open opens everything that the plan needs and restores the newest
+// checkpoint. Nothing moves before Run or Step.
+func Open(p *plan.Plan, o Options) (*Engine, error) {
+	e := &Engine{o: o, env: o.Env, alloc: o.Alloc, plan: p,
+		logs: map[string]journal.Log{}, sinks: map[string]*sinker{}, counters: map[string]*Counter{}, did: map[string]*taskCounters{},
+		taskBell: &bells{}, sourceBell: &bells{}, flushBell: &bells{}, sinkBell: &bells{}, coordBell: &bells{},
+	}
+	if e.alloc == nil {
+		e.alloc = newPool()
+	}
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	if err := e.open(); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	e.coord.shown.Store(&CheckpointStatus{Epoch: e.epoch})
+	e.publish()
+	return e, nil
+}
+
+func (e *Engine) open() error {
+	var err error
+	if e.store, err = openStore(e.env, path.Join(e.o.Data, "checkpoints")); err != nil {
+		return err
+	}
+	last, parts, err := e.store.latest(e.report)
+	if err != nil {
+		return err
+	}
+	if last == nil {
+		last = &checkpoint{}
+	}
+	e.epoch = last.Epoch
+	for _, ch := range e.plan.Channels {
+		if err := e.openLog(ch, parts); err != nil {
+			return err
+		}
+	}
+	e.coord = newCoordinator(e, last)
+	if err := e.openSinks(e.plan, last); err != nil {
+		return err
+	}
+	if err := e.openTasks(parts); err != nil {
+		return err
+	}
+	return e.openSources()
+}
+
+// openLog opens a channel's journal. Offsets that a checkpoint has covered are
+// never given out again, even where a damaged tail has lost them.
+func (e *Engine) openLog(ch *plan.Channel, parts map[string]*restored) error {
+	c := ch.Config
+	floor := make([]uint64, c.Partitions)
+	for i := range floor {
+		if r := parts[fmt.Sprintf("%s/%d", c.Name, i)]; r != nil {
+			floor[i] = r.state.Next
+		}
+	}
+	log, err := journal.Open(e.env, path.Join(e.o.Data, "journal", c.Name), journal.Options{
+		Partitions: c.Partitions, BlockBytes: e.o.BlockBytes,
+		RetainFor: c.Retention, RetainBytes: c.RetainBytes, Floor: floor,
+		Report: func(d journal.Damage) { e.reportDamage(c.Name, d) },
+	})
+	if err != nil {
+		return fmt.Errorf("channel.%s: %w", c.Name, err)
+	}
+	e.logs[c.Name] = log
+	e.flushers = append(e.flushers, &flusher{engine: e, name: c.Name, appender: log.Appender()})
+	return nil
+}
+
+func (e *Engine) reportDamage(channel string, d journal.Damage) {
+	what := "damaged"
+	if d.Tail {
+		what = "incomplete at its end (a write that was never acknowledged, unless the disk lost what it had confirmed)"
+	}
+	e.report(fmt.Sprintf("channel.%s: %s is %s: %d bytes from byte %d: %s", channel, d.File, what, d.Bytes, d.Offset, d.Reason))
+}
+
+func (e *Engine) openTasks(parts map[string]*restored) error {
+	for _, ch := range e.plan.Channels {
+		if !e.isRead(ch) {
+			continue
+		}
+		for part := range ch.Config.Partitions {
+			t, err := e.openTask(ch, part, parts[fmt.Sprintf("%s/%d", ch.Config.Name, part)])
+			if err != nil {
+				return err
+			}
+			e.tasks = append(e.tasks, t)
+		}
+	}
+	return nil
+}
+
+// isRead tells whether a pipeline reads the channel.
+func (e *Engine) isRead(ch *plan.Channel) bool {
+	for _, pl := range e.plan.Pipelines {
+		if pl.Channel.Config.Name == ch.Config.Name {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Engine) openSources() error {
+	for _, n := range e.plan.Ingests {
+		if !n.Block.Enabled {
+			continue
+		}
+		s, err := e.openSource(n)
+		if err != nil {
+			return fmt.Errorf("%s: %w", n.Address, err)
+		}
+		e.sources = append(e.sources, s)
+	}
+	return nil
+}
+
+// Actors lists everything that moves, in an order that depends on the plan alone.
+func (e *Engine) Actors() []Actor {
+	var out []Actor
+	for _, s := range e.sources {
+		out = append(out, s)
+	}
+	for _, f := range e.flushers {
+		out = append(out, f)
+	}
+	for _, t := range e.tasks {
+		out = append(out, t)
+	}
+	for _, s := range e.sinkOrder {
+		out = append(out, s)
+	}
+	for _, d := range e.delivers {
+		out = append(out, d)
+	}
+	return append(out, e.coord)
+}
+
+// Done tells that the engine has finished: with StopAtEnd, everything that
+// came is through and committed.
+func (e *Engine) Done() bool { return e.coord.finished.Load() }
+
+// Config returns the configuration that runs now.
+func (e *Engine) Config() *config.Config { return e.plan.Config }
+
+// Close releases everything. It does not take a checkpoint: what was not
+// committed is done again by the next run.
+func (e *Engine) Close() error {
+	if e.closed {
+		return nil
+	}
+	e.closed = true
+	e.cancel()
+	var errs []error
+	for _, s := range e.sources {
+		errs = append(errs, s.source.Close())
+	}
+	for _, t := range e.tasks {
+		t.close()
+	}
+	for _, s := range e.sinkOrder {
+		errs = append(errs, s.close())
+	}
+	for _, d := range e.delivers {
+		errs = append(errs, d.close())
+	}
+	for _, ch := range e.plan.Channels {
+		if log := e.logs[ch.Config.Name]; log != nil {
+			errs = append(errs, log.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (e *Engine) report(line string) {
+	if e.o.Report != nil {
+		e.o.Report(line)
+	}
+}
+
+// counter returns the function that counts for a stage.
+func (e *Engine) counter(address string) func(string, int64) {
+	return func(name string, n int64) { e.count(address+" "+name, n) }
+}
+
+func (e *Engine) count(name string, n int64) { e.counterOf(name).Add(n) }
+
+// counterOf returns the counter "address name", which lives as long as the engine.
+func (e *Engine) counterOf(name string) *Counter {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.counters[name]
+	if c == nil {
+		c = &Counter{}
+		e.counters[name] = c
+	}
+	return c
+}
+
+// workers is how many goroutines run tasks.
+func (e *Engine) workers() int {
+	n := e.plan.Config.Engine.Tasks
+	if n == 0 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	return min(n, max(1, len(e.tasks)))
+}
+
+// lag is how many durable records of a channel its tasks have not met yet.
+func (e *Engine) lag(channel string) int64 {
+	var n int64
+	for _, t := range e.tasks {
+		if t.channel.Config.Name == channel {
+			_, end := t.log.Bounds(t.part)
+			n += int64(end - t.next.Load())
+		}
+	}
+	return n
+}
+
+const pollPause = 20 * time.Millisecond

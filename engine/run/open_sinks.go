@@ -1,0 +1,74 @@
+package run
+
+import (
+	"fmt"
+	"path"
+
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/stage"
+)
+
+const takesFirst = stage.TakesFirst
+
+// sinkKey names a sink's token: the same place with the same arguments.
+func sinkKey(n *plan.Node) string { return n.Address + " " + n.ArgsDigest }
+
+// openSinks opens the sinks of a plan and takes back what they wrote after the checkpoint.
+func (e *Engine) openSinks(p *plan.Plan, last *checkpoint) error {
+	for _, pl := range p.Pipelines {
+		for _, n := range pl.Nodes {
+			if !n.IsSink() {
+				continue
+			}
+			s, err := e.openSink(n, pl.Channel.Config.Partitions, last)
+			if err != nil {
+				return fmt.Errorf("%s: %w", n.Address, err)
+			}
+			e.sinks[n.Address] = s
+			e.sinkOrder = append(e.sinkOrder, s)
+		}
+	}
+	return nil
+}
+
+// openSink opens a sink with a lane from every partition of its channel; one
+// that cannot commit with the epoch gets a spool, and a deliverer behind it.
+func (e *Engine) openSink(n *plan.Node, lanes int, last *checkpoint) (*sinker, error) {
+	s := e.newSinker(n, lanes)
+	real, err := n.Bound.OpenSink(stage.Opening{Env: e.env, DataDir: e.o.Data, Alloc: e.alloc, Address: n.Address, Partition: -1,
+		Reject: func(r stage.Reject) { e.report(n.Address + ": " + r.Reason) }, Count: e.counter(n.Address)})
+	if err != nil {
+		return nil, err
+	}
+	if n.Bound.Delivery == stage.Transactional {
+		s.sink = real
+		return s, real.Recover(e.ctx, last.Tokens[s.key])
+	}
+	sp, err := openSpool(e.env, path.Join(e.o.Data, "spool", n.Address+"."+n.ArgsDigest[:8]), e.report)
+	if err != nil {
+		return nil, err
+	}
+	s.sink = sp
+	if err := sp.Recover(e.ctx, last.Tokens[s.key]); err != nil {
+		return nil, err
+	}
+	d := &deliverer{engine: e, node: n, key: s.key, spool: sp, sink: real, delivered: last.Delivered[s.key], rowsOut: &Counter{}}
+	if err := d.open(); err != nil {
+		return nil, err
+	}
+	e.delivers = append(e.delivers, d)
+	return s, nil
+}
+
+// laneOf is the number of a task's lane in the sinks of its pipelines.
+func (e *Engine) laneOf(t *task) int { return t.part }
+
+func (e *Engine) newSinker(n *plan.Node, lanes int) *sinker {
+	s := &sinker{env: e.env, node: n, key: sinkKey(n), ctx: e.ctx, wake: e.sinkBell, parked: make([]bool, lanes),
+		rowsOut: &Counter{}, failures: &Counter{}}
+	s.answer = func(epoch uint64, token []byte) { e.sinkDone(epoch, s.key, token) }
+	for range lanes {
+		s.lanes = append(s.lanes, newLane(max(1, e.plan.Config.Engine.QueueRows/lanes), e.sinkBell, e.taskBell))
+	}
+	return s
+}

@@ -1,0 +1,198 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/stage"
+)
+
+// Pauses between attempts of a sink that fails.
+const (
+	retryFirst = 50 * time.Millisecond
+	retryMost  = 30 * time.Second
+)
+
+// sinker moves rows from its lanes into a sink and aligns barriers: a lane
+// whose barrier has come waits until all lanes have theirs.
+type sinker struct {
+	env     *env.Env
+	node    *plan.Node
+	key     string // of its token: address and digest
+	sink    stage.Sink
+	lanes   []*lane
+	parked  []bool
+	turn    int
+	epoch   uint64 // the barrier that parked lanes wait for
+	held    parcel // taken off a lane and not yet written
+	holding bool
+	retry   backoff
+	answer  func(epoch uint64, token []byte)
+	ctx     context.Context
+	wake    *bells
+
+	rowsOut  *Counter
+	failures *Counter
+
+	mu      sync.Mutex
+	commits [][]byte // tokens whose checkpoint is durable
+	lastErr error
+}
+
+// backoff is when a failed attempt is made again.
+type backoff struct {
+	pause time.Duration
+	until time.Time
+}
+
+func (b *backoff) fail(now time.Time) {
+	b.pause = min(max(retryFirst, 2*b.pause), retryMost)
+	b.until = now.Add(b.pause)
+}
+
+func (b *backoff) waiting(now time.Time) bool { return b.pause > 0 && now.Before(b.until) }
+
+func (s *sinker) Name() string { return "sink " + s.node.Address }
+
+func (s *sinker) Step() (bool, error) {
+	if s.retry.waiting(s.env.Clock.Now()) {
+		return false, nil
+	}
+	moved, err := s.step()
+	if errors.Is(err, stage.ErrBroken) {
+		return false, fmt.Errorf("%s: %w", s.node.Address, err)
+	}
+	if err != nil {
+		s.failures.Add(1)
+		s.retry.fail(s.env.Clock.Now())
+	} else if moved {
+		s.retry = backoff{}
+	}
+	s.mu.Lock()
+	s.lastErr = err
+	s.mu.Unlock()
+	return moved, nil
+}
+
+// Err returns why the last attempt failed, or nil.
+func (s *sinker) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lastErr
+}
+
+func (s *sinker) step() (bool, error) {
+	if moved, err := s.commitOne(); moved || err != nil {
+		return moved, err
+	}
+	if s.holding {
+		return s.write()
+	}
+	if s.aligned() {
+		token, err := s.sink.Prepare(s.ctx, s.epoch)
+		if err != nil {
+			return false, err
+		}
+		s.env.Point("sink.prepared")
+		clear(s.parked)
+		s.answer(s.epoch, token)
+		return true, nil
+	}
+	for range s.lanes {
+		i := s.turn
+		s.turn = (s.turn + 1) % len(s.lanes)
+		if s.parked[i] {
+			continue
+		}
+		p, ok := s.lanes[i].pop()
+		if !ok {
+			continue
+		}
+		if p.item.Kind == flow.Barrier {
+			s.parked[i], s.epoch = true, p.item.Epoch
+			return true, nil
+		}
+		s.held, s.holding = p, true
+		return s.write()
+	}
+	return false, nil
+}
+
+func (s *sinker) write() (bool, error) {
+	rows := s.held.item.Rows
+	if err := s.sink.Write(s.ctx, s.held.in, rows); err != nil {
+		return false, err
+	}
+	s.rowsOut.Add(rows.NumRows())
+	rows.Release()
+	s.held, s.holding = parcel{}, false
+	return true, nil
+}
+
+func (s *sinker) aligned() bool {
+	for _, p := range s.parked {
+		if !p {
+			return false
+		}
+	}
+	return len(s.parked) > 0
+}
+
+// commit hands over a token whose checkpoint is durable.
+func (s *sinker) commit(token []byte) {
+	s.mu.Lock()
+	s.commits = append(s.commits, token)
+	s.mu.Unlock()
+	s.wake.ring()
+}
+
+func (s *sinker) commitOne() (bool, error) {
+	s.mu.Lock()
+	if len(s.commits) == 0 {
+		s.mu.Unlock()
+		return false, nil
+	}
+	token := s.commits[0]
+	s.mu.Unlock()
+	s.env.Point("sink.before-commit")
+	if err := s.sink.Commit(s.ctx, token); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	s.commits = s.commits[1:]
+	s.mu.Unlock()
+	return true, nil
+}
+
+// drained tells that nothing waits in or before the sink.
+func (s *sinker) drained() bool {
+	s.mu.Lock()
+	waiting := len(s.commits) > 0
+	s.mu.Unlock()
+	if waiting || s.holding {
+		return false
+	}
+	for _, l := range s.lanes {
+		if !l.empty() {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *sinker) close() error {
+	for _, l := range s.lanes {
+		l.drop()
+	}
+	if s.holding {
+		s.held.item.Rows.Release()
+		s.holding = false
+	}
+	return s.sink.Close()
+}

@@ -1,0 +1,144 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/decode"
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/journal"
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/stage"
+)
+
+// sourcer drives an ingest.
+type sourcer struct {
+	engine  *Engine
+	node    *plan.Node
+	source  stage.Source
+	retry   backoff
+	told    string
+	ended   atomic.Bool // read by the coordinator
+	stopped bool
+}
+
+func (e *Engine) openSource(n *plan.Node) (*sourcer, error) {
+	ch := e.plan.Channel(n.Block.To.Name)
+	s := &sourcer{engine: e, node: n}
+	src, err := n.Bound.OpenSource(
+		stage.Opening{Env: e.env, DataDir: e.o.Data, Alloc: e.alloc, Address: n.Address, Partition: -1,
+			Reject: func(r stage.Reject) { e.report(n.Address + ": " + r.Reason) }, Count: e.counter(n.Address)},
+		stage.SourceEnv{Channel: ch.Config, Journal: &throttled{e.logs[ch.Config.Name].Appender(), e, ch.Config.Name},
+			Partition: partitioner(ch.Config), NewPartition: func() func([]byte) int { return partitioner(ch.Config) }, Once: e.o.Once})
+	if err != nil {
+		return nil, err
+	}
+	s.source = src
+	return s, nil
+}
+
+// partitioner sends a payload to the partition of its key. Payloads without a
+// key go to partition 0, where the decoder tells what is wrong with them.
+func partitioner(c *config.Channel) func([]byte) int {
+	if c.Key == "" || c.Partitions == 1 {
+		return func([]byte) int { return 0 }
+	}
+	f := decode.NewKeyFinder(c.Key)
+	return func(payload []byte) int {
+		h, ok := f.Hash(payload)
+		if !ok {
+			return 0
+		}
+		return flow.PartitionOf(h, c.Partitions)
+	}
+}
+
+// throttled is the journal as a source sees it that can wait: it is busy
+// while the tasks are further behind than a queue may hold, so that what they read
+// next is still in memory.
+type throttled struct {
+	journal.Appender
+	engine  *Engine
+	channel string
+}
+
+func (t *throttled) Append(b journal.Batch) error {
+	if t.engine.lag(t.channel) > int64(t.engine.plan.Config.Engine.QueueRows) {
+		return journal.ErrBusy
+	}
+	err := t.Appender.Append(b)
+	if err == nil {
+		t.engine.flushBell.ring()
+	}
+	return err
+}
+
+func (s *sourcer) Name() string { return s.node.Address }
+
+func (s *sourcer) Step() (bool, error) {
+	now := s.engine.env.Clock.Now()
+	if s.ended.Load() || s.stopped || s.retry.waiting(now) {
+		return false, nil
+	}
+	status, err := s.source.Step()
+	if err != nil {
+		var full *journal.ErrFull
+		if !errors.As(err, &full) && s.told != err.Error() {
+			s.told = err.Error()
+			s.engine.report(fmt.Sprintf("%s: %v; trying again", s.node.Address, err))
+		}
+		s.engine.count(s.node.Address+" errors", 1)
+		s.retry.fail(now)
+		return false, nil
+	}
+	s.retry, s.told = backoff{}, ""
+	if status == stage.Ended {
+		s.ended.Store(true)
+		s.engine.coordBell.ring()
+	}
+	return status == stage.Busy, nil
+}
+
+// flusher makes one channel's appends durable.
+type flusher struct {
+	engine   *Engine
+	name     string
+	appender journal.Appender
+	until    time.Time // while the disk is full
+	told     bool
+}
+
+func (f *flusher) Name() string { return "flush " + f.name }
+
+func (f *flusher) Step() (bool, error) {
+	if f.appender.Pending() == 0 {
+		return false, nil
+	}
+	now := f.engine.env.Clock.Now()
+	if now.Before(f.until) {
+		return false, nil
+	}
+	err := f.appender.Flush()
+	var full *journal.ErrFull
+	switch {
+	case errors.As(err, &full):
+		if !f.told {
+			f.engine.report(fmt.Sprintf("channel.%s: %v; appends wait until there is room", f.name, err))
+			f.told = true
+		}
+		f.engine.count("channel."+f.name+" full", 1)
+		f.until = now.Add(200 * time.Millisecond)
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("channel.%s: %w", f.name, err)
+	}
+	if f.told {
+		f.told = false
+		f.engine.report(fmt.Sprintf("channel.%s: there is room again", f.name))
+	}
+	f.engine.taskBell.ring()
+	return true, nil
+}

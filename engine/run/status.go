@@ -1,0 +1,246 @@
+package run
+
+import (
+	"fmt"
+	"maps"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/journal"
+)
+
+// Status is what an engine is doing, for whoever looks on. Counts are since
+// the process started. It is a copy: nothing in it moves.
+type Status struct {
+	Time       time.Time        `json:"time"`
+	Plan       string           `json:"plan"`   // digest
+	Config     string           `json:"config"` // digest of the files
+	Checkpoint CheckpointStatus `json:"checkpoint"`
+	Ingests    []IngestStatus   `json:"ingests"`
+	Channels   []ChannelStatus  `json:"channels"`
+	Stages     []StageStatus    `json:"stages"`
+	Sinks      []SinkStatus     `json:"sinks"`
+}
+
+// CheckpointStatus tells of the newest durable checkpoint.
+type CheckpointStatus struct {
+	Epoch    uint64        `json:"epoch"` // 0: none yet
+	At       time.Time     `json:"at,omitzero"`
+	Duration time.Duration `json:"duration_ns"` // from the request until it was durable
+	Bytes    int           `json:"bytes"`       // of its file
+	Failures int64         `json:"failures"`    // attempts to write one that failed
+}
+
+// IngestStatus tells of one ingest.
+type IngestStatus struct {
+	Address string `json:"address"`
+	Ended   bool   `json:"ended"`
+	Done    int64  `json:"done_bytes"` // how far it is; of Total where that is known, else 0 both
+	Total   int64  `json:"total_bytes"`
+	Errors  int64  `json:"errors"`
+}
+
+// ChannelStatus tells of one channel and the tasks that read it.
+type ChannelStatus struct {
+	Name       string            `json:"name"`
+	Pending    int               `json:"pending_bytes"` // appended and not yet on disk
+	Partitions []PartitionStatus `json:"partitions"`
+}
+
+// PartitionStatus tells of one partition. Next and what follows are of its task.
+type PartitionStatus struct {
+	Earliest uint64    `json:"earliest"` // oldest offset kept
+	End      uint64    `json:"end"`      // durable end
+	Next     uint64    `json:"next"`     // offset after the last record processed
+	Lag      uint64    `json:"lag"`      // records durable and not processed
+	Records  int64     `json:"records"`
+	Rows     int64     `json:"rows"` // decoded from records
+	Rejects  int64     `json:"rejects"`
+	Ignored  int64     `json:"ignored"` // values of shapes that are not taken
+	Lost     int64     `json:"lost"`    // records that the journal could not read
+	Received time.Time `json:"received,omitzero"`
+	// Watermark is that of the key of the latest record; its age is Status.Time less Watermark.
+	Watermark time.Time `json:"watermark,omitzero"`
+}
+
+// StageStatus tells of one stage, over all partitions.
+type StageStatus struct {
+	Address  string           `json:"address"`
+	Rows     int64            `json:"rows"`               // emitted
+	Counters map[string]int64 `json:"counters,omitempty"` // of the stage's own, such as "late_dropped"
+}
+
+// SinkStatus tells of one sink.
+type SinkStatus struct {
+	Address   string `json:"address"`
+	Rows      int64  `json:"rows"`                 // written, committed or not
+	Waiting   uint64 `json:"waiting"`              // batches in the spool before it, if it has one
+	Failures  int64  `json:"failures"`             // attempts that failed
+	LastError string `json:"last_error,omitempty"` // of the latest attempt; "" when it went well
+}
+
+// rowsCounter is the name of the engine's own counter of a stage's rows.
+const rowsCounter = "rows"
+
+// view is the graph as onlookers may read it at any time.
+type view struct {
+	graph
+	logs     map[string]journal.Log
+	flushers []*flusher
+}
+
+// publish shows the graph to onlookers. Called while no actor moves.
+func (e *Engine) publish() {
+	e.view.Store(&view{e.graph(), maps.Clone(e.logs), append([]*flusher(nil), e.flushers...)})
+}
+
+// Status tells what the engine is doing. It may be called at any time, from any goroutine.
+func (e *Engine) Status() Status {
+	v := e.view.Load()
+	s := Status{Time: e.env.Clock.Now(), Plan: v.plan.Digest, Config: v.plan.Config.Digest}
+	if c := e.coord.shown.Load(); c != nil {
+		s.Checkpoint = *c
+	}
+	s.Checkpoint.Failures = e.coord.failures.Value()
+	counters := e.countersByAddress()
+	for _, src := range v.sources {
+		i := IngestStatus{Address: src.node.Address, Ended: src.ended.Load(), Errors: counters[src.node.Address]["errors"]}
+		if p, ok := src.source.(interface{ Progress() (done, total int64) }); ok {
+			i.Done, i.Total = p.Progress()
+		}
+		s.Ingests = append(s.Ingests, i)
+	}
+	for _, ch := range v.plan.Channels {
+		s.Channels = append(s.Channels, v.channel(ch.Config.Name))
+	}
+	for _, pl := range v.plan.Pipelines {
+		for _, n := range pl.Nodes {
+			if n.IsSink() {
+				s.Sinks = append(s.Sinks, v.sink(n.Address, counters[n.Address]))
+				continue
+			}
+			own := counters[n.Address]
+			st := StageStatus{Address: n.Address, Rows: own[rowsCounter]}
+			delete(own, rowsCounter)
+			if len(own) > 0 {
+				st.Counters = own
+			}
+			s.Stages = append(s.Stages, st)
+		}
+	}
+	return s
+}
+
+func (v *view) channel(name string) ChannelStatus {
+	c := ChannelStatus{Name: name}
+	for _, f := range v.flushers {
+		if f.name == name {
+			c.Pending = f.appender.Pending()
+		}
+	}
+	log := v.logs[name]
+	for part := range log.Partitions() {
+		p := PartitionStatus{}
+		p.Earliest, p.End = log.Bounds(part)
+		for _, t := range v.tasks {
+			if t.log == log && t.part == part {
+				t.show(&p)
+			}
+		}
+		c.Partitions = append(c.Partitions, p)
+	}
+	return c
+}
+
+// show fills in what a task has done.
+func (t *task) show(p *PartitionStatus) {
+	p.Next = t.next.Load()
+	if p.End > p.Next {
+		p.Lag = p.End - p.Next
+	}
+	p.Records, p.Rows, p.Rejects = t.counters.records.Value(), t.counters.rows.Value(), t.counters.rejects.Value()
+	p.Ignored, p.Lost = t.counters.ignored.Value(), t.counters.lost.Value()
+	if at := t.record.Load(); at != 0 {
+		p.Received = time.UnixMicro(at).UTC()
+	}
+	if at := t.mark.Load(); at != 0 {
+		p.Watermark = time.UnixMicro(at).UTC()
+	}
+}
+
+func (v *view) sink(address string, counters map[string]int64) SinkStatus {
+	s := SinkStatus{Address: address}
+	if k := v.sinks[address]; k != nil {
+		s.Rows, s.Failures = k.rowsOut.Value(), k.failures.Value()
+		if err := k.Err(); err != nil {
+			s.LastError = err.Error()
+		}
+	}
+	for _, d := range v.delivers {
+		if d.node.Address != address {
+			continue
+		}
+		s.Rows, s.Failures = d.rowsOut.Value(), s.Failures+counters["errors"]
+		if done, end := d.done.Load(), d.spool.committed.Load(); end > done {
+			s.Waiting = end - done
+		}
+	}
+	return s
+}
+
+// countersByAddress copies the counters: by address, by name.
+func (e *Engine) countersByAddress() map[string]map[string]int64 {
+	out := map[string]map[string]int64{}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for name, c := range e.counters {
+		at := strings.LastIndexByte(name, ' ')
+		if at < 0 {
+			panic(fmt.Sprintf("BUG: the counter %q has no address", name))
+		}
+		if out[name[:at]] == nil {
+			out[name[:at]] = map[string]int64{}
+		}
+		out[name[:at]][name[at+1:]] = c.Value()
+	}
+	return out
+}
+
+// Rows sums the rows that stages of a kind ("window", "alarm") have emitted.
+func (s *Status) Rows(kind string) int64 {
+	var n int64
+	for i := range s.Stages {
+		parts := strings.Split(s.Stages[i].Address, ".")
+		if len(parts) > 2 && parts[2] == kind {
+			n += s.Stages[i].Rows
+		}
+	}
+	return n
+}
+
+// Kinds lists the kinds of the stages there are, sorted.
+func (s *Status) Kinds() []string {
+	seen := map[string]bool{}
+	var out []string
+	for i := range s.Stages {
+		parts := strings.Split(s.Stages[i].Address, ".")
+		if len(parts) > 2 && !seen[parts[2]] {
+			seen[parts[2]] = true
+			out = append(out, parts[2])
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+// Totals sums over all channels.
+func (s *Status) Totals() (p PartitionStatus) {
+	for _, c := range s.Channels {
+		for _, x := range c.Partitions {
+			p.Records, p.Rows, p.Rejects = p.Records+x.Records, p.Rows+x.Rows, p.Rejects+x.Rejects
+			p.Ignored, p.Lost, p.Lag = p.Ignored+x.Ignored, p.Lost+x.Lost, p.Lag+x.Lag
+		}
+	}
+	return p
+}

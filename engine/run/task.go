@@ -1,0 +1,306 @@
+package run
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/tidemill/tidemill/engine/decode"
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/journal"
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/stage"
+	"github.com/tidemill/tidemill/engine/state"
+)
+
+// task runs everything that reads one partition of one channel: it decodes
+// once and feeds all pipelines of the channel. It knows of no other partition,
+// and all of its state is its tables, its offset and the fields it has learned.
+type task struct {
+	engine  *Engine
+	channel *plan.Channel
+	part    int
+	alloc   memory.Allocator
+
+	log     journal.Log
+	reader  journal.Reader
+	decoder decode.Decoder
+	keeper  *timekeeper
+	keys    *state.Table
+	pipes   []*pipe
+	result  decode.Result
+	encoder *flow.JSONEncoder // of rejected rows
+	encoded *arrow.Schema
+
+	next   atomic.Uint64 // offset after the last record that went through
+	ended  atomic.Bool   // an End, and no record since
+	tick   int64         // us, of the latest tick
+	record atomic.Int64  // receive time of the latest record, us
+	mark   atomic.Int64  // watermark of the key of the latest row, us
+
+	asked  uint64      // the last epoch whose barrier went out
+	paused atomic.Bool // a swap is going on: the coordinator may change the task
+	err    error
+
+	counters *taskCounters
+}
+
+// pipe is a pipeline within a task.
+type pipe struct {
+	plan    *plan.Pipeline
+	nodes   []*node    // stages, inputs first
+	source  []consumer // who reads the channel itself
+	lanes   []*lane    // to sinks, each once
+	rejects []rejectRow
+	outlet  consumer // of rejects
+	marks   bool     // some stage wants watermarks of filtered rows
+}
+
+// taskCounters count what a task did. Shared with whoever looks on.
+type taskCounters struct {
+	records, fast, rows, rejects, ignored, lost, blocks Counter
+}
+
+func (t *task) Name() string { return fmt.Sprintf("task %s/%d", t.channel.Config.Name, t.part) }
+
+// Step answers a checkpoint request, or takes one block through the graph.
+func (t *task) Step() (bool, error) {
+	if t.paused.Load() {
+		return false, nil
+	}
+	if t.err != nil {
+		return false, t.err
+	}
+	if req := t.engine.request.Load(); req != nil && req.epoch > t.asked {
+		t.barrier(req)
+		return true, nil
+	}
+	if !t.room() {
+		return false, nil
+	}
+	b, err := t.reader.Next()
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", t.Name(), err)
+	}
+	if b == nil {
+		return false, nil
+	}
+	t.take(b)
+	b.Release()
+	return true, t.err
+}
+
+// room tells that every lane can take what a block gives.
+func (t *task) room() bool {
+	for _, p := range t.pipes {
+		for _, l := range p.lanes {
+			if l.full() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// take takes a block through the graph.
+func (t *task) take(b *journal.Block) {
+	t.counters.blocks.Add(1)
+	marks := flow.Watermarks{Tick: t.tick}
+	switch b.Kind {
+	case journal.Records:
+		t.ended.Store(false)
+		marks.Keys = t.records(b)
+	case journal.Tick:
+		t.tick = b.Time
+		marks.Tick, marks.Ticked = b.Time, true
+	case journal.End:
+		t.ended.Store(true)
+		marks.Ended = true
+	case journal.Lost:
+		t.lost(b)
+	}
+	for _, p := range t.pipes {
+		if len(marks.Keys) > 0 || marks.Ticked || marks.Ended {
+			p.advance(t, marks)
+		}
+		p.flushRejects(t)
+	}
+	t.next.Store(b.First + uint64(b.Count))
+}
+
+// records decodes a block and passes its rows on. It returns the keys that moved.
+func (t *task) records(b *journal.Block) []flow.KeyMark {
+	t.decoder.Decode(b, t.next.Load(), &t.result)
+	r := &t.result
+	t.counters.records.Add(int64(r.Stats.Records))
+	t.counters.fast.Add(int64(r.Stats.Fast))
+	t.counters.ignored.Add(int64(r.Stats.Ignored))
+	if n := len(b.Received); n > 0 {
+		t.record.Store(b.Received[n-1])
+	}
+	if r.Learned {
+		t.rebind() // before anything is noted in the pipes that it replaces
+	}
+	for i := range r.Rejects {
+		t.rejectRecord(&r.Rejects[i], b)
+	}
+	if r.Rows == nil {
+		return nil
+	}
+	rows, marks := t.keeper.fill(r.Rows)
+	r.Rows = nil
+	t.counters.rows.Add(rows.NumRows())
+	if n := rows.NumRows(); n > 0 {
+		t.mark.Store(flow.Marks(rows)[n-1])
+	}
+	for _, p := range t.pipes {
+		rows.Retain()
+		t.pass(rows, p.source)
+	}
+	rows.Release()
+	return marks
+}
+
+func (t *task) rejectRecord(r *decode.Reject, b *journal.Block) {
+	row := rejectRow{
+		stage: "channel." + t.channel.Config.Name, reason: r.Reason, field: r.Field, channel: t.channel.Config.Name,
+		partition: t.part, offset: r.Offset, index: r.Index, row: append([]byte(nil), r.Payload...),
+		received: arrow.Timestamp(b.Received[uint64(r.Offset)-b.First]),
+	}
+	t.rejectRow(row)
+}
+
+func (t *task) rejectRow(row rejectRow) {
+	for _, p := range t.pipes {
+		p.rejects = append(p.rejects, row)
+	}
+	t.counters.rejects.Add(1)
+}
+
+// rejectEverywhere rejects a row before any pipeline saw it.
+func (t *task) rejectEverywhere(r stage.Reject) {
+	t.rejectRow(t.rejectedRow("channel."+t.channel.Config.Name, r))
+}
+
+// rejectedRow is the reject row of a reject.
+func (t *task) rejectedRow(address string, r stage.Reject) rejectRow {
+	row := rejectRow{stage: address, reason: r.Reason, field: r.Field, channel: t.channel.Config.Name, partition: t.part}
+	if r.Rows != nil {
+		row.offset = flow.Offsets(r.Rows)[r.Row]
+		row.index = flow.Indexes(r.Rows)[r.Row]
+		row.received = flow.Received(r.Rows)[r.Row]
+		row.row = t.rowText(r.Rows, r.Row)
+	}
+	return row
+}
+
+// lost reports records that the journal could not read.
+func (t *task) lost(b *journal.Block) {
+	t.counters.lost.Add(int64(b.Count))
+	row := rejectRow{
+		stage: "journal", reason: fmt.Sprintf("%d records from offset %d are lost: %v", b.Count, b.First, b.Err),
+		channel: t.channel.Config.Name, partition: t.part, offset: int64(b.First), received: arrow.Timestamp(b.Time),
+	}
+	t.rejectRow(row)
+	t.engine.report(row.reason)
+}
+
+func (p *pipe) flushRejects(t *task) {
+	if len(p.rejects) == 0 {
+		return
+	}
+	t.pass(rejectBatch(p.rejects, t.alloc), []consumer{p.outlet})
+	p.rejects = p.rejects[:0]
+}
+
+// rowText is a row as JSON, for a reject.
+func (t *task) rowText(rows arrow.RecordBatch, i int) []byte {
+	if t.encoded == nil || !t.encoded.Equal(rows.Schema()) {
+		t.encoder, t.encoded = flow.NewJSONEncoder(rows.Schema(), false), rows.Schema()
+	}
+	return t.encoder.AppendRow(nil, rows, i)
+}
+
+// barrier answers a checkpoint request: copies of the tables' changes, and a
+// barrier on every lane.
+func (t *task) barrier(req *request) {
+	t.asked = req.epoch
+	part := partState{Channel: t.channel.Config.Name, Partition: t.part, Next: t.next.Load(), Ended: t.ended.Load(), Tick: t.tick, Fields: t.learned()}
+	part.add(t.keys.Decl(), "", t.keys.Snapshot(req.full))
+	for _, p := range t.pipes {
+		for _, n := range p.nodes {
+			for _, table := range n.tables {
+				part.add(table.Decl(), n.plan.Address, table.Snapshot(req.full))
+			}
+		}
+		for _, l := range p.lanes {
+			l.push(parcel{item: flow.Item{Kind: flow.Barrier, Epoch: req.epoch}})
+		}
+	}
+	t.paused.Store(req.pause)
+	t.engine.taskDone(req.epoch, part)
+}
+
+// learned returns the decoder's fields in the form of a checkpoint.
+func (t *task) learned() []fieldState {
+	if !t.channel.Config.Learn {
+		return nil
+	}
+	return fieldStates(t.decoder.Fields())
+}
+
+// rebind takes what the decoder has learned into the graph; tables are kept.
+func (t *task) rebind() {
+	have := t.have()
+	t.closeStages()
+	p, err := t.engine.planFor(t.channel, t.decoder.Fields())
+	if err == nil {
+		err = t.openPipes(p, have)
+	}
+	if err != nil && t.err == nil {
+		t.err = err
+	}
+}
+
+func (t *task) closeStages() {
+	for _, p := range t.pipes {
+		for _, n := range p.nodes {
+			if err := n.stage.Close(); err != nil {
+				t.fail(n, err)
+			}
+		}
+	}
+}
+
+func (t *task) close() {
+	t.closeStages()
+	if t.reader != nil {
+		_ = t.reader.Close() // only reads; nothing can be lost
+	}
+}
+
+func takeZero(rows arrow.RecordBatch, col int, alloc memory.Allocator) arrow.RecordBatch {
+	revision := rows.Column(col).(*array.Int64)
+	var sel []int32
+	for i := range revision.Len() {
+		if revision.Value(i) == 0 {
+			sel = append(sel, int32(i))
+		}
+	}
+	return flow.Take(rows, sel, alloc)
+}
+
+// opening is what a stage of this task gets.
+func (t *task) opening(n *plan.Node, p *pipe, tables []*state.Table) stage.Opening {
+	return stage.Opening{
+		Env: t.engine.env, DataDir: t.engine.o.Data, Alloc: t.alloc, Address: n.Address, Partition: t.part, Tables: tables,
+		Reject: func(r stage.Reject) {
+			p.rejects = append(p.rejects, t.rejectedRow(n.Address, r))
+			t.counters.rejects.Add(1)
+		},
+		Count: t.engine.counter(n.Address),
+	}
+}

@@ -1,0 +1,210 @@
+package run
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tidemill/tidemill/engine/decode"
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/state"
+)
+
+// tableKey names a table across swaps and restarts: where it belongs, and what
+// it means. A table whose declaration has changed is another table.
+func tableKey(address string, d state.Decl) string {
+	return address + "\x00" + d.Name + "\x00" + d.Digest
+}
+
+// addressOfKey is the address in a table's key.
+func addressOfKey(key string) string {
+	address, _, _ := strings.Cut(key, "\x00")
+	return address
+}
+
+// openTask makes the task of one partition; tables and fields come from part,
+// the partition's state in a checkpoint, or are new when part is nil.
+func (e *Engine) openTask(ch *plan.Channel, part int, from *restored) (*task, error) {
+	t := &task{engine: e, part: part, alloc: e.alloc, log: e.logs[ch.Config.Name], counters: e.didOf(ch.Config.Name, part)}
+	tables := map[string]*state.Table{}
+	var fields []decode.Field
+	if from != nil {
+		tables = from.tables
+		fields = fieldsOf(from.state.Fields)
+		t.next.Store(from.state.Next)
+		t.ended.Store(from.state.Ended)
+		t.tick = from.state.Tick
+		t.asked = e.epoch
+	}
+	earliest, _ := t.log.Bounds(part)
+	if from == nil {
+		t.next.Store(earliest)
+	}
+	p, err := e.planFor(ch, fields)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.openPipes(p, tables); err != nil {
+		return nil, err
+	}
+	t.reader, err = t.log.Read(part, t.next.Load())
+	if err != nil {
+		return nil, fmt.Errorf("channel.%s, partition %d: %w", ch.Config.Name, part, err)
+	}
+	return t, nil
+}
+
+// didOf returns the counters of a partition's task. Only Open and Swap call it.
+func (e *Engine) didOf(channel string, part int) *taskCounters {
+	id := fmt.Sprintf("%s/%d", channel, part)
+	if e.did[id] == nil {
+		e.did[id] = &taskCounters{}
+	}
+	return e.did[id]
+}
+
+// planFor binds the plan with what one partition has learned. Where an
+// expression names a field that only other partitions have met, theirs are added.
+func (e *Engine) planFor(ch *plan.Channel, fields []decode.Field) (*plan.Plan, error) {
+	name := ch.Config.Name
+	p, diags := e.plan.With(plan.Learned{name: fields})
+	if !diags.HasErrors() {
+		return p, nil
+	}
+	p, diags = e.plan.With(plan.Learned{name: mergeFields(fields, ch.Fields)})
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	return p, nil
+}
+
+func mergeFields(own, all []decode.Field) []decode.Field {
+	have := map[string]bool{}
+	for _, f := range own {
+		have[f.Name] = true
+	}
+	for _, f := range all {
+		if !have[f.Name] {
+			own = append(own, f)
+		}
+	}
+	return own
+}
+
+// openPipes opens the task's part of a plan, with the tables that it has
+// already where the plan still declares them.
+func (t *task) openPipes(p *plan.Plan, have map[string]*state.Table) error {
+	ch := p.Channel(t.channelName(p))
+	t.channel = ch
+	t.keys = table(have, "", ch.KeysDecl())
+	if t.decoder == nil {
+		d, err := decode.NewJSON(decode.Config{Fields: ch.Fields, Learn: ch.Config.Learn, Explode: ch.Config.Explode, Alloc: t.alloc})
+		if err != nil {
+			return err
+		}
+		t.decoder = d
+	}
+	var pipes []*pipe
+	for _, pl := range p.Pipelines {
+		if pl.Channel != ch {
+			continue
+		}
+		pp, err := t.openPipe(pl, have)
+		if err != nil {
+			return err
+		}
+		pipes = append(pipes, pp)
+	}
+	t.pipes = pipes
+	t.bindKeeper(p)
+	return nil
+}
+
+func (t *task) channelName(p *plan.Plan) string {
+	if t.channel != nil {
+		return t.channel.Config.Name
+	}
+	for name, log := range t.engine.logs {
+		if log == t.log {
+			return name
+		}
+	}
+	panic("BUG: a task reads a log that the engine does not have")
+}
+
+func (t *task) bindKeeper(p *plan.Plan) {
+	marks := false
+	for _, pp := range t.pipes {
+		marks = marks || pp.marks
+	}
+	o := t.opening(&plan.Node{Address: "channel." + t.channel.Config.Name}, nil, nil)
+	o.Reject = t.rejectEverywhere
+	t.keeper = newTimekeeper(p, t.channel, t.keys, o, marks)
+}
+
+// table returns the table that there is for a declaration, or a new one.
+func table(have map[string]*state.Table, address string, d state.Decl) *state.Table {
+	if t := have[tableKey(address, d)]; t != nil {
+		return t
+	}
+	return state.New(d)
+}
+
+func (t *task) openPipe(pl *plan.Pipeline, have map[string]*state.Table) (*pipe, error) {
+	p := &pipe{plan: pl}
+	nodes := map[*plan.Node]*node{}
+	for _, pn := range pl.Nodes {
+		if pn.IsSink() {
+			s := t.engine.sinks[pn.Address]
+			p.lanes = append(p.lanes, s.lanes[t.engine.laneOf(t)])
+			if pn.Rejects {
+				p.outlet = consumer{lane: s.lanes[t.engine.laneOf(t)], in: len(pn.In)}
+			}
+			continue
+		}
+		n := &node{task: t, plan: pn, rows: t.engine.counterOf(pn.Address + " " + rowsCounter)}
+		for _, d := range pn.Bound.State {
+			n.tables = append(n.tables, table(have, pn.Address, d))
+		}
+		st, err := pn.Bound.OpenStage(t.opening(pn, p, n.tables))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", pn.Address, err)
+		}
+		n.stage = st
+		nodes[pn] = n
+		p.nodes = append(p.nodes, n)
+		p.marks = p.marks || pn.Marks
+	}
+	t.connect(pl, p, nodes)
+	return p, nil
+}
+
+// connect tells every node, and the channel, who reads it.
+func (t *task) connect(pl *plan.Pipeline, p *pipe, nodes map[*plan.Node]*node) {
+	for _, pn := range pl.Nodes {
+		for i, in := range pn.In {
+			c := consumer{node: nodes[pn], in: i, first: pn.Bound.Revisions == takesFirst}
+			if pn.IsSink() {
+				c.lane = t.engine.sinks[pn.Address].lanes[t.engine.laneOf(t)]
+			}
+			if in.Node == nil {
+				p.source = append(p.source, c)
+				continue
+			}
+			from := nodes[in.Node]
+			from.consumers = append(from.consumers, c)
+		}
+	}
+}
+
+// have gathers the task's tables by key, for a swap or a rebind.
+func (t *task) have() map[string]*state.Table {
+	have := map[string]*state.Table{tableKey("", t.keys.Decl()): t.keys}
+	for _, p := range t.pipes {
+		for _, n := range p.nodes {
+			for _, tb := range n.tables {
+				have[tableKey(n.plan.Address, tb.Decl())] = tb
+			}
+		}
+	}
+	return have
+}

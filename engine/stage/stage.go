@@ -1,0 +1,206 @@
+package stage
+
+import (
+	"context"
+	"errors"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/expr"
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/journal"
+	"github.com/tidemill/tidemill/engine/state"
+)
+
+// Spec describes a kind of stage to the engine, to documentation and to messages.
+type Spec struct {
+	Kind string // block type: "rule", "window", "alarm", "sink", "ingest"
+	Type string // second label, such as "tumbling"; "" for kinds that have none
+	Help string // one sentence
+	// Args returns a new argument struct with its defaults filled in. Its fields
+	// carry hcl tags, and a `help:"..."` tag each.
+	Args func() Args
+}
+
+// Args are a block's decoded arguments.
+type Args interface {
+	// Bind checks the arguments against the schemas of the inputs, in the order
+	// of `from` (none for an ingest), and says what the stage will be. It has no
+	// effects, can be called any number of times, never panics, and reports all
+	// mistakes with positions inside the block. When there are errors, the
+	// Bound should still carry the best guess at Out, or a nil Out.
+	Bind(in []*arrow.Schema, at At) (Bound, hcl.Diagnostics)
+}
+
+// At is where a block stands and what it may refer to.
+type At struct {
+	Address string    // such as "pipeline.cold_chain.rule.plausible"
+	Range   hcl.Range // of the block's header
+	Dir     string    // folder of the configuration; relative paths start here
+	Inputs  []string  // what each input is called, such as "rule.plausible"
+	Eval    *hcl.EvalContext
+	// Channel is the channel that the pipeline reads, or that the ingest feeds.
+	Channel *config.Channel
+	// Keys[i] is the column that holds the channel's key at input i; "" where
+	// the channel has none or a stage before dropped it.
+	Keys []string
+	// Scope gives names their meaning at input i; see expr.Compile.
+	Scope func(i int) *expr.Scope
+}
+
+// Delivery is how a sink keeps the promise that nothing is lost or doubled.
+type Delivery uint8
+
+const (
+	// NotSink is the Delivery of everything that is not a sink.
+	NotSink Delivery = iota
+	// Transactional sinks commit with the checkpoint: what was written after the
+	// last one is taken back on recovery. They are fed without a spool.
+	Transactional
+	// Idempotent sinks may see a row twice and end up right; they read a spool.
+	Idempotent
+	// AtLeastOnce sinks may show a row twice after a crash; they read a spool.
+	AtLeastOnce
+)
+
+func (d Delivery) String() string {
+	return [...]string{"", "transactional", "idempotent", "at least once"}[d]
+}
+
+// Revisions is what a stage does with rows that revise earlier ones.
+type Revisions uint8
+
+const (
+	// TakesAll: revised rows are rows.
+	TakesAll Revisions = iota
+	// TakesFirst: only rows of revision 0 are let in; the engine filters.
+	TakesFirst
+	// Refuses: plan fails when an input can revise.
+	Refuses
+)
+
+// Bound is a block that fits where it stands. Exactly one Open is set, and it
+// is called at most once: the engine binds anew for every partition, so that
+// what Bind compiled may belong to the goroutine of the stage.
+type Bound struct {
+	// Out is the schema of the rows that the stage emits, metadata columns first
+	// (flow.NewSchema); nil for a sink.
+	Out *arrow.Schema
+	// Key names the column of Out that holds the channel's key; "" when it is gone.
+	Key string
+	// Filters says that rows of the input may have no row in the output, so that
+	// stages behind need to be told of watermarks that such rows moved.
+	Filters bool
+	// Reads lists the columns of the inputs that the stage looks at itself; nil
+	// means all. PassesAll says that other columns of the input travel on in Out.
+	// Together they tell the decoder what need not be decoded.
+	Reads     []string
+	PassesAll bool
+	State     []state.Decl
+	Delivery  Delivery
+	Revisions Revisions
+	Revises   bool // Out can hold revised rows (it has a revision column)
+
+	OpenSource func(Opening, SourceEnv) (Source, error)
+	OpenStage  func(Opening) (Stage, error)
+	OpenSink   func(Opening) (Sink, error)
+}
+
+// Opening is what every Open gets.
+type Opening struct {
+	Env       *env.Env
+	DataDir   string // the engine's data folder; a sink's path "data://x" is x in there
+	Alloc     memory.Allocator
+	Address   string
+	Partition int            // -1 for a sink or a source
+	Tables    []*state.Table // as declared in Bound.State, in that order, restored
+	// Reject takes a row that could not be processed; never nil. Called on the stage's goroutine.
+	Reject func(Reject)
+	// Count adds to a counter of this stage, such as "late_dropped"; never nil.
+	Count func(name string, n int64)
+}
+
+// Reject is a row, or a value of one, that a stage could not process.
+type Reject struct {
+	Rows   arrow.RecordBatch // the batch it is in, borrowed; nil when Payload says it all
+	Row    int
+	Field  string // "" for the whole row
+	Reason string // for a person
+}
+
+// Stage processes rows of one partition. All calls come from one goroutine, in
+// stream order. No clock, no randomness, no goroutine, no lock. What a stage
+// emits must not depend on where batches were cut.
+//
+// An error from Process or Advance means a bug or a limit that was passed
+// and stops the pipeline with that error; a bad row is a Reject, not an error.
+type Stage interface {
+	// Process takes rows of input in. rows is borrowed: Retain what is kept.
+	Process(in int, rows arrow.RecordBatch, out flow.Emitter) error
+	// Advance tells of progress that no row of this input carried: watermarks of
+	// filtered rows, clock ticks, the end. Called after Process of the batch
+	// concerned. Downstream stages get the same Watermarks after it returns.
+	Advance(in int, marks flow.Watermarks, out flow.Emitter) error
+	// Close releases memory. Not called twice.
+	Close() error
+}
+
+// Status is how a source's Step went.
+type Status uint8
+
+const (
+	// Busy: there is more; call again at once.
+	Busy Status = iota
+	// Idle: nothing to do now; call again soon.
+	Idle
+	// Ended: the input is exhausted for good in this run.
+	Ended
+)
+
+// SourceEnv is where a source delivers.
+type SourceEnv struct {
+	Channel   *config.Channel
+	Journal   journal.Appender
+	Partition func(payload []byte) int // by the channel's key; not safe for concurrent use
+	// NewPartition makes another such function, for a source with goroutines of its own.
+	NewPartition func() func(payload []byte) int
+	// Once asks the source to end where it would otherwise wait for more.
+	Once bool
+}
+
+// Source brings records into a channel. It acknowledges upstream only in
+// journal.Batch.Done.
+type Source interface {
+	// Step does a bounded piece of work and does not wait. Called by one
+	// goroutine. A source that meets networks has goroutines of its own, started by Open, and
+	// returns Idle. An error stops the source, not the engine: it is shown and
+	// Step is tried again later with growing pauses.
+	Step() (Status, error)
+	Close() error
+}
+
+// ErrBroken is wrapped by a sink's error when trying again cannot help: what it
+// wrote may be gone, and only Recover, from the last checkpoint, puts it right.
+// The engine stops, and the next start recovers.
+var ErrBroken = errors.New("the engine has to start again")
+
+// Sink takes rows out of the engine. All calls come from one goroutine; unlike
+// a stage it may wait on the world, within ctx.
+type Sink interface {
+	// Write takes rows, borrowed. in is the index of the input in `from`.
+	// An error is retried with growing pauses, with the same rows.
+	Write(ctx context.Context, in int, rows arrow.RecordBatch) error
+	// Prepare makes everything written so far durable, though perhaps not yet
+	// visible, and returns what Recover needs to come back to this point.
+	Prepare(ctx context.Context, epoch uint64) (token []byte, err error)
+	// Commit makes visible what the token stands for. Again after a crash: idempotent.
+	Commit(ctx context.Context, token []byte) error
+	// Recover comes before the first Write of a run: it takes back whatever was
+	// written after the token. A nil token means that nothing was ever committed.
+	Recover(ctx context.Context, token []byte) error
+	Close() error
+}

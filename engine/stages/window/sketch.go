@@ -1,0 +1,200 @@
+package window
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/DataDog/sketches-go/ddsketch"
+	"github.com/DataDog/sketches-go/ddsketch/store"
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/axiomhq/hyperloglog"
+
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/state"
+)
+
+const (
+	// percentileAccuracy is the relative error of percentile(); percentileBins
+	// limits a sketch to 16 KiB a sign, and covers values over 17 powers of ten.
+	percentileAccuracy = 0.01
+	percentileBins     = 2048
+	// exactUnique is up to how many values distinct() is exact; above that it is
+	// a HyperLogLog of 2^uniquePrecision registers, with an error of about 1.6 %.
+	exactUnique     = 256
+	uniquePrecision = 12
+)
+
+func binStore() store.Store { return store.NewCollapsingLowestDenseStore(percentileBins) }
+
+// sketchOf is the sketch of a percentile.
+type sketchOf = ddsketch.DDSketch
+
+func newSketch() *ddsketch.DDSketch {
+	s, err := ddsketch.LogCollapsingLowestDenseDDSketch(percentileAccuracy, percentileBins)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return s
+}
+
+// unique counts different values. Up to exactUnique it holds their hashes,
+// sorted, and then a HyperLogLog: what it says depends on the set of values
+// alone, and not on their order or on when it was stored.
+type unique struct {
+	hashes []uint64
+	hll    *hyperloglog.Sketch
+}
+
+func (u *unique) add(hash uint64) {
+	if u.hll != nil {
+		u.hll.InsertHash(hash)
+		return
+	}
+	at, found := slices.BinarySearch(u.hashes, hash)
+	if found {
+		return
+	}
+	u.hashes = slices.Insert(u.hashes, at, hash)
+	if len(u.hashes) <= exactUnique {
+		return
+	}
+	hll, err := hyperloglog.NewSketch(uniquePrecision, false)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	for _, h := range u.hashes {
+		hll.InsertHash(h)
+	}
+	u.hll, u.hashes = hll, nil
+}
+
+func (u *unique) count() int64 {
+	if u.hll != nil {
+		return int64(u.hll.Estimate())
+	}
+	return int64(len(u.hashes))
+}
+
+// A stored unique is 0 and its hashes, or 1 and the HyperLogLog.
+func (u *unique) appendTo(b []byte) []byte {
+	if u.hll == nil {
+		b = append(b, 0)
+		for _, h := range u.hashes {
+			b = binary.LittleEndian.AppendUint64(b, h)
+		}
+		return b
+	}
+	b, err := u.hll.AppendBinary(append(b, 1))
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return b
+}
+
+func readUnique(b []byte) (*unique, error) {
+	u := &unique{}
+	switch {
+	case len(b) == 0:
+		return u, nil
+	case b[0] == 1:
+		u.hll = &hyperloglog.Sketch{}
+		return u, u.hll.UnmarshalBinary(b[1:])
+	case b[0] != 0 || len(b)%8 != 1 || len(b) > 1+8*exactUnique:
+		return nil, errors.New("damaged set of values")
+	}
+	for b = b[1:]; len(b) > 0; b = b[8:] {
+		u.hashes = append(u.hashes, binary.LittleEndian.Uint64(b))
+	}
+	return u, nil
+}
+
+// sketches are the decoded forms of one Bytes column's values, by pane. They
+// follow from the table, except between two calls of store.
+type sketches[T any] struct {
+	live   []*T // nil: look into the table
+	dirty  []uint32
+	listed []bool // in dirty
+	fresh  func() *T
+	read   func([]byte) (*T, error)
+	write  func([]byte, *T) []byte
+	buf    []byte
+}
+
+// at returns the pane's sketch, which is about to change when change is true.
+func (s *sketches[T]) at(t *state.Table, col int, pane uint32, change bool) *T {
+	for int(pane) >= len(s.live) {
+		s.live = append(s.live, make([]*T, len(s.live)+64)...)
+		s.listed = append(s.listed, make([]bool, len(s.live)-len(s.listed))...)
+	}
+	v := s.live[pane]
+	if v == nil {
+		if raw := t.Bytes(col, pane); len(raw) == 0 {
+			v = s.fresh()
+		} else {
+			var err error
+			if v, err = s.read(raw); err != nil {
+				panic(fmt.Sprintf("BUG: a checked table holds a damaged sketch: %v", err))
+			}
+		}
+		s.live[pane] = v
+	}
+	if change && !s.listed[pane] {
+		s.listed[pane] = true
+		s.dirty = append(s.dirty, pane)
+	}
+	return v
+}
+
+// store puts changed sketches back into the table.
+func (s *sketches[T]) store(t *state.Table, col int) {
+	for _, p := range s.dirty {
+		s.listed[p] = false
+		if s.live[p] != nil {
+			s.buf = s.write(s.buf[:0], s.live[p])
+			t.SetBytes(col, p, s.buf)
+		}
+	}
+	s.dirty = s.dirty[:0]
+}
+
+// rest puts a pane's sketch back and lets go of the decoded form: panes that
+// are closed only wait for late rows, and encoded they are smaller.
+func (s *sketches[T]) rest(t *state.Table, col int, pane uint32, deleted bool) {
+	if int(pane) >= len(s.live) || s.live[pane] == nil {
+		return
+	}
+	if s.listed[pane] && !deleted {
+		s.buf = s.write(s.buf[:0], s.live[pane])
+		t.SetBytes(col, pane, s.buf)
+	}
+	s.live[pane] = nil
+}
+
+func percentileSketches() *sketches[sketchOf] {
+	return &sketches[sketchOf]{
+		fresh: newSketch,
+		read: func(b []byte) (*ddsketch.DDSketch, error) {
+			return ddsketch.DecodeDDSketch(b, binStore, newSketch().IndexMapping)
+		},
+		write: func(b []byte, s *ddsketch.DDSketch) []byte {
+			s.Encode(&b, true)
+			return b
+		},
+	}
+}
+
+func uniqueSketches() *sketches[unique] {
+	return &sketches[unique]{
+		fresh: func() *unique { return &unique{} },
+		read:  readUnique,
+		write: func(b []byte, u *unique) []byte { return u.appendTo(b) },
+	}
+}
+
+// hashValue is the hash by which distinct() tells values apart.
+func hashValue(buf []byte, a arrow.Array, row int) (uint64, []byte) {
+	buf = flow.AppendKey(buf[:0], a, row)
+	return flow.Hash(buf), buf
+}

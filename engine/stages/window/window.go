@@ -1,0 +1,363 @@
+package window
+
+import (
+	"math"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/stage"
+	"github.com/tidemill/tidemill/engine/state"
+)
+
+var _ stage.Stage = (*window)(nil)
+
+// Words and links of the tables' slots, see doc.go. Links to panes are one more
+// than the pane's slot, so that 0 is none.
+const (
+	paneStart    = iota // I64: start of the window, us
+	paneOffset          // I64: _offset of the latest row
+	paneReceived        // I64: _received of the latest row
+	paneIndex           // I64: _index of the latest row
+	paneWords
+)
+
+const (
+	paneOlder = iota // U32: the group's pane before this one in event time
+	paneNewer
+	paneGroup
+	paneRevision // what the next emission will have
+	paneFlags
+	paneLinks
+)
+
+const (
+	flagClosed = 1 << iota // the watermark has passed
+	flagDirty              // rows came since the last emission
+	flagQueued             // is in window.queue
+)
+
+const (
+	groupMark  = iota // I64: what Marks said of the key since its last row; NoMark: nothing
+	groupDirty        // I64: watermark when the first row came that waits for a revision; NoMark: none waits
+	groupNext         // I64: watermark from which on something is due; EndMark: nothing
+	groupTimes
+)
+
+const (
+	groupNewest = iota // U32
+	groupOldest
+	groupActive // panes that are open or wait for a revision
+	groupSlot   // _slot of the group's first row
+	groupReady  // 1: the other words are filled in
+	groupLinks
+)
+
+const noPane = ^uint32(0)
+
+// lane is what the hot path knows of a key: rows from start for every
+// microseconds, while the watermark is below next, belong to pane. Lanes are numbered by
+// _slot (single) or by group, and follow from the tables.
+type lane struct {
+	start, next int64
+	pane        uint32
+}
+
+func noLane() lane { return lane{next: math.MinInt64, pane: noPane} }
+
+// emission is a pane that is to be emitted.
+type emission struct {
+	pane, group, revision uint32
+	final                 bool
+}
+
+type window struct {
+	program
+	o                    stage.Opening
+	groups, panes, clock *state.Table
+	unhook               func()
+
+	lanes    []lane
+	template []int64 // a new pane's words
+	inputs   []input
+	rooms    []scratch
+	drawn    []*sketches[sketchOf]
+	uniq     []*sketches[unique]
+
+	groupOf   []uint32 // single: group by _slot, plus one
+	slotHead  []uint32 // nested: first group by _slot, plus one
+	groupLink []uint32 // nested: next group of the same _slot, plus one
+	due       []uint64 // bitmap of groups that the next tick must look at
+
+	rows    arrow.RecordBatch // the batch at hand
+	times   []arrow.Timestamp
+	marks   []int64
+	idx     []uint32 // the pane of each row
+	done    int      // rows that are in their panes
+	queue   []emission
+	dead    []uint32 // panes to delete after the queue is emitted
+	emptied []uint32 // groups that may have lost their last pane
+	found   []uint32
+	laneNos []uint32
+	running []int64
+	key     []byte
+}
+
+func open(p program, o stage.Opening) (*window, error) {
+	w := &window{program: p, o: o, groups: o.Tables[0], panes: o.Tables[1]}
+	if len(o.Tables) > 2 {
+		w.clock = o.Tables[2]
+	}
+	w.template = make([]int64, p.words)
+	for _, a := range p.accs {
+		copy(w.template[a.at:], a.kind.start())
+	}
+	w.inputs, w.rooms = make([]input, len(p.args)), make([]scratch, len(p.args))
+	w.drawn, w.uniq = make([]*sketches[sketchOf], len(p.accs)), make([]*sketches[unique], len(p.accs))
+	for i, a := range p.accs {
+		switch a.kind {
+		case accSketch:
+			w.drawn[i] = percentileSketches()
+		case accUnique:
+			w.uniq[i] = uniqueSketches()
+		}
+	}
+	w.unhook = w.panes.BeforeSnapshot(w.storeSketches)
+	if w.clock != nil && w.clock.Len() == 0 {
+		if _, err := w.clock.Anonymous(); err != nil {
+			return nil, err
+		}
+		copy(w.clock.I64(0), []int64{flow.NoMark, flow.NoMark})
+	}
+	w.groups.Range(func(g uint32) bool {
+		w.link(g)
+		times := w.groupTimes(g)
+		if times[groupDirty] != flow.NoMark || times[groupMark] >= times[groupNext] {
+			w.setDue(g)
+		}
+		return true
+	})
+	return w, nil
+}
+
+// Close puts sketches back, since another window may go on with the tables.
+func (w *window) Close() error {
+	w.storeSketches()
+	w.unhook()
+	return nil
+}
+
+func (w *window) groupTimes(g uint32) []int64 {
+	return w.groups.I64(0)[g*groupTimes : (g+1)*groupTimes]
+}
+
+func (w *window) groupLinks(g uint32) []uint32 {
+	return w.groups.U32(1)[g*groupLinks : (g+1)*groupLinks]
+}
+
+func (w *window) paneLinks(p uint32) []uint32 {
+	return w.panes.U32(1)[p*paneLinks : (p+1)*paneLinks]
+}
+
+func (w *window) cells(p uint32) []int64 {
+	at := int(p) * w.words
+	return w.panes.I64(0)[at : at+w.words]
+}
+
+// Process finds the pane of each row, in order; rows are added to their panes
+// column by column, when the batch ends or something is to be emitted.
+func (w *window) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
+	if err := w.begin(rows); err != nil {
+		return err
+	}
+	defer w.finish()
+	n := int(rows.NumRows())
+	for i := range n {
+		no := w.laneNos[i]
+		t, m := int64(w.times[i]), w.marks[i]
+		if int(no) < len(w.lanes) {
+			if l := &w.lanes[no]; uint64(t-l.start) < uint64(w.every) && m < l.next {
+				w.idx[i] = l.pane
+				continue
+			}
+		}
+		p, err := w.place(i, no, out)
+		if err != nil {
+			return err
+		}
+		w.idx[i] = p
+	}
+	w.add(n)
+	w.emit(out)
+	w.forget()
+	return nil
+}
+
+// begin evaluates the arguments and finds each row's lane and watermark.
+func (w *window) begin(rows arrow.RecordBatch) error {
+	n := int(rows.NumRows())
+	w.rows, w.times, w.marks, w.done = rows, flow.Times(rows), flow.Marks(rows), 0
+	if cap(w.idx) < n {
+		w.idx = make([]uint32, n)
+	}
+	w.idx = w.idx[:n]
+	for i, p := range w.args {
+		w.inputs[i].set(p.Eval(rows, w.o.Alloc), w.float[i], &w.rooms[i])
+	}
+	if w.scheme == single {
+		w.laneNos = flow.Slots(rows)
+		return nil
+	}
+	if w.scheme == partition {
+		w.marks = w.runningMarks(w.marks)
+	}
+	if err := w.intern(rows); err != nil {
+		w.finish()
+		return err
+	}
+	return nil
+}
+
+// runningMarks turns the keys' watermarks into that of the partition.
+func (w *window) runningMarks(marks []int64) []int64 {
+	clock := w.clock.I64(0)
+	w.running = w.running[:0]
+	for _, m := range marks {
+		clock[0] = max(clock[0], m)
+		w.running = append(w.running, clock[0])
+	}
+	w.clock.Touch(0)
+	return w.running
+}
+
+// intern finds the group of each row by its keys.
+func (w *window) intern(rows arrow.RecordBatch) error {
+	n := int(rows.NumRows())
+	if w.scheme == single || cap(w.laneNos) < n {
+		w.laneNos = make([]uint32, n)
+	}
+	w.laneNos = w.laneNos[:n]
+	cols := make([]arrow.Array, len(w.by))
+	for i, c := range w.by {
+		cols[i] = c.Prog.Eval(rows, w.o.Alloc)
+		defer cols[i].Release()
+	}
+	if len(cols) == 1 {
+		if s, ok := cols[0].(*array.String); ok {
+			return w.groups.InternStrings(s, w.laneNos)
+		}
+	}
+	for i := range n {
+		w.key = w.key[:0]
+		for _, c := range cols {
+			w.key = flow.AppendKey(w.key, c, i)
+		}
+		if w.key == nil {
+			w.key = []byte{}
+		}
+		g, _, err := w.groups.Slot(w.key)
+		if err != nil {
+			return err
+		}
+		w.laneNos[i] = g
+	}
+	return nil
+}
+
+func (w *window) finish() {
+	for i := range w.inputs {
+		if w.inputs[i].arr != nil {
+			w.inputs[i].arr.Release()
+			w.inputs[i].arr = nil
+		}
+	}
+	w.rows = nil
+}
+
+// add puts the rows before hi that are not in their panes yet into them.
+func (w *window) add(hi int) {
+	lo := w.done
+	if lo >= hi {
+		return
+	}
+	w.done = hi
+	cells, words := w.panes.I64(0), w.words
+	offs, recv, index := flow.Offsets(w.rows), flow.Received(w.rows), flow.Indexes(w.rows)
+	for r := lo; r < hi; r++ {
+		if p := w.idx[r]; p != noPane {
+			c := cells[int(p)*words:]
+			_ = c[paneIndex]
+			c[paneOffset], c[paneReceived], c[paneIndex] = offs[r], int64(recv[r]), int64(index[r])
+			w.panes.Touch(p)
+		}
+	}
+	for i := range w.accs {
+		w.accumulate(i, cells, lo, hi)
+	}
+}
+
+func (w *window) accumulate(i int, cells []int64, lo, hi int) {
+	a := &w.accs[i]
+	var in *input
+	if a.arg >= 0 {
+		in = &w.inputs[a.arg]
+	}
+	switch a.kind {
+	case accSumF, accMinF, accMaxF, accWelford:
+		a.addFloats(cells, w.words, in, w.idx, lo, hi)
+	case accFirst, accLast:
+		a.addEdges(cells, w.words, in, w.times, w.idx, lo, hi)
+	case accMinS, accMaxS, accFirstS, accLastS:
+		w.addTexts(a, cells, in, lo, hi)
+	case accSketch:
+		in.each(w.idx, lo, hi, func(r int, p uint32) {
+			if err := w.drawn[i].at(w.panes, a.col, p, true).Add(in.f[r]); err != nil {
+				w.o.Count("percentile_ignored", 1) // beyond what a sketch can hold: above 1e307
+			}
+		})
+	case accUnique:
+		in.each(w.idx, lo, hi, func(r int, p uint32) {
+			var h uint64
+			h, w.key = hashValue(w.key, in.arr, r)
+			w.uniq[i].at(w.panes, a.col, p, true).add(h)
+		})
+	default:
+		a.addInts(cells, w.words, in, w.idx, lo, hi)
+	}
+}
+
+// addTexts keeps a string of each pane: the first word is the event time, or
+// says whether there is one.
+func (w *window) addTexts(a *acc, cells []int64, in *input, lo, hi int) {
+	in.each(w.idx, lo, hi, func(r int, p uint32) {
+		c, t, v := &cells[int(p)*w.words+a.at], int64(w.times[r]), in.s.Value(r)
+		old := w.panes.Bytes(a.col, p)
+		better := false
+		switch a.kind {
+		case accMinS:
+			better, t = *c == 0 || v < string(old), 1
+		case accMaxS:
+			better, t = *c == 0 || v > string(old), 1
+		case accFirstS:
+			better = t < *c
+		case accLastS:
+			better = t >= *c
+		}
+		if better {
+			*c = t
+			w.panes.SetBytes(a.col, p, []byte(v))
+		}
+	})
+}
+
+func (w *window) storeSketches() {
+	for i, a := range w.accs {
+		if w.drawn[i] != nil {
+			w.drawn[i].store(w.panes, a.col)
+		}
+		if w.uniq[i] != nil {
+			w.uniq[i].store(w.panes, a.col)
+		}
+	}
+}

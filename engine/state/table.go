@@ -1,0 +1,337 @@
+package state
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+)
+
+// Type is the type of a value column.
+type Type uint8
+
+const (
+	// F64 is a float64, NaN bits kept.
+	F64 Type = iota
+	// I64 is an int64.
+	I64
+	// U32 is a uint32.
+	U32
+	// Bytes is a byte string owned by the table: a sketch, a bounded list.
+	Bytes
+)
+
+func (t Type) String() string {
+	if int(t) < len(typeNames()) {
+		return typeNames()[t]
+	}
+	return fmt.Sprintf("type %d", uint8(t))
+}
+
+func typeNames() [4]string { return [4]string{"f64", "i64", "u32", "bytes"} }
+
+// Column is one value column of a table.
+type Column struct {
+	Name string
+	Type Type
+	// Width is how many values of the type a slot has, side by side in memory; 0
+	// means 1. A Bytes column has width 1.
+	Width int
+}
+
+func (c Column) width() int { return max(c.Width, 1) }
+
+// Decl declares a table. Two tables with equal declarations are the same table
+// to a swap or a restore: its rows are kept. Digest must change whenever the
+// meaning of the columns does (another aggregate, another window length).
+type Decl struct {
+	Name    string
+	Columns []Column
+	Digest  string
+	// MaxKeys limits the table; default 1<<20. KeysPlanned is how many keys the
+	// plan counts with for its memory estimate; default 10,000.
+	MaxKeys     int
+	KeysPlanned int
+}
+
+// Limits of every table.
+const (
+	defaultMaxKeys = 1 << 20
+	hardMaxKeys    = 1 << 30
+	maxKeyBytes    = 1 << 16
+	maxArenaBytes  = 1<<32 - 1
+	maxColumns     = 1 << 10
+	maxWidth       = 1 << 12
+)
+
+// Same says whether d and o declare the same table. The limits may differ.
+func (d Decl) Same(o Decl) bool {
+	return d.Name == o.Name && d.Digest == o.Digest && slices.EqualFunc(d.Columns, o.Columns, func(a, b Column) bool {
+		return a.Name == b.Name && a.Type == b.Type && a.width() == b.width()
+	})
+}
+
+func (d Decl) maxKeys() int {
+	if d.MaxKeys <= 0 {
+		return defaultMaxKeys
+	}
+	return min(d.MaxKeys, hardMaxKeys)
+}
+
+// PlannedBytes estimates the memory that the table takes with KeysPlanned keys
+// of 16 bytes. Byte strings are counted with 64 bytes each.
+func (d Decl) PlannedBytes() int64 {
+	keys := int64(d.KeysPlanned)
+	if keys <= 0 {
+		keys = 10_000
+	}
+	slot := int64(16 + 24 + 3*8)
+	for _, c := range d.Columns {
+		switch c.Type {
+		case U32:
+			slot += 4 * int64(c.width())
+		case Bytes:
+			slot += 24 + 64
+		default:
+			slot += 8 * int64(c.width())
+		}
+	}
+	return keys * slot
+}
+
+// Table maps keys to slots, small dense numbers, and holds value columns that
+// are indexed by slot. Slots of deleted keys are used again, lowest first, so
+// that equal histories give equal slots. One goroutine.
+type Table struct {
+	decl  Decl
+	cols  []column
+	index index
+	refs  []keyRef
+	arena []byte
+	waste int // bytes of the arena that no live key uses
+
+	live     []uint64 // bitmaps, a bit a slot
+	dirty    []uint64
+	high     uint32 // slots at or above were never used
+	n        int    // live slots
+	freeWord int    // no word of live before this one has a free slot
+	nullSlot uint32 // of the null key, or noSlot
+	heap     int64  // bytes in Bytes columns
+	before   []*func()
+}
+
+// column is the storage of a Column; one of the slices is in use.
+type column struct {
+	Column
+	w   int
+	f64 []float64
+	i64 []int64
+	u32 []uint32
+	raw [][]byte
+}
+
+// keyRef says where a slot's key is in the arena. n is the length, or one of
+// the two marks below. lo and hi tell a short key without a look at the arena.
+type keyRef struct {
+	off, n uint32
+	lo, hi uint64
+}
+
+const (
+	noSlot = ^uint32(0)
+	isNull = ^uint32(0)     // keyRef.n of the null key
+	isAnon = ^uint32(0) - 1 // keyRef.n of a slot without a key
+)
+
+// New returns an empty table. A declaration that cannot be is a bug.
+func New(d Decl) *Table {
+	if err := checkDecl(d); err != nil {
+		panic("BUG: " + err.Error())
+	}
+	t := &Table{decl: d, nullSlot: noSlot, arena: []byte{}, cols: make([]column, len(d.Columns))}
+	for i, c := range d.Columns {
+		t.cols[i] = column{Column: c, w: c.width()}
+	}
+	t.index.init(0)
+	return t
+}
+
+func checkDecl(d Decl) error {
+	if len(d.Columns) > maxColumns {
+		return fmt.Errorf("table %s has %d columns; at most %d", d.Name, len(d.Columns), maxColumns)
+	}
+	for _, c := range d.Columns {
+		if c.Type > Bytes || c.Width < 0 || c.Width > maxWidth || c.Type == Bytes && c.width() != 1 {
+			return fmt.Errorf("column %s of table %s cannot be of type %s and width %d", c.Name, d.Name, c.Type, c.Width)
+		}
+	}
+	return nil
+}
+
+// Decl returns what the table was made with.
+func (t *Table) Decl() Decl { return t.decl }
+
+// Len is the number of live slots.
+func (t *Table) Len() int { return t.n }
+
+// Slots is one more than the highest slot that was ever in use.
+func (t *Table) Slots() int { return int(t.high) }
+
+// Live says whether the slot is in use.
+func (t *Table) Live(slot uint32) bool {
+	return slot < t.high && t.live[slot>>6]>>(slot&63)&1 != 0
+}
+
+// Slot returns the slot of a key, and makes one, with zero values, when the key
+// is new; fresh tells. A nil key is the null key, which differs from an empty
+// one. An error means that a limit of the table is reached.
+func (t *Table) Slot(key []byte) (slot uint32, fresh bool, err error) {
+	if key == nil {
+		return t.slotOfNull()
+	}
+	ref, h := newRef(key, len(t.arena))
+	if s, ok := t.find(&ref, h, key); ok {
+		return s, false, nil
+	}
+	s, err := t.insert(ref, h, key)
+	return s, err == nil, err
+}
+
+func (t *Table) slotOfNull() (slot uint32, fresh bool, err error) {
+	if t.nullSlot != noSlot {
+		return t.nullSlot, false, nil
+	}
+	s, err := t.take()
+	if err != nil {
+		return 0, false, err
+	}
+	t.refs[s] = keyRef{n: isNull}
+	t.nullSlot = s
+	return s, true, nil
+}
+
+// Anonymous makes a slot without a key, with zero values, for stages that keep
+// their own links between slots. An error means that the table is full.
+func (t *Table) Anonymous() (slot uint32, err error) {
+	s, err := t.take()
+	if err != nil {
+		return 0, err
+	}
+	t.refs[s] = keyRef{n: isAnon}
+	return s, nil
+}
+
+// Find returns the slot of a key without making one.
+func (t *Table) Find(key []byte) (slot uint32, ok bool) {
+	if key == nil {
+		return t.nullSlot, t.nullSlot != noSlot
+	}
+	ref, h := newRef(key, 0)
+	return t.find(&ref, h, key)
+}
+
+// Key returns the key of a live slot, borrowed until the next change of the
+// table; nil for the null key and for a slot without a key, never nil for an empty key.
+func (t *Table) Key(slot uint32) []byte {
+	t.mustLive(slot)
+	ref := t.refs[slot]
+	if ref.n >= isAnon {
+		return nil
+	}
+	end := ref.off + ref.n
+	return t.arena[ref.off:end:end]
+}
+
+// Delete frees a live slot and its key.
+func (t *Table) Delete(slot uint32) {
+	t.mustLive(slot)
+	switch ref := t.refs[slot]; ref.n {
+	case isNull:
+		t.nullSlot = noSlot
+	case isAnon:
+	default:
+		_, h := newRef(t.arena[ref.off:ref.off+ref.n], 0)
+		t.index.remove(h, slot)
+		t.waste += int(ref.n)
+	}
+	for i := range t.cols {
+		if c := &t.cols[i]; c.Type == Bytes {
+			t.heap -= int64(cap(c.raw[slot]))
+			c.raw[slot] = nil
+		}
+	}
+	word := int(slot >> 6)
+	t.live[word] &^= 1 << (slot & 63)
+	t.dirty[word] |= 1 << (slot & 63)
+	t.n--
+	t.freeWord = min(t.freeWord, word)
+	if t.waste > 1<<16 && t.waste > len(t.arena)/2 {
+		t.compact()
+	}
+}
+
+func (t *Table) mustLive(slot uint32) {
+	if !t.Live(slot) {
+		panic(fmt.Sprintf("BUG: slot %d of table %s is not in use", slot, t.decl.Name))
+	}
+}
+
+// F64 returns the values of an F64 column: slot s has the values from s*width.
+// The slice is good until the next new slot.
+func (t *Table) F64(col int) []float64 { return t.cols[col].f64 }
+
+// I64 is F64 for an I64 column.
+func (t *Table) I64(col int) []int64 { return t.cols[col].i64 }
+
+// U32 is F64 for a U32 column.
+func (t *Table) U32(col int) []uint32 { return t.cols[col].u32 }
+
+// Bytes returns a slot's value in a Bytes column, borrowed until it is set again.
+func (t *Table) Bytes(col int, slot uint32) []byte { return t.cols[col].raw[slot] }
+
+// SetBytes copies a value into a slot of a Bytes column and touches the slot.
+func (t *Table) SetBytes(col int, slot uint32, value []byte) {
+	t.mustLive(slot)
+	p := &t.cols[col].raw[slot]
+	t.heap -= int64(cap(*p))
+	if cap(*p) > 2*len(value)+64 {
+		*p = nil
+	}
+	*p = append((*p)[:0], value...)
+	t.heap += int64(cap(*p))
+	t.Touch(slot)
+}
+
+// Touch says that values of the slot have changed since the last snapshot. New
+// slots, deletions and SetBytes need no Touch.
+func (t *Table) Touch(slot uint32) { t.dirty[slot>>6] |= 1 << (slot & 63) }
+
+// Range calls f for each live slot in rising order until f returns false. f may
+// delete the slot that it was given.
+func (t *Table) Range(f func(slot uint32) bool) {
+	for w := range t.live {
+		for b := t.live[w]; b != 0; b &= b - 1 {
+			if !f(uint32(w<<6 + bits.TrailingZeros64(b))) {
+				return
+			}
+		}
+	}
+}
+
+// MemoryBytes is about how much memory the table holds.
+func (t *Table) MemoryBytes() int64 {
+	n := int64(cap(t.arena)) + int64(cap(t.refs))*24 + int64(len(t.index.cells))*8 + int64(cap(t.live)+cap(t.dirty))*8 + t.heap
+	for i := range t.cols {
+		c := &t.cols[i]
+		n += int64(cap(c.f64)+cap(c.i64))*8 + int64(cap(c.u32))*4 + int64(cap(c.raw))*24
+	}
+	return n
+}
+
+// BeforeSnapshot registers a function that Snapshot calls first, on the same
+// goroutine: a stage that works on a decoded form of a Bytes value puts it back
+// then. The result takes the function out again; Stage.Close calls it.
+func (t *Table) BeforeSnapshot(f func()) (remove func()) {
+	own := &f
+	t.before = append(t.before, own)
+	return func() { t.before = slices.DeleteFunc(t.before, func(g *func()) bool { return g == own }) }
+}
