@@ -14,6 +14,9 @@
 // window may come in two rows where a batch cuts it, and the bench adds such rows up. This
 // is less work than a window by event time, in favour of the peer.
 //
+// The file must hold a multiple of -group records: Benthos waits for ever for the
+// rest of a batch that has no period, and a period would cut by the wall clock.
+//
 // Imports: nothing
 //
 // Not here: measuring and comparing (engine/cmd/tidemill, bench*.go). main.go is all.

@@ -15,6 +15,7 @@ type scenario struct {
 
 func newScenario(seed uint64) scenario {
 	rng := rand.New(rand.NewPCG(seed, 1))
+	late := []string{"revise", "side", "drop"}[rng.IntN(3)]
 	partitions := 1 + rng.IntN(4)
 	devices := 1 + rng.IntN(12)
 	schema := `schema = { ts = timestamp, device = string, temp = number, door = bool, extra = { a = number } }`
@@ -43,15 +44,27 @@ pipeline "p" {
     where = temp > -60 && temp < 80
     set   = { over = temp - 20, f = temp * 9 / 5 + 32 }
   }
+  window "tumbling" "five_min" {
+    from  = rule.plausible
+    by    = [device]
+    every = "5m"
+    keep  = "30m"
+    late  = %q
+    emit  = { lo = min(temp), hi = max(temp), mean = avg(temp), n = count(), p = percentile(temp, 50), d = distinct(temp), dev = stddev(temp) }
+  }
   sink "file" "rows" {
     from = rule.plausible
     path = "/out/rows.ndjson"
   }
-  sink "far" "server" { from = [rule.plausible] }
+  sink "file" "windows" {
+    from = window.five_min
+    path = "/out/windows.ndjson"
+  }
+  sink "far" "server" { from = [window.five_min, rule.plausible] }
   sink "file" "rejects" { path = "/out/rejects.ndjson" }
   rejects = sink.rejects
 }
-`, 1+rng.IntN(200), partitions, schema)
+`, 1+rng.IntN(200), partitions, schema, late)
 	input := makeInput(rng, devices, 40+rng.IntN(260), schema == "")
 	return scenario{config, input, bytes.Count(input, []byte("\"ts\":\n"))}
 }

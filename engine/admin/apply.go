@@ -35,13 +35,24 @@ type ApplyReply struct {
 	Error string `json:"error,omitempty"`
 }
 
-func (s *Server) apply(ctx context.Context, q ApplyRequest) ApplyReply {
-	vars := maps.Clone(s.Vars)
-	if vars == nil {
-		vars = map[string]string{}
+// variables are those of the request and, where the files still have such a
+// variable, those that the engine was started with.
+func (s *Server) variables(q ApplyRequest) map[string]string {
+	vars := map[string]string{}
+	if c, _ := config.Load(s.Env, q.Dir, config.Options{Vars: q.Vars}); c != nil {
+		for _, v := range c.Variables {
+			if value, ok := s.Vars[v.Name]; ok {
+				vars[v.Name] = value
+			}
+		}
 	}
 	maps.Copy(vars, q.Vars)
-	var r ApplyReply
+	return vars
+}
+
+func (s *Server) apply(ctx context.Context, q ApplyRequest) ApplyReply {
+	vars := s.variables(q)
+	r := ApplyReply{Changes: []plan.Change{}}
 	c, diags := config.Load(s.Env, q.Dir, config.Options{Vars: vars})
 	var p *plan.Plan
 	if c != nil && !diags.HasErrors() {

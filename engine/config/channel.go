@@ -45,7 +45,7 @@ type channelArgs struct {
 
 func (l *loader) channel(b *hclsyntax.Block) *Channel {
 	args := channelArgs{Ahead: "10m", MaxKeys: 1 << 20}
-	l.diags = append(l.diags, decodeOwn(b.Body, &args, l.cfg.Eval)...)
+	l.add(decodeOwn(b.Body, &args, l.cfg.Eval))
 	c := &Channel{
 		Name: b.Labels[0], Range: b.DefRange(),
 		Partitions: args.Partitions, MaxKeys: args.MaxKeys,
@@ -64,7 +64,7 @@ func (l *loader) channel(b *hclsyntax.Block) *Channel {
 	if !c.Learn {
 		s := &schemaReader{explode: c.Explode}
 		c.Schema = s.read(args.Schema)
-		l.diags = append(l.diags, s.diags...)
+		l.add(s.diags)
 		if !s.diags.HasErrors() {
 			l.checkExplode(args.Explode, c, s)
 			l.checkKey(c)
@@ -144,22 +144,14 @@ func (l *loader) timeIsExpression(x hcl.Expression) bool {
 	return !broken
 }
 
+// checkKey looks at the key's type; that the schema has it is checked by plan,
+// which knows learned fields too.
 func (l *loader) checkKey(c *Channel) {
-	if c.Key == "" || c.Explode != "" && strings.HasPrefix(c.Key, c.Explode+".") {
-		return
-	}
-	var names []string
 	for _, f := range c.Schema {
-		if f.Name != c.Key {
-			names = append(names, f.Name)
-			continue
-		}
-		if f.Type.ID() == arrow.LIST {
+		if f.Name == c.Key && f.Type.ID() == arrow.LIST {
 			l.fail(c.KeyRange, "Wrong type of key", "%s is a list; a key is one value.", c.Key)
 		}
-		return
 	}
-	l.fail(c.KeyRange, "Unknown column", "The schema has no column %q, so it cannot be the key.%s", c.Key, didYouMean(c.Key, names, ""))
 }
 
 func (l *loader) checkExplodedKey(c *Channel) {

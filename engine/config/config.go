@@ -109,7 +109,7 @@ func (r Ref) String() string { return r.Kind + "." + r.Name }
 type Pipeline struct {
 	Name    string
 	From    Ref      // a channel
-	Stages  []*Block // in the order written, sinks included
+	Stages  []*Block // in the order written, sinks included; without those whose mistakes were told
 	Rejects *Ref     // a sink of this pipeline; nil: the engine's own file
 	Range   hcl.Range
 }

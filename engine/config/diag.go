@@ -119,8 +119,17 @@ func slip(a, b string) int {
 	return levenshtein.Distance(a, b, nil)
 }
 
+// plain leaves separators away.
 func plain(s string) string {
-	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(s)
+	if !strings.ContainsAny(s, "_- ") {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || r == ' ' {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // didYouMean is the end of a message about a name that is not known: the nearest

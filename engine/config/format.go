@@ -9,11 +9,7 @@ import (
 // and comments below each other. Formatting twice is formatting once. A file that breaks a
 // limit or does not parse is not touched: src comes back with the diagnostics.
 func Format(src []byte, name string) ([]byte, hcl.Diagnostics) {
-	at := hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos}
-	if len(src) > MaxFileBytes {
-		return src, Errorf(at, "File too long", "A file of configuration may be %d MiB long.", MaxFileBytes>>20)
-	}
-	if diags := checkLimits(src, name); diags.HasErrors() {
+	if diags := CheckLimits(name, src); diags.HasErrors() {
 		return src, diags
 	}
 	if _, diags, _ := parseAll(src, name); diags.HasErrors() {

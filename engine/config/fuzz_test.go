@@ -13,9 +13,9 @@ import (
 // hostile are files that would take the parser's or the evaluation's stack or
 // memory if nothing stood before them.
 func hostile() map[string]string {
-	long := func(unit string) string { return strings.Repeat(unit, MaxFileBytes/len(unit)) }
+	long := func(unit string) string { return strings.Repeat(unit, MaxFileBytes/4/len(unit)) }
 	value := func(x string) string { return `variable "v" { default = ` + x + " }\n" }
-	many := func(unit string) string { return strings.Repeat(unit, 100_000) }
+	many := func(unit string) string { return strings.Repeat(unit, 40_000) }
 	return map[string]string{
 		"parentheses":        long("("),
 		"value parentheses":  value(many("(") + "1" + many(")")),
@@ -44,17 +44,17 @@ func hostile() map[string]string {
 		"products":           value(`"${1e300` + strings.Repeat("*1e300", 900) + `}"`),
 		"nested products":    value(strings.Repeat("(", 190) + "1" + strings.Repeat(strings.Repeat("+1", 100)+")", 190)),
 		"heredocs":           "a = " + many("<<A\n"),
-		"strings":            long(`"`),
-		"open strings":       strings.Repeat("a = \"b\n", 100_000),
-		"bad lines":          strings.Repeat("a b c\n", 100_000),
-		"bad values":         strings.Repeat("a = b c\n", 100_000),
-		"unknown blocks":     strings.Repeat("chanel {}\n", 100_000),
+		"strings":            many(`"`),
+		"open strings":       strings.Repeat("a = \"b\n", 20_000),
+		"bad lines":          strings.Repeat("a b c\n", 20_000),
+		"bad values":         strings.Repeat("a = b c\n", 20_000),
+		"unknown blocks":     strings.Repeat("chanel {}\n", 20_000),
 		"references": "channel \"c\" {}\npipeline \"p\" {\nfrom = channel.c\nrule \"r\" {\nfrom = [" + many("rule.x,") + "]\n}\n" +
 			many("\n") + "}\n",
-		"unknown references": "channel \"c\" {}\npipeline \"p\" {\nfrom = channel.c\n" + strings.Repeat("rule \"r\" {\nfrom = rule.x\n}\n", 30_000) + "}\n",
-		"many texts":         "variable \"x\" { default = \"" + strings.Repeat("y", 500_000) + "\" }\n" + strings.Repeat("variable \"x\" { default = \"${var.x}${var.x}\" }\n", 9_000),
-		"nulls":              long("\x00"),
-		"invalid UTF-8":      "a = \"" + long("\xff"),
+		"unknown references": "channel \"c\" {}\npipeline \"p\" {\nfrom = channel.c\n" + strings.Repeat("rule \"r\" {\nfrom = rule.x\n}\n", 10_000) + "}\n",
+		"many texts":         "variable \"x\" { default = \"" + strings.Repeat("y", 500_000) + "\" }\n" + strings.Repeat("variable \"x\" { default = \"${var.x}${var.x}\" }\n", 3_000),
+		"nulls":              many("\x00"),
+		"invalid UTF-8":      "a = \"" + many("\xff"),
 		"byte order mark":    "\ufeffchannel \"c\" {}\n",
 		"lone surrogates":    value(`"\ud800"`),
 		"carriage returns":   "channel \"c\" {\r\n  key = id\r\n}\r\n",
@@ -63,7 +63,7 @@ func hostile() map[string]string {
 
 // TestHostile loads them all; each must come back soon with a verdict.
 func TestHostile(t *testing.T) {
-	good := map[string]bool{"nulls": false, "carriage returns": true, "conditional": false}
+	good := map[string]bool{"carriage returns": true, "byte order mark": true}
 	for name, src := range hostile() {
 		t.Run(name, func(t *testing.T) {
 			if len(src) > MaxFileBytes {
@@ -71,7 +71,7 @@ func TestHostile(t *testing.T) {
 			}
 			start := time.Now()
 			_, diags := load1(t, src, nil, Options{})
-			if took := time.Since(start); took > 10*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("took %v", took)
 			}
 			if diags.HasErrors() == good[name] {
@@ -101,6 +101,11 @@ func FuzzLoad(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
+		defer func(start time.Time) {
+			if took := time.Since(start); took > 20*time.Second {
+				t.Errorf("took %v", took)
+			}
+		}(time.Now())
 		c, diags := Load(world(folder{"a.hcl": string(src)}, testVars()), "conf", Options{})
 		for _, d := range diags {
 			checkDiag(t, d, src)

@@ -15,6 +15,7 @@ const (
 	MaxFolderBytes = 16 << 20 // of all files of a folder
 	MaxNesting     = 200      // brackets, braces and templates within each other
 	MaxOperators   = 1_000    // operators that can stand within each other in one expression
+	MaxTextLines   = 2_000    // lines of one text between <<EOT and EOT: the parser's time grows with their square
 )
 
 // level is an open bracket, or the file.
@@ -22,9 +23,20 @@ type level struct {
 	closer    hclsyntax.TokenType
 	block     bool // the file or a brace: a line break ends an expression
 	ops       int  // operators since the expression began
+	lines     int  // of a heredoc
 	inner     int  // the most that any bracket closed within it had
 	outer     int  // ops of all levels around this one
 	lastCount int  // ops+inner at the last new expression
+}
+
+// CheckLimits returns an error when parsing src, or evaluating what it holds, could
+// take more stack or memory than is reasonable. What it lets pass may be given to the HCL parser.
+func CheckLimits(name string, src []byte) hcl.Diagnostics {
+	if len(src) > MaxFileBytes {
+		at := hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos}
+		return Errorf(at, "File too long", "A file of configuration may be %d MiB long. Divide it: all files of a folder are one configuration.", MaxFileBytes>>20)
+	}
+	return checkLimits(src, name)
 }
 
 // checkLimits looks at a file's tokens, which costs no recursion, and returns an
@@ -101,6 +113,10 @@ func checkToken(tokens hclsyntax.Tokens, i int, top *level, afterOpen bool) hcl.
 	case hclsyntax.TokenNumberLit:
 		if v, err := strconv.ParseFloat(string(t.Bytes), 64); err != nil || v != 0 && v < 1e-300 || longExponent(t.Bytes) {
 			return Errorf(t.Range, "Number out of range", "Numbers go from 1e-300 to 1.7e308.")
+		}
+	case hclsyntax.TokenStringLit:
+		if top.lines++; top.lines > MaxTextLines && top.closer == hclsyntax.TokenCHeredoc {
+			return Errorf(t.Range, "Text too long", "A text between <<EOT and EOT may have %d lines.", MaxTextLines)
 		}
 	default:
 		if isOperator(t.Type) {

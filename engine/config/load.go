@@ -55,8 +55,22 @@ type loader struct {
 	stages int // of all pipelines
 }
 
+// maxMistakes limits how many mistakes are told at once.
+const maxMistakes = 1_000
+
 func (l *loader) fail(at hcl.Range, summary, detail string, args ...any) {
-	l.diags = append(l.diags, Errorf(at, summary, detail, args...)...)
+	l.add(Errorf(at, summary, detail, args...))
+}
+
+// add takes diagnostics in until there are too many; the last one says so.
+func (l *loader) add(diags hcl.Diagnostics) {
+	room := maxMistakes - len(l.diags)
+	if len(diags) > room && room >= 0 {
+		diags = append(Sort(diags)[:room:room], Errorf(hcl.Range{}, "Too many mistakes", "The first %d are told.", maxMistakes)...)
+	}
+	if room >= 0 {
+		l.diags = append(l.diags, diags...)
+	}
 }
 
 func load(e *env.Env, dir string, o Options) (*Config, hcl.Diagnostics) {
@@ -137,7 +151,7 @@ func (l *loader) readFile(name string) ([]byte, bool) {
 	}
 	if len(src) > MaxFileBytes {
 		l.cfg.Files[name] = &hcl.File{Body: hcl.EmptyBody()}
-		l.fail(at, "File too long", "A file of configuration may be %d MiB long. Divide it: all files of a folder are one configuration.", MaxFileBytes>>20)
+		l.add(CheckLimits(name, src))
 		return nil, false
 	}
 	return src, true
@@ -157,12 +171,12 @@ func readAll(files env.FS, name string) ([]byte, error) {
 func (l *loader) parse(name string, src []byte) {
 	if diags := checkLimits(src, name); diags.HasErrors() {
 		l.cfg.Files[name] = &hcl.File{Body: hcl.EmptyBody(), Bytes: src}
-		l.diags = append(l.diags, diags...)
+		l.add(diags)
 		return
 	}
 	file, diags, torn := parseAll(src, name)
 	l.cfg.Files[name] = file
-	l.diags = append(l.diags, diags...)
+	l.add(diags)
 	l.torn = append(l.torn, torn...)
 	body, ok := file.Body.(*hclsyntax.Body)
 	if !ok || body == nil {

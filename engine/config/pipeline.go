@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"sort"
 	"strings"
 
@@ -45,7 +46,9 @@ func (l *loader) ingests(blocks []*hclsyntax.Block) {
 		if from := b.Body.Attributes["from"]; from != nil {
 			l.fail(from.NameRange, "Unsupported argument", "An ingest reads from the world; the channel it feeds is named by to = channel.NAME")
 		}
-		l.cfg.Ingests = append(l.cfg.Ingests, block)
+		if !unread(b.Body) {
+			l.cfg.Ingests = append(l.cfg.Ingests, block)
+		}
 	}
 	sort.Slice(l.cfg.Ingests, func(i, j int) bool { return l.cfg.Ingests[i].Name < l.cfg.Ingests[j].Name })
 }
@@ -84,7 +87,7 @@ func (l *loader) header(b *hclsyntax.Block, take ...string) (*Block, hcl.Attribu
 	}
 	if a := content.Attributes["enabled"]; a != nil {
 		v, diags := Value(a.Expr, l.cfg.Eval)
-		l.diags = append(l.diags, diags...)
+		l.add(diags)
 		switch {
 		case diags.HasErrors() || bad(v):
 		case v.IsNull() || v.Type() != cty.Bool:
@@ -121,11 +124,14 @@ type pipelineReader struct {
 	byRef map[string]*Block
 	// froms are the expressions of `from`, for stages that have one.
 	froms map[*Block]hcl.Expression
+	// lost are stages that were not understood. They are left out of the pipeline: what
+	// later phases would say of them, and of stages that read them, would only follow from that.
+	lost map[*Block]bool
 }
 
 func (l *loader) pipeline(b *hclsyntax.Block) *Pipeline {
 	r := &pipelineReader{
-		loader: l, block: b, known: l.channelNames(), byRef: map[string]*Block{}, froms: map[*Block]hcl.Expression{},
+		loader: l, block: b, known: l.channelNames(), byRef: map[string]*Block{}, froms: map[*Block]hcl.Expression{}, lost: map[*Block]bool{},
 		p: &Pipeline{Name: b.Labels[0], Range: b.DefRange()},
 	}
 	for _, s := range b.Body.Blocks {
@@ -141,9 +147,19 @@ func (l *loader) pipeline(b *hclsyntax.Block) *Pipeline {
 	for _, s := range r.p.Stages {
 		r.stageFrom(s)
 	}
-	r.checkEnabled()
 	r.checkCycles()
+	r.p.Stages = slices.DeleteFunc(r.p.Stages, func(s *Block) bool { return r.lost[s] })
 	return r.p
+}
+
+// unread says that the value of some argument in a body could not be parsed.
+func unread(b *hclsyntax.Body) bool {
+	for _, a := range b.Attributes {
+		if _, broken := a.Expr.(*hclsyntax.ExprSyntaxError); broken {
+			return true
+		}
+	}
+	return slices.ContainsFunc(b.Blocks, func(inner *hclsyntax.Block) bool { return unread(inner.Body) })
 }
 
 func pipelineHint(name string) string {
@@ -190,6 +206,7 @@ func (r *pipelineReader) stage(b *hclsyntax.Block) {
 		}
 		return
 	}
+	r.lost[s] = unread(b.Body)
 	r.byRef[s.Address()] = s
 	r.p.Stages = append(r.p.Stages, s)
 }
@@ -253,6 +270,7 @@ func (r *pipelineReader) stageFrom(s *Block) {
 		}
 		return
 	}
+	before := len(r.diags)
 	for _, ref := range r.refs(x, "from", r.known) {
 		switch {
 		case ref.Kind == "sink" && r.known.has(ref):
@@ -265,6 +283,7 @@ func (r *pipelineReader) stageFrom(s *Block) {
 			r.unknownRef(ref, r.known, func(kind string) bool { return kind != "sink" })
 		}
 	}
+	r.lost[s] = r.lost[s] || len(r.diags) > before || len(s.From) == 0
 }
 
 // inputsOf says what a sink reads, as far as that was written.
@@ -280,26 +299,8 @@ func (r *pipelineReader) inputsOf(sink Ref) string {
 	return ""
 }
 
-// checkEnabled finds stages that would read, or reject to, one that is switched off.
-func (r *pipelineReader) checkEnabled() {
-	off := func(ref Ref) bool {
-		s := r.byRef[ref.String()]
-		return s != nil && !s.Enabled
-	}
-	for _, s := range r.p.Stages {
-		for _, ref := range s.From {
-			if s.Enabled && off(ref) {
-				r.fail(ref.Range, "Stage switched off", "%s is switched off by its enabled argument, but %s reads it. Switch both off, or neither.", ref, s.Address())
-			}
-		}
-	}
-	if r.p.Rejects != nil && off(*r.p.Rejects) {
-		r.fail(r.p.Rejects.Range, "Stage switched off", "%s is switched off by its enabled argument, but rejected rows go there.", *r.p.Rejects)
-	}
-}
-
-// checkCycles reports every cycle once, at its first reference in the file, and
-// takes that reference away so that the graph that is left has an order.
+// checkCycles reports every cycle once and takes the reference that closes it
+// away, so that the graph that is left has an order.
 func (r *pipelineReader) checkCycles() {
 	const open, done = 1, 2
 	state := map[*Block]int{}
@@ -313,6 +314,7 @@ func (r *pipelineReader) checkCycles() {
 			next := r.byRef[ref.String()]
 			if next != nil && state[next] == open {
 				r.reportCycle(path, next, ref)
+				r.lost[s] = true
 				continue
 			}
 			kept = append(kept, ref)

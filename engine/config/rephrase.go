@@ -140,6 +140,8 @@ func invalidExpression(before, found, after string) (summary, detail string) {
 		return "Star as an argument", "Rows are counted by count() without a star."
 	case found == "*" && strings.HasSuffix(before, "*"):
 		return "Unknown operator", "There is no operator **. Write pow(a, b)."
+	case found == "?" && strings.HasSuffix(before, "?"):
+		return "Unknown operator", "There is no operator ??. Write coalesce(a, b)."
 	case found == ">" && strings.HasSuffix(before, "<"):
 		return "Unknown operator", "There is no operator <>. Write !=."
 	case found == "=" && strings.HasSuffix(before, "=="):

@@ -73,7 +73,7 @@ func (l *loader) variable(b *hclsyntax.Block) *Variable {
 		Sensitive bool           `hcl:"sensitive,optional"`
 		Type      hcl.Expression `hcl:"type,optional"`
 	}
-	l.diags = append(l.diags, decodeOwn(b.Body, &args, l.cfg.Eval)...)
+	l.add(decodeOwn(b.Body, &args, l.cfg.Eval))
 	v := &Variable{Name: b.Labels[0], Help: args.Help, Sensitive: args.Sensitive, Range: b.DefRange(), Value: cty.DynamicVal}
 	want := cty.DynamicPseudoType
 	if !Absent(args.Type) {
@@ -88,7 +88,7 @@ func (l *loader) variable(b *hclsyntax.Block) *Variable {
 	if !Absent(args.Default) {
 		var diags hcl.Diagnostics
 		fallback, diags = Value(args.Default, l.cfg.Eval)
-		l.diags = append(l.diags, diags...)
+		l.add(diags)
 		switch {
 		case diags.HasErrors():
 			return v
@@ -183,7 +183,7 @@ func (l *loader) engine(blocks []*hclsyntax.Block) {
 	if len(blocks) > 0 {
 		at = blocks[0].DefRange()
 		body := blocks[0].Body
-		l.diags = append(l.diags, decodeOwn(body, &args, l.cfg.Eval)...)
+		l.add(decodeOwn(body, &args, l.cfg.Eval))
 		l.checkDuration(body, "checkpoint", args.Checkpoint, 10*time.Millisecond, time.Hour)
 		l.checkDuration(body, "tick", args.Tick, 10*time.Millisecond, time.Hour)
 		l.checkDuration(body, "linger", args.Linger, 0, time.Second)

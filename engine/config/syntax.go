@@ -10,7 +10,7 @@ import (
 
 const (
 	maxRounds     = 50      // how often a file with mistakes is parsed again
-	maxRoundBytes = 8 << 20 // of all rounds
+	maxRoundBytes = 2 << 20 // of all rounds
 )
 
 // repair is a file whose syntax has mistakes. The parser falls silent after its
@@ -36,7 +36,7 @@ func parseAll(src []byte, name string) (*hcl.File, hcl.Diagnostics, []hcl.Range)
 	r := &repair{name: name, src: src, work: append([]byte(nil), src...), seen: map[int]bool{}}
 	rounds := min(maxRounds, 1+maxRoundBytes/len(src))
 	for round := 0; diags.HasErrors(); round++ {
-		if round == rounds || !r.round(diags) || checkLimits(r.work, name).HasErrors() {
+		if round == rounds || len(diags) > maxMistakes || !r.round(diags) || checkLimits(r.work, name).HasErrors() {
 			r.giveUp(diags)
 			break
 		}
@@ -47,15 +47,17 @@ func parseAll(src []byte, name string) (*hcl.File, hcl.Diagnostics, []hcl.Range)
 	return file, r.diags, r.torn
 }
 
-// giveUp notes where the file was not understood to the end.
+// giveUp notes where the file was not understood, and takes in what the parser
+// said of it although some of that may come of what it said before.
 func (r *repair) giveUp(diags hcl.Diagnostics) {
 	for _, d := range diags {
-		if d.Summary != "Attribute redefined" {
-			r.torn = append(r.torn, *d.Subject)
-			if len(r.diags) == 0 {
-				r.diags = append(r.diags, d)
-			}
-			return
+		if d.Summary == "Attribute redefined" {
+			continue
+		}
+		r.torn = append(r.torn, *d.Subject)
+		if !r.seen[d.Subject.Start.Line] && len(r.diags) <= maxMistakes {
+			r.seen[d.Subject.Start.Line] = true
+			r.diags = append(r.diags, rephrase(relocate(d, r.work), r.work))
 		}
 	}
 }

@@ -58,7 +58,7 @@ func (d *jsonDecoder) element(p int, n *node, first int, repeated *int) (end int
 	d.ensure(d.row)
 	d.last++
 	d.stamp = d.last
-	clear(d.nulls)
+	clear(d.valueless)
 	if d.row > first {
 		if *repeated += d.repeat(first); *repeated > maxRepeated {
 			return d.fail(d.list, "found a list to explode that repeats the rest of the record until it has over %d MiB", maxRepeated>>20)

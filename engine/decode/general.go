@@ -25,7 +25,7 @@ func (d *jsonDecoder) record(rec []byte) {
 	d.stamp, d.parent = d.last, d.last
 	d.list, d.prev, d.path, d.trace = -1, &d.nodes.root, d.path[:0], d.trace[:0]
 	d.plain = d.c.Explode == ""
-	clear(d.nulls)
+	clear(d.valueless)
 	u := undo{len(d.cols), len(d.rej), d.out.Stats.Ignored}
 	end := -1
 	if p := d.top(); p >= 0 {
@@ -60,13 +60,16 @@ func (d *jsonDecoder) top() int {
 	if p == len(d.s) {
 		return d.fail(p, "the record is empty; it should be a JSON object {…}")
 	}
-	if d.s[p] == '{' {
+	const object = "the object {…} that a record is"
+	switch c := d.s[p]; {
+	case c == '{':
 		return p
-	}
-	if end := d.skip(p, 0); end < 0 {
+	case c != '[' && c != '"' && c != '-' && c-'0' > 9:
+		return d.expected(p, object)
+	case d.skip(p, 0) < 0:
 		return -1
 	}
-	return d.fail(p, "found %s where the object {…} that a record is should be", d.glimpse(p))
+	return d.fail(p, "found %s where "+object+" should be", d.glimpse(p))
 }
 
 // abandon takes back everything of a record of which a fault was found: rows
@@ -179,7 +182,7 @@ func (d *jsonDecoder) known(p int, n *node, depth int) int {
 		return d.members(p, depth+1)
 	case n.col == nil:
 		end := d.skip(p, depth)
-		if end >= 0 {
+		if end >= 0 && n.blamed != d.stamp {
 			d.blame(n, p, "found "+d.glimpse(p)+" where an object {…} should be")
 		}
 		return end
@@ -219,21 +222,24 @@ func (d *jsonDecoder) unknown(p, depth int) int {
 	if !d.c.Learn {
 		return d.ignore(p, depth)
 	}
+	name := string(d.path)
 	if c == '{' {
+		if len(d.valueless) < maxValueless {
+			d.valueless[name] = true
+		}
 		d.path = append(d.path, '.')
 		return d.members(p, depth+1)
 	}
 	t := d.typeAt(p, depth)
-	name := string(d.path)
 	switch {
 	case d.fault != "":
 		return -1
 	case isMeta(name) || name == "" || len(d.cols) >= d.c.MaxFields:
 		return d.ignore(p, depth)
-	case t == nil && c == 'n' && len(d.nulls) < maxNulls:
-		d.nulls[name] = true
+	case t == nil && c == 'n' && len(d.valueless) < maxValueless:
+		d.valueless[name] = true
 		return d.ignore(p, depth)
-	case t == nil || len(d.nulls) == maxNulls: // in another record the answer may be another
+	case t == nil || len(d.valueless) == maxValueless: // in another record the answer may be another
 		d.plain = false
 		return d.ignore(p, depth)
 	}
@@ -243,7 +249,7 @@ func (d *jsonDecoder) unknown(p, depth int) int {
 		n.col.setNull(row)
 	}
 	d.plans.drop()
-	if d.nulls[name] {
+	if d.valueless[name] {
 		n.col.stamp = d.stamp // so that the name stands twice
 	}
 	d.prev.next, d.prev = n, n

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -120,7 +121,11 @@ func writeRows(w *strings.Builder, rows arrow.RecordBatch) {
 		fmt.Fprintf(w, "%d.%d", flow.Offsets(rows)[i], flow.Indexes(rows)[i])
 		for j, f := range flow.UserFields(rows.Schema()) {
 			if c := rows.Column(flow.MetaColumns + j); c.IsValid(i) {
-				fmt.Fprintf(w, " %s=%s", f.Name, valueText(c, i))
+				name := strconv.QuoteToASCII(f.Name)
+				if plain := name[1 : len(name)-1]; plain == f.Name {
+					name = plain
+				}
+				fmt.Fprintf(w, " %s=%s", name, valueText(c, i))
 			}
 		}
 		w.WriteByte('\n')

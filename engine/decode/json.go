@@ -17,7 +17,7 @@ const (
 	maxName         = 1024     // bytes of a learned field's name; a longer one is ignored and counted
 	maxRejectedText = 64 << 10 // bytes of a record in a reject
 	maxRepeated     = 64 << 20 // bytes that one exploded record may repeat
-	maxNulls        = 1000     // unknown names with a null, after which a record teaches nothing more
+	maxValueless    = 1000     // unknown names with a null or an object, after which a record teaches nothing more
 	maxDepthLimit   = 10_000   // what MaxDepth may be
 )
 
@@ -33,6 +33,7 @@ type jsonDecoder struct {
 	// noPlans makes every record take the general way. Tests compare the two.
 	noPlans bool
 	pow     [16]float64 // of ten
+	scale   [16]float64 // 10^(7-k) at k up to 7, and 1 at 8: what a point in byte k of 8 divides by
 	day     dayCache
 
 	// Of the batch that is being made.
@@ -44,20 +45,21 @@ type jsonDecoder struct {
 
 	// Of the record that is being decoded.
 	scanner
-	offset  int64
-	index   int32
-	row     int
-	stamp   uint64          // of the record, or of the element of its exploded list
-	parent  uint64          // of the record that elements belong to
-	last    uint64          // stamp given last
-	path    []byte          // name of the member that is being read
-	prev    *node           // the member read before
-	scratch []byte          // a name without its escapes
-	list    int             // where the list to explode stands; -1
-	depth   int             // containers open around its elements
-	nulls   map[string]bool // names of which nothing is known but a null
-	trace   []token
-	plain   bool // the record can serve as a plan
+	feed      feed
+	offset    int64
+	index     int32
+	row       int
+	stamp     uint64          // of the record, or of the element of its exploded list
+	parent    uint64          // of the record that elements belong to
+	last      uint64          // stamp given last
+	path      []byte          // name of the member that is being read
+	prev      *node           // the member read before
+	scratch   []byte          // a name without its escapes
+	list      int             // where the list to explode stands; -1
+	depth     int             // containers open around its elements
+	valueless map[string]bool // names of which nothing is known but a null or an object
+	trace     []token
+	plain     bool // the record can serve as a plan
 }
 
 func newJSON(c Config) (*jsonDecoder, error) {
@@ -79,11 +81,12 @@ func newJSON(c Config) (*jsonDecoder, error) {
 	if c.MaxFields < 0 || c.MaxRows < 1 {
 		return nil, fmt.Errorf("MaxFields and MaxRows should not be negative")
 	}
-	d := &jsonDecoder{c: c, nulls: map[string]bool{}}
+	d := &jsonDecoder{c: c, valueless: map[string]bool{}}
 	d.nodes.explode = c.Explode
 	d.max = c.MaxDepth
 	for i := range d.pow {
 		d.pow[i] = exactPow10(int64(i))
+		d.scale[i] = exactPow10(int64(max(7-i, 0)))
 	}
 	d.reset()
 	for _, f := range c.Fields {
@@ -189,6 +192,7 @@ func (d *jsonDecoder) Decode(b *journal.Block, from uint64, out *Result) {
 		out.Learned = len(d.cols) > known
 		out.Rows = d.close()
 		out.Stats.Records = b.Count - first
+		d.plans.tune(out.Stats.Records)
 	}
 	out.Rejects, d.out, d.s = d.rej, nil, nil
 }

@@ -9,6 +9,6 @@ type KeyFinder interface {
 	Hash(payload []byte) (hash uint64, ok bool)
 }
 
-// NewKeyFinder returns a finder of the dotted path in JSON payloads. It guesses
-// from the payload before where the key will stand.
+// NewKeyFinder returns a finder of the dotted path in JSON payloads. A key that
+// comes first costs least; what the finder returns depends on the payload alone.
 func NewKeyFinder(path string) KeyFinder { return newKeyFinder(path) }

@@ -43,6 +43,11 @@ type FS interface {
 	// Rename replaces to atomically. It is durable after SyncDir of the folder.
 	Rename(from, to string) error
 	Remove(name string) error
+	Folders
+}
+
+// Folders is the part of a file system that is about folders.
+type Folders interface {
 	// MkdirAll makes a folder and those above it. It is durable when it returns.
 	MkdirAll(name string) error
 	// ReadDir lists a folder, sorted by name.
@@ -66,14 +71,19 @@ const (
 
 // File is an open file. It is used by one goroutine at a time.
 type File interface {
-	io.ReaderAt
-	io.WriterAt
+	Content
 	// Sync makes what was written durable (fdatasync). After an error nothing is
 	// known about what is on disk, and the file must not be written again.
 	Sync() error
 	Truncate(size int64) error
 	Stat() (fs.FileInfo, error)
 	io.Closer
+}
+
+// Content is what is in a file.
+type Content interface {
+	io.ReaderAt
+	io.WriterAt
 }
 
 // Forgetter is a File that can give back the memory that the system keeps

@@ -17,7 +17,7 @@ import (
 //	out     the result's kind
 //	run     the kernel; the result is null where an argument is
 //
-// The others have a check of their own, and params is "" or what comes before it.
+// The others have a check of their own instead.
 type builtin struct {
 	name   string
 	sig    string // for messages and the manual
@@ -125,6 +125,10 @@ func (c *checker) unknownFunction(x *hclsyntax.FunctionCallExpr) {
 	}
 	if x.Name == "now" || x.Name == "current_timestamp" {
 		c.errorf(x.NameRange, "No clock in expressions", "A replay must give the same rows, so expressions do not know what time it is. _received is when a row came in, _time when it was measured.")
+		return
+	}
+	if x.Name == "env" {
+		c.errorf(x.NameRange, "Unknown function", "Expressions over rows do not see the environment. Make a variable of it, whose default is env(...), and write var.NAME.")
 		return
 	}
 	if near := otherNames(strings.ToLower(x.Name)); near != "" {

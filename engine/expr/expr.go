@@ -15,8 +15,11 @@ type Scope struct {
 	Vars map[string]cty.Value
 	// Infer, when not nil, makes the scope open: a name that Schema lacks is
 	// typed by its use and reported here, once per name and compilation; the
-	// column is null until a batch's schema has it. Infer returns an error text
-	// when the name was inferred with another type before, "" otherwise.
+	// column is null until a batch's schema has it, and where a batch's has it
+	// with another type. Infer returns an error text when the name was inferred
+	// with another type before, naming the place, "" otherwise. Compile adds one
+	// warning for each such name, at its first use. Names that begin with _ are
+	// never inferred.
 	Infer func(name string, t arrow.DataType, at hcl.Range) (conflict string)
 	// What names the rows in messages, such as `rule.plausible` or `channel.telemetry`.
 	What string
@@ -29,7 +32,8 @@ type Program struct {
 }
 
 // Compile type-checks x and compiles it. Diagnostics have positions; on errors
-// the Program is nil. It has no effects and does not panic whatever x is.
+// the Program is nil; there may be warnings beside a Program. It has no effects
+// but the calls of Infer and does not panic whatever x is.
 func Compile(x hcl.Expression, s *Scope) (*Program, hcl.Diagnostics) { return compile(x, s) }
 
 // CompileAs is Compile for a place that needs a certain type; what names the
@@ -45,7 +49,10 @@ func (p *Program) Type() arrow.DataType { return p.prog.typ }
 func (p *Program) Columns() []string { return p.prog.columns() }
 
 // Eval computes the program over rows, whose schema is the Scope's or, in an
-// open scope, has more columns. The result has rows.NumRows() values and belongs to the caller.
+// open scope, has more columns. The result has rows.NumRows() values and belongs
+// to the caller, who releases it; its buffers come from alloc, but a program that
+// is a column as it stands gives that column, retained. Bytes under nulls are 0.
+// Eval cannot fail: what has no value is null.
 func (p *Program) Eval(rows arrow.RecordBatch, alloc memory.Allocator) arrow.Array {
 	return p.prog.eval(rows, alloc)
 }

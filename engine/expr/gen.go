@@ -164,7 +164,7 @@ func (g *generator) arith(n *node) (r int, raw bool) {
 	in.dst = g.newReg(n.kind)
 	g.p.ins = append(g.p.ins, in)
 	g.release(args, in.args)
-	return in.dst, isNum
+	return in.dst, isNum && n.sub != '/' // which looks for itself
 }
 
 func arithKernel(op byte, num, unary, left, right bool) kernel {

@@ -5,86 +5,106 @@ import (
 	"math/bits"
 )
 
-// Kernels of arithmetic. V is a value a row, C a constant: VC is row op constant.
+// Kernels of arithmetic. V is a value a row, C a constant: VC is row op
+// constant. Cutting the arguments to the length of the result takes the checks
+// of bounds out of the loops, which makes them as fast as unrolled ones.
 
 func addVV(m *machine, in *instr, n int) {
-	a, b := m.regs[in.args[0]].f[:n], m.regs[in.args[1]].f[:n]
 	d := m.regs[in.dst].floats(n)
+	a, b := m.regs[in.args[0]].f[:len(d)], m.regs[in.args[1]].f[:len(d)]
 	for i := range d {
 		d[i] = a[i] + b[i]
 	}
 }
 
 func addVC(m *machine, in *instr, n int) {
-	a, c := m.regs[in.args[0]].f[:n], in.f
 	d := m.regs[in.dst].floats(n)
+	a, c := m.regs[in.args[0]].f[:len(d)], in.f
 	for i := range d {
 		d[i] = a[i] + c
 	}
 }
 
 func subVV(m *machine, in *instr, n int) {
-	a, b := m.regs[in.args[0]].f[:n], m.regs[in.args[1]].f[:n]
 	d := m.regs[in.dst].floats(n)
+	a, b := m.regs[in.args[0]].f[:len(d)], m.regs[in.args[1]].f[:len(d)]
 	for i := range d {
 		d[i] = a[i] - b[i]
 	}
 }
 
 func subVC(m *machine, in *instr, n int) {
-	a, c := m.regs[in.args[0]].f[:n], in.f
 	d := m.regs[in.dst].floats(n)
+	a, c := m.regs[in.args[0]].f[:len(d)], in.f
 	for i := range d {
 		d[i] = a[i] - c
 	}
 }
 
 func subCV(m *machine, in *instr, n int) {
-	b, c := m.regs[in.args[0]].f[:n], in.f
 	d := m.regs[in.dst].floats(n)
+	b, c := m.regs[in.args[0]].f[:len(d)], in.f
 	for i := range d {
 		d[i] = c - b[i]
 	}
 }
 
 func mulVV(m *machine, in *instr, n int) {
-	a, b := m.regs[in.args[0]].f[:n], m.regs[in.args[1]].f[:n]
 	d := m.regs[in.dst].floats(n)
+	a, b := m.regs[in.args[0]].f[:len(d)], m.regs[in.args[1]].f[:len(d)]
 	for i := range d {
 		d[i] = a[i] * b[i]
 	}
 }
 
 func mulVC(m *machine, in *instr, n int) {
-	a, c := m.regs[in.args[0]].f[:n], in.f
 	d := m.regs[in.dst].floats(n)
+	a, c := m.regs[in.args[0]].f[:len(d)], in.f
 	for i := range d {
 		d[i] = a[i] * c
 	}
 }
 
+// The divisions look for what is not finite themselves: the divider is so slow
+// that it costs nothing there.
+
 func divVV(m *machine, in *instr, n int) {
-	a, b := m.regs[in.args[0]].f[:n], m.regs[in.args[1]].f[:n]
-	d := m.regs[in.dst].floats(n)
+	r := &m.regs[in.dst]
+	d := r.floats(n)
+	a, b := m.regs[in.args[0]].f[:len(d)], m.regs[in.args[1]].f[:len(d)]
+	zero, bad := 0.0, 0.0
 	for i := range d {
-		d[i] = a[i] / b[i]
+		q := a[i] / b[i]
+		d[i] = q
+		bad += q * zero
 	}
+	r.dropIf(bad != 0, n)
 }
 
 func divVC(m *machine, in *instr, n int) {
-	a, c := m.regs[in.args[0]].f[:n], in.f
-	d := m.regs[in.dst].floats(n)
+	r := &m.regs[in.dst]
+	d := r.floats(n)
+	a, c := m.regs[in.args[0]].f[:len(d)], in.f
+	zero, bad := 0.0, 0.0
 	for i := range d {
-		d[i] = a[i] / c
+		q := a[i] / c
+		d[i] = q
+		bad += q * zero
 	}
+	r.dropIf(bad != 0, n)
 }
 
 func divCV(m *machine, in *instr, n int) {
-	b, c := m.regs[in.args[0]].f[:n], in.f
-	d := m.regs[in.dst].floats(n)
+	r := &m.regs[in.dst]
+	d := r.floats(n)
+	b, c := m.regs[in.args[0]].f[:len(d)], in.f
+	zero, bad := 0.0, 0.0
 	for i := range d {
-		d[i] = c / b[i]
+		q := c / b[i]
+		d[i] = q
+		bad += q * zero
 	}
+	r.dropIf(bad != 0, n)
 }
 
 func modNum(m *machine, in *instr, n int) {
@@ -103,36 +123,40 @@ func negNum(m *machine, in *instr, n int) {
 	}
 }
 
-const (
-	expBits = 0x7ff << 52 // all set: infinite or NaN
-	signBit = 1 << 63
-)
+// expBits are all set in what is infinite or NaN.
+const expBits = 0x7ff << 52
 
 // finite makes the rows of its register null whose value is infinite or NaN.
 // It works in place, on a register that an instruction has written.
 func finite(m *machine, in *instr, n int) {
 	r := &m.regs[in.dst]
 	f := r.f[:n]
-	// With all exponent bits set, adding one to the exponent carries into the
-	// sign bit, and with none other: one add and one or a row, no branch.
-	var x, y uint64
+	// Nothing times zero is zero, but for what is infinite or NaN: one multiply
+	// and one add a row, no branch.
+	zero := 0.0
+	var w, x, y, z float64
 	i := 0
 	for ; i+4 <= len(f); i += 4 {
 		p := (*[4]float64)(f[i:])
-		x |= math.Float64bits(p[0])&expBits + 1<<52
-		y |= math.Float64bits(p[1])&expBits + 1<<52
-		x |= math.Float64bits(p[2])&expBits + 1<<52
-		y |= math.Float64bits(p[3])&expBits + 1<<52
+		w += p[0] * zero
+		x += p[1] * zero
+		y += p[2] * zero
+		z += p[3] * zero
 	}
 	for ; i < len(f); i++ {
-		x |= math.Float64bits(f[i])&expBits + 1<<52
+		w += f[i] * zero
 	}
-	if (x|y)&signBit == 0 {
+	r.dropIf(w+x+y+z != 0, n)
+}
+
+// dropIf makes the rows null whose number is infinite or NaN, if there are any.
+func (r *reg) dropIf(any bool, n int) {
+	if !any {
 		return
 	}
-	for i, v := range f {
-		if math.Float64bits(v)&expBits == expBits {
-			f[i] = 0
+	for i, v := range r.f[:n] {
+		if !isFinite(v) {
+			r.f[i] = 0
 			r.setNull(i, n)
 		}
 	}

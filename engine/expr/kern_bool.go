@@ -1,5 +1,7 @@
 package expr
 
+import "math"
+
 // Kernels of logic and of null. They work on 64 rows a word.
 
 func b2u(b bool) uint64 {
@@ -107,7 +109,7 @@ func condKernel(m *machine, in *instr, n int) {
 	condValid(c, a, b, r, n)
 	switch r.kind {
 	case kNum:
-		pick(r.floats(n), c.b, a.f, b.f, a.mask, b.mask)
+		pickNum(r.floats(n), c.b, a.f, b.f, a.mask, b.mask)
 	case kInt, kTime:
 		pick(r.ints(n), c.b, a.i, b.i, a.mask, b.mask)
 	case kBool:
@@ -135,13 +137,20 @@ func condKernel(m *machine, in *instr, n int) {
 }
 
 // pick takes a's value where sel has a 1, else b's.
-func pick[T float64 | int64](d []T, sel []uint64, a, b []T, am, bm int) {
+func pick(d []int64, sel []uint64, a, b []int64, am, bm int) {
 	for i := range d {
+		m := -int64(sel[i>>6] >> (i & 63) & 1)
 		x, y := a[i&am], b[i&bm]
-		if sel[i>>6]>>(i&63)&1 != 0 {
-			y = x
-		}
-		d[i] = y
+		d[i] = y ^ (x^y)&m
+	}
+}
+
+// pickNum does it on the bits of numbers, since a choice of numbers would be a branch.
+func pickNum(d []float64, sel []uint64, a, b []float64, am, bm int) {
+	for i := range d {
+		m := -(sel[i>>6] >> (i & 63) & 1)
+		x, y := math.Float64bits(a[i&am]), math.Float64bits(b[i&bm])
+		d[i] = math.Float64frombits(y ^ (x^y)&m)
 	}
 }
 
@@ -158,7 +167,7 @@ func coalesceKernel(m *machine, in *instr, n int) {
 	sel := in.aux.(*coalesceBits).of(a.valid, n)
 	switch r.kind {
 	case kNum:
-		pick(r.floats(n), sel, a.f, b.f, a.mask, b.mask)
+		pickNum(r.floats(n), sel, a.f, b.f, a.mask, b.mask)
 	case kInt, kTime:
 		pick(r.ints(n), sel, a.i, b.i, a.mask, b.mask)
 	case kBool:

@@ -1,190 +1,105 @@
 package expr
 
-// Kernels of comparison: a bit a row, packed eight rows at a time. V is a value
-// a row, C a constant: VC is row op constant. Every operator is written out,
-// since NaN makes none of them the opposite of another.
+import "encoding/binary"
+
+// Kernels of comparison. V is a value a row, C a constant: VC is row op
+// constant. They write a byte a row, 1 or 0, which packBytes makes bits of:
+// half the cost of shifting each outcome to its place. Every operator is
+// written out, since NaN makes none of them the opposite of another.
 
 type ordered interface{ float64 | int64 }
 
-// pack8 packs eight bits into a byte, the first into the lowest bit.
-func pack8(a, b, c, d, e, f, g, h bool) uint64 {
-	return b2u(a) | b2u(b)<<1 | b2u(c)<<2 | b2u(d)<<3 | b2u(e)<<4 | b2u(f)<<5 | b2u(g)<<6 | b2u(h)<<7
+func b2b(b bool) byte {
+	var x byte
+	if b {
+		x = 1
+	}
+	return x
 }
 
-func ltVV[T ordered](d []uint64, a, b []T) {
-	b = b[:len(a)]
+// packBytes makes a bit of each byte, which is 0 or 1: the multiplication
+// brings the lowest bits of eight bytes together in the highest.
+func packBytes(d []uint64, b []byte) {
+	const gather = 0x0102040810204080
 	for w := range d {
-		x := a[w*64 : min(w*64+64, len(a))]
-		y := b[w*64:][:len(x)]
-		var z uint64
-		k := 0
-		for ; k+8 <= len(x); k += 8 {
-			p, q := (*[8]T)(x[k:]), (*[8]T)(y[k:])
-			z |= pack8(p[0] < q[0], p[1] < q[1], p[2] < q[2], p[3] < q[3],
-				p[4] < q[4], p[5] < q[5], p[6] < q[6], p[7] < q[7]) << (k & 63)
-		}
-		for ; k < len(x); k++ {
-			z |= b2u(x[k] < y[k]) << (k & 63)
-		}
-		d[w] = z
+		p := (*[64]byte)(b[w*64:])
+		d[w] = binary.LittleEndian.Uint64(p[0:])*gather>>56 |
+			binary.LittleEndian.Uint64(p[8:])*gather>>56<<8 |
+			binary.LittleEndian.Uint64(p[16:])*gather>>56<<16 |
+			binary.LittleEndian.Uint64(p[24:])*gather>>56<<24 |
+			binary.LittleEndian.Uint64(p[32:])*gather>>56<<32 |
+			binary.LittleEndian.Uint64(p[40:])*gather>>56<<40 |
+			binary.LittleEndian.Uint64(p[48:])*gather>>56<<48 |
+			binary.LittleEndian.Uint64(p[56:])*gather>>56<<56
 	}
 }
 
-func leVV[T ordered](d []uint64, a, b []T) {
-	b = b[:len(a)]
-	for w := range d {
-		x := a[w*64 : min(w*64+64, len(a))]
-		y := b[w*64:][:len(x)]
-		var z uint64
-		k := 0
-		for ; k+8 <= len(x); k += 8 {
-			p, q := (*[8]T)(x[k:]), (*[8]T)(y[k:])
-			z |= pack8(p[0] <= q[0], p[1] <= q[1], p[2] <= q[2], p[3] <= q[3],
-				p[4] <= q[4], p[5] <= q[5], p[6] <= q[6], p[7] <= q[7]) << (k & 63)
-		}
-		for ; k < len(x); k++ {
-			z |= b2u(x[k] <= y[k]) << (k & 63)
-		}
-		d[w] = z
+func ltVV[T ordered](o []byte, a, b []T) {
+	a, b = a[:len(o)], b[:len(o)]
+	for i := range o {
+		o[i] = b2b(a[i] < b[i])
 	}
 }
 
-func eqVV[T ordered](d []uint64, a, b []T) {
-	b = b[:len(a)]
-	for w := range d {
-		x := a[w*64 : min(w*64+64, len(a))]
-		y := b[w*64:][:len(x)]
-		var z uint64
-		k := 0
-		for ; k+8 <= len(x); k += 8 {
-			p, q := (*[8]T)(x[k:]), (*[8]T)(y[k:])
-			z |= pack8(p[0] == q[0], p[1] == q[1], p[2] == q[2], p[3] == q[3],
-				p[4] == q[4], p[5] == q[5], p[6] == q[6], p[7] == q[7]) << (k & 63)
-		}
-		for ; k < len(x); k++ {
-			z |= b2u(x[k] == y[k]) << (k & 63)
-		}
-		d[w] = z
+func leVV[T ordered](o []byte, a, b []T) {
+	a, b = a[:len(o)], b[:len(o)]
+	for i := range o {
+		o[i] = b2b(a[i] <= b[i])
 	}
 }
 
-func neVV[T ordered](d []uint64, a, b []T) {
-	b = b[:len(a)]
-	for w := range d {
-		x := a[w*64 : min(w*64+64, len(a))]
-		y := b[w*64:][:len(x)]
-		var z uint64
-		k := 0
-		for ; k+8 <= len(x); k += 8 {
-			p, q := (*[8]T)(x[k:]), (*[8]T)(y[k:])
-			z |= pack8(p[0] != q[0], p[1] != q[1], p[2] != q[2], p[3] != q[3],
-				p[4] != q[4], p[5] != q[5], p[6] != q[6], p[7] != q[7]) << (k & 63)
-		}
-		for ; k < len(x); k++ {
-			z |= b2u(x[k] != y[k]) << (k & 63)
-		}
-		d[w] = z
+func eqVV[T ordered](o []byte, a, b []T) {
+	a, b = a[:len(o)], b[:len(o)]
+	for i := range o {
+		o[i] = b2b(a[i] == b[i])
 	}
 }
 
-func ltVC[T ordered](d []uint64, a []T, c T) {
-	for w := range d {
-		x := a[w*64 : min(w*64+64, len(a))]
-		var z uint64
-		k := 0
-		for ; k+8 <= len(x); k += 8 {
-			p := (*[8]T)(x[k:])
-			z |= pack8(p[0] < c, p[1] < c, p[2] < c, p[3] < c,
-				p[4] < c, p[5] < c, p[6] < c, p[7] < c) << (k & 63)
-		}
-		for ; k < len(x); k++ {
-			z |= b2u(x[k] < c) << (k & 63)
-		}
-		d[w] = z
+func neVV[T ordered](o []byte, a, b []T) {
+	a, b = a[:len(o)], b[:len(o)]
+	for i := range o {
+		o[i] = b2b(a[i] != b[i])
 	}
 }
 
-func leVC[T ordered](d []uint64, a []T, c T) {
-	for w := range d {
-		x := a[w*64 : min(w*64+64, len(a))]
-		var z uint64
-		k := 0
-		for ; k+8 <= len(x); k += 8 {
-			p := (*[8]T)(x[k:])
-			z |= pack8(p[0] <= c, p[1] <= c, p[2] <= c, p[3] <= c,
-				p[4] <= c, p[5] <= c, p[6] <= c, p[7] <= c) << (k & 63)
-		}
-		for ; k < len(x); k++ {
-			z |= b2u(x[k] <= c) << (k & 63)
-		}
-		d[w] = z
+func ltVC[T ordered](o []byte, a []T, c T) {
+	a = a[:len(o)]
+	for i := range o {
+		o[i] = b2b(a[i] < c)
 	}
 }
 
-func gtVC[T ordered](d []uint64, a []T, c T) {
-	for w := range d {
-		x := a[w*64 : min(w*64+64, len(a))]
-		var z uint64
-		k := 0
-		for ; k+8 <= len(x); k += 8 {
-			p := (*[8]T)(x[k:])
-			z |= pack8(p[0] > c, p[1] > c, p[2] > c, p[3] > c,
-				p[4] > c, p[5] > c, p[6] > c, p[7] > c) << (k & 63)
-		}
-		for ; k < len(x); k++ {
-			z |= b2u(x[k] > c) << (k & 63)
-		}
-		d[w] = z
+func leVC[T ordered](o []byte, a []T, c T) {
+	a = a[:len(o)]
+	for i := range o {
+		o[i] = b2b(a[i] <= c)
 	}
 }
 
-func geVC[T ordered](d []uint64, a []T, c T) {
-	for w := range d {
-		x := a[w*64 : min(w*64+64, len(a))]
-		var z uint64
-		k := 0
-		for ; k+8 <= len(x); k += 8 {
-			p := (*[8]T)(x[k:])
-			z |= pack8(p[0] >= c, p[1] >= c, p[2] >= c, p[3] >= c,
-				p[4] >= c, p[5] >= c, p[6] >= c, p[7] >= c) << (k & 63)
-		}
-		for ; k < len(x); k++ {
-			z |= b2u(x[k] >= c) << (k & 63)
-		}
-		d[w] = z
+func gtVC[T ordered](o []byte, a []T, c T) {
+	a = a[:len(o)]
+	for i := range o {
+		o[i] = b2b(a[i] > c)
 	}
 }
 
-func eqVC[T ordered](d []uint64, a []T, c T) {
-	for w := range d {
-		x := a[w*64 : min(w*64+64, len(a))]
-		var z uint64
-		k := 0
-		for ; k+8 <= len(x); k += 8 {
-			p := (*[8]T)(x[k:])
-			z |= pack8(p[0] == c, p[1] == c, p[2] == c, p[3] == c,
-				p[4] == c, p[5] == c, p[6] == c, p[7] == c) << (k & 63)
-		}
-		for ; k < len(x); k++ {
-			z |= b2u(x[k] == c) << (k & 63)
-		}
-		d[w] = z
+func geVC[T ordered](o []byte, a []T, c T) {
+	a = a[:len(o)]
+	for i := range o {
+		o[i] = b2b(a[i] >= c)
 	}
 }
 
-func neVC[T ordered](d []uint64, a []T, c T) {
-	for w := range d {
-		x := a[w*64 : min(w*64+64, len(a))]
-		var z uint64
-		k := 0
-		for ; k+8 <= len(x); k += 8 {
-			p := (*[8]T)(x[k:])
-			z |= pack8(p[0] != c, p[1] != c, p[2] != c, p[3] != c,
-				p[4] != c, p[5] != c, p[6] != c, p[7] != c) << (k & 63)
-		}
-		for ; k < len(x); k++ {
-			z |= b2u(x[k] != c) << (k & 63)
-		}
-		d[w] = z
+func eqVC[T ordered](o []byte, a []T, c T) {
+	a = a[:len(o)]
+	for i := range o {
+		o[i] = b2b(a[i] == c)
+	}
+}
+
+func neVC[T ordered](o []byte, a []T, c T) {
+	a = a[:len(o)]
+	for i := range o {
+		o[i] = b2b(a[i] != c)
 	}
 }

@@ -18,7 +18,7 @@ const (
 // swapped is the operator for exchanged sides.
 func swapped(op cmpOp) cmpOp { return op&cmpEQ | op>>2&1 | op&1<<2 }
 
-func compareVV[T ordered](op cmpOp, d []uint64, a, b []T) {
+func compareVV[T ordered](op cmpOp, d []byte, a, b []T) {
 	switch op {
 	case cmpLT:
 		ltVV(d, a, b)
@@ -35,7 +35,7 @@ func compareVV[T ordered](op cmpOp, d []uint64, a, b []T) {
 	}
 }
 
-func compareVC[T ordered](op cmpOp, d []uint64, a []T, c T) {
+func compareVC[T ordered](op cmpOp, d []byte, a []T, c T) {
 	switch op {
 	case cmpLT:
 		ltVC(d, a, c)
@@ -54,20 +54,24 @@ func compareVC[T ordered](op cmpOp, d []uint64, a []T, c T) {
 
 func cmpNumVV(m *machine, in *instr, n int) {
 	a, b := m.regs[in.args[0]].f[:n], m.regs[in.args[1]].f[:n]
-	compareVV(in.sub, m.regs[in.dst].bools(n), a, b)
+	compareVV(in.sub, m.bytes[:n], a, b)
+	packBytes(m.regs[in.dst].bools(n), m.bytes[:])
 }
 
 func cmpNumVC(m *machine, in *instr, n int) {
-	compareVC(in.sub, m.regs[in.dst].bools(n), m.regs[in.args[0]].f[:n], in.f)
+	compareVC(in.sub, m.bytes[:n], m.regs[in.args[0]].f[:n], in.f)
+	packBytes(m.regs[in.dst].bools(n), m.bytes[:])
 }
 
 func cmpIntVV(m *machine, in *instr, n int) {
 	a, b := m.regs[in.args[0]].i[:n], m.regs[in.args[1]].i[:n]
-	compareVV(in.sub, m.regs[in.dst].bools(n), a, b)
+	compareVV(in.sub, m.bytes[:n], a, b)
+	packBytes(m.regs[in.dst].bools(n), m.bytes[:])
 }
 
 func cmpIntVC(m *machine, in *instr, n int) {
-	compareVC(in.sub, m.regs[in.dst].bools(n), m.regs[in.args[0]].i[:n], in.i)
+	compareVC(in.sub, m.bytes[:n], m.regs[in.args[0]].i[:n], in.i)
+	packBytes(m.regs[in.dst].bools(n), m.bytes[:])
 }
 
 // cmpText compares bytewise, which orders UTF-8 by code point.

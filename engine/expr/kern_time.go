@@ -96,8 +96,8 @@ func truncTime(m *machine, in *instr, n int) {
 		if rem < 0 {
 			rem += size
 		}
-		v, borrow := bits.Sub64(uint64(x)^signBit, uint64(rem), 0)
-		d[i] = int64(v ^ signBit)
+		v, borrow := bits.Sub64(uint64(x)^1<<63, uint64(rem), 0)
+		d[i] = int64(v ^ 1<<63)
 		if borrow != 0 {
 			r.setNull(i, n)
 		}

@@ -149,6 +149,7 @@ type machine struct {
 	cols   []column
 	filled int // rows for which constants' bits are set
 	schema *arrow.Schema
+	bytes  [chunkRows]byte // outcomes of a comparison before they are packed
 }
 
 // start makes the columns' registers show rows lo to lo+n of batch.

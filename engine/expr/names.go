@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -114,7 +115,7 @@ func stepText(s hcl.Traverser) string {
 		case s.Key.Type() == cty.String:
 			return "[" + quoted(s.Key.AsString()) + "]"
 		case s.Key.Type() == cty.Number:
-			return "[" + s.Key.AsBigFloat().Text('f', -1) + "]"
+			return "[" + numberText(s.Key) + "]"
 		}
 	}
 	return "[*]"
@@ -204,6 +205,12 @@ func (c *checker) unknown(name string, at hcl.Range) {
 	if lower := strings.ToLower(name); lower != name && (lower == "true" || lower == "false" || lower == "null") {
 		c.errorf(at, "Unknown name", "%s is written in small letters: %s.", name, lower)
 		return
+	}
+	for rest := name; strings.Contains(rest, "."); {
+		if _, rest, _ = strings.Cut(rest, "."); slices.Contains(c.columnNames(false), rest) {
+			c.errorf(at, "Unknown name", "A column is named without what it comes from. Did you mean %s?", rest)
+			return
+		}
 	}
 	c.errorf(at, "Unknown name", "There is no column %q%s.%s", name, c.of(), suggestion(name, c.columnNames(strings.HasPrefix(name, "_"))))
 }

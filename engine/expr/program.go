@@ -2,6 +2,7 @@ package expr
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -145,9 +146,11 @@ func settle[T float64 | int64](dst, src []T, r *reg, n int) {
 	if r.valid == nil {
 		return
 	}
-	for i := range dst {
-		if r.isNull(i) {
-			dst[i] = 0
+	for w, v := range r.valid[:words(n)] {
+		for x := ^v; x != 0; x &= x - 1 {
+			if i := w*64 + bits.TrailingZeros64(x); i < n {
+				dst[i] = 0
+			}
 		}
 	}
 }
@@ -211,18 +214,36 @@ func (p *program) selectRows(rows arrow.RecordBatch, sel []int32) []int32 {
 		c := min(chunkRows, n-lo)
 		p.start(rows, lo, c)
 		p.run(c)
-		b := r.b[:words(c)]
-		for w, x := range b {
-			if r.valid != nil {
-				x &= r.valid[w]
+		// A copy: the register may be a constant, which is set once for all chunks.
+		p.outV = room(p.outV, words(c))
+		b := p.outV
+		copy(b, r.b)
+		if r.valid != nil {
+			andWords(b, b, r.valid)
+		}
+		trimBits(b, c)
+		sel = appendOnes(sel, b, int32(lo))
+	}
+	return sel
+}
+
+// appendOnes appends the numbers of the bits that are set, the first being base.
+func appendOnes(sel []int32, b []uint64, base int32) []int32 {
+	for _, x := range b {
+		at := len(sel)
+		sel = slices.Grow(sel, 64)[:at+bits.OnesCount64(x)]
+		out := sel[at:]
+		if len(out) == 64 {
+			for k := range out {
+				out[k] = base + int32(k)
 			}
-			if w == len(b)-1 && c&63 != 0 {
-				x &= 1<<(c&63) - 1
-			}
-			for base := int32(lo + w*64); x != 0; x &= x - 1 {
-				sel = append(sel, base+int32(bits.TrailingZeros64(x)))
+		} else {
+			for k := range out {
+				out[k] = base + int32(bits.TrailingZeros64(x))
+				x &= x - 1
 			}
 		}
+		base += 64
 	}
 	return sel
 }

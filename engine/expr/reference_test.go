@@ -41,11 +41,11 @@ func strict(f func(v []any) any, args ...sample) func(r row) any {
 	}
 }
 
-func column_(name string) sample {
+func col(name string) sample {
 	return sample{name, func(r row) any { return r[name] }}
 }
 
-func constant_(src string, v any) sample { return sample{src, func(row) any { return v }} }
+func lit(src string, v any) sample { return sample{src, func(row) any { return v }} }
 
 // finiteOr is f, or null if it is not finite.
 func finiteOr(f float64) any {
@@ -64,7 +64,7 @@ func asNum(v any) float64 {
 
 func (a *author) num(depth int) sample {
 	if depth <= 0 {
-		return pickOne(a, column_("x"), column_("y"), column_("z"), a.numLiteral())
+		return pickOne(a, col("x"), col("y"), col("z"), a.numLiteral())
 	}
 	d := depth - 1
 	switch a.IntN(11) {
@@ -85,7 +85,7 @@ func (a *author) num(depth int) sample {
 	case 8:
 		return a.clamp(d)
 	case 9:
-		l, i := column_("nums"), a.integer(d)
+		l, i := col("nums"), a.integer(d)
 		return sample{fmt.Sprintf("nums[%s]", i.src), strict(elementAt, l, i)}
 	default:
 		p, q := a.instant(d), a.instant(d)
@@ -107,7 +107,7 @@ func elementAt(v []any) any {
 
 func (a *author) numLiteral() sample {
 	f := pickOne(a, 0.5, 2.5, 1e300, 123.456, 1e-300)
-	return constant_(strconv.FormatFloat(f, 'g', -1, 64), f)
+	return lit(strconv.FormatFloat(f, 'g', -1, 64), f)
 }
 
 // arith is an operator with a number on one side at least, or a division.
@@ -158,7 +158,7 @@ func (a *author) coalesce(x, y sample) sample {
 func (a *author) integer(depth int) sample {
 	if depth <= 0 {
 		n := pickOne(a, int64(0), 1, 2, 7, math.MaxInt64)
-		return pickOne(a, column_("i"), column_("j"), constant_(strconv.FormatInt(n, 10), n))
+		return pickOne(a, col("i"), col("j"), lit(strconv.FormatInt(n, 10), n))
 	}
 	d := depth - 1
 	switch a.IntN(6) {
@@ -212,7 +212,7 @@ func (a *author) intArith(d int) sample {
 
 func (a *author) boolean(depth int) sample {
 	if depth <= 0 {
-		return pickOne(a, column_("p"), column_("q"), constant_("true", true), constant_("false", false))
+		return pickOne(a, col("p"), col("q"), lit("true", true), lit("false", false))
 	}
 	d := depth - 1
 	switch a.IntN(9) {
@@ -304,7 +304,7 @@ func order(x, y any) int {
 
 func (a *author) text(depth int) sample {
 	if depth <= 0 {
-		return pickOne(a, column_("s"), column_("t"), constant_(`"b/c"`, "b/c"), constant_(`""`, ""))
+		return pickOne(a, col("s"), col("t"), lit(`"b/c"`, "b/c"), lit(`""`, ""))
 	}
 	d := depth - 1
 	switch a.IntN(5) {
@@ -338,7 +338,7 @@ func (a *author) text(depth int) sample {
 
 func (a *author) instant(depth int) sample {
 	if depth <= 0 {
-		return column_("ts")
+		return col("ts")
 	}
 	d := depth - 1
 	switch a.IntN(4) {

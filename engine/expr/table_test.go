@@ -205,3 +205,21 @@ func runTable(t *testing.T, file string) {
 		must(os.WriteFile(file, []byte(strings.Join(out, "\n")+"\n"), 0o644))
 	}
 }
+
+// TestManual: every function is shown at work in the table files.
+func TestManual(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.test")
+	must(err)
+	var all strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		must(err)
+		all.Write(text)
+	}
+	for _, sig := range Functions() {
+		name, _, ok := strings.Cut(sig, "(")
+		if !ok || !strings.Contains(all.String(), "\n"+name+"(") {
+			t.Errorf("no example of %s", sig)
+		}
+	}
+}

@@ -103,6 +103,17 @@ func quoted(s string) string {
 	return strings.ReplaceAll(q, "%{", "%%{")
 }
 
+// numberText is a literal as the kernels take it: equal values, equal texts. It
+// does not write out the digits of 1e999999999.
+func numberText(v cty.Value) string {
+	big := v.AsBigFloat()
+	if i, acc := big.Int64(); acc == 0 {
+		return strconv.FormatInt(i, 10)
+	}
+	f, _ := big.Float64()
+	return strconv.FormatFloat(f, 'g', -1, 64)
+}
+
 func literalText(v cty.Value) string {
 	switch {
 	case !v.IsKnown():
@@ -110,7 +121,7 @@ func literalText(v cty.Value) string {
 	case v.IsNull():
 		return "null"
 	case v.Type() == cty.Number:
-		return v.AsBigFloat().Text('g', 30)
+		return numberText(v)
 	case v.Type() == cty.String:
 		return quoted(v.AsString())
 	case v.Type() == cty.Bool:

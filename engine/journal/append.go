@@ -4,6 +4,10 @@ import (
 	"fmt"
 )
 
+// sumBytes is how many bytes of a block are gathered before they are added to
+// its checksum: while they are still in the cache nearest to the processor.
+const sumBytes = 8 << 10
+
 // overhead is what Pending counts for a record beside its payload, bytes.
 const overhead = 16
 
@@ -102,6 +106,9 @@ func (l *disk) fill(records []Record, source string) {
 		at := len(b.Ends)
 		m.buf = append(m.buf, r.Payload...)
 		m.room -= len(r.Payload)
+		if n-headerSize-m.summed >= sumBytes {
+			m.addSum()
+		}
 		b.Ends = append(b.Ends, uint32(n-headerSize))
 		b.Received = append(b.Received, r.Received)
 		if at == 0 || r.Topic != m.topics.last || r.Principal != m.principals.last {

@@ -3,6 +3,7 @@ package journal
 import (
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"math"
 	"slices"
 )
@@ -229,9 +230,16 @@ func (m *memory) view(partition int) *Block {
 	return b
 }
 
+// addSum takes what has been added to the body into its checksum.
+func (m *memory) addSum() {
+	m.sum = crc32.Update(m.sum, castagnoli(), m.buf[headerSize+m.summed:])
+	m.summed = len(m.buf) - headerSize
+}
+
 // finish writes the checksums of an encoded block that will lie at that place.
 func (m *memory) finish(segment *segment, at int64) {
 	m.segment, m.at = segment, at
-	m.head.bodyCRC = bodyCRC(m.buf[headerSize:])
+	m.addSum()
+	m.head.bodyCRC = m.sum
 	m.head.encode(m.buf, segment.id, at)
 }

@@ -16,6 +16,8 @@ type memory struct {
 	source string // "" when the records can not be asked for again
 	pos    uint64 // the source's position after the last record
 	room   int    // bytes that still go into an open block; less than 0: none
+	sum    uint32 // checksum of the first summed bytes of the body
+	summed int
 	firsts []uint64
 
 	topics, principals dictionary
@@ -185,6 +187,7 @@ func (p *pool) giveBack(b *Block) {
 	}
 	m.ends, m.received = b.Ends[:0], b.Received[:0]
 	m.buf, m.source, m.pos, m.firsts, m.segment = m.buf[:0], "", 0, nil, nil
+	m.sum, m.summed = 0, 0
 	m.topics.reset()
 	m.principals.reset()
 	p.mu.Lock()

@@ -17,7 +17,7 @@ const (
 )
 
 func (o *Options) defaults() {
-	o.BlockBytes = cmp.Or(o.BlockBytes, 256<<10)
+	o.BlockBytes = min(cmp.Or(o.BlockBytes, 256<<10), MaxRecord)
 	o.SegmentBytes = cmp.Or(o.SegmentBytes, 128<<20)
 	o.PendingBytes = cmp.Or(o.PendingBytes, 16<<20)
 	o.CacheBytes = cmp.Or(o.CacheBytes, 16<<20)
@@ -36,7 +36,7 @@ func openDisk(e *env.Env, dir string, o Options) (Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &disk{e: e, dir: dir, o: o, pool: newPool(o.BlockBytes, o.CacheBytes)}
+	l := &disk{e: e, dir: dir, o: o, pool: newPool(o.BlockBytes, o.PendingBytes/2)}
 	l.shown.reported = map[place]bool{}
 	l.shown.holds = map[string][]uint64{}
 	r := &recovery{l: l, segments: segments}

@@ -177,7 +177,7 @@ func (r *reader) consider(f *found) (*Block, error) {
 		if f.kind != Records {
 			return nil, nil // which offset it had shows when the next block comes
 		}
-		return r.give(r.lost(f.first + uint64(f.count))), nil
+		return r.give(r.lost(min(r.limit, f.first+uint64(f.count)))), nil
 	}
 	b := &m.block
 	if f.kind != Records {

@@ -243,7 +243,7 @@ func (r *recovery) enter(s *segment, e entry) {
 	r.last = append(r.last, e)
 	s.newest = max(s.newest, e.time)
 	r.at.newest = s.newest
-	r.at.seq, r.at.group = e.seq, e.group
+	r.at.seq, r.at.group = max(r.at.seq, e.seq), max(r.at.group, e.group)
 }
 
 // proven says whether readers have seen the last group, which they can only

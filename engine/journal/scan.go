@@ -74,8 +74,7 @@ func (s *scanner) next() (f found, ok bool, err error) {
 	return f, true, nil
 }
 
-// search returns where the next header lies, or the end. A header that was
-// found by searching must have a higher number than the block before.
+// search returns where the next header lies, or the end.
 func (s *scanner) search(from int64) (int64, header, error) {
 	var mark [4]byte
 	binary.LittleEndian.PutUint32(mark[:], magic)
@@ -97,7 +96,7 @@ func (s *scanner) search(from int64) (int64, header, error) {
 		if b, err = s.peek(at, headerSize); err != nil {
 			return 0, header{}, err
 		}
-		if h, ok := decodeHeader(b, s.seg.id, at); ok && h.seq > s.seq {
+		if h, ok := decodeHeader(b, s.seg.id, at); ok {
 			return at, h, nil
 		}
 		at++
@@ -111,10 +110,10 @@ func (s *scanner) peek(at int64, n int) ([]byte, error) {
 	if at >= s.from && at+int64(n) <= s.from+int64(len(s.window)) {
 		return s.window[at-s.from:][:n], nil
 	}
-	if s.window == nil {
-		s.window = make([]byte, searchWidth)
-	}
 	size := min(int64(max(n, s.width)), s.end-at)
+	if int64(cap(s.window)) < size {
+		s.window = make([]byte, size)
+	}
 	s.from, s.window = at, s.window[:size]
 	got, err := s.read(s.window, at)
 	s.window = s.window[:got]

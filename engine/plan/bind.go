@@ -199,12 +199,8 @@ func (p *Plan) bindTime(ch *Channel, inferred *inference) hcl.Diagnostics {
 	c := ch.Config
 	var diags hcl.Diagnostics
 	if c.Key != "" && len(ch.Schema.FieldIndices(c.Key)) == 0 {
-		if ch.Open {
-			inferred.into(c.Name)(c.Key, arrow.BinaryTypes.String, c.KeyRange)
-		} else {
-			diags = append(diags, config.Errorf(c.KeyRange, "Unknown key",
-				"The schema of channel.%s has no field %q.%s", c.Name, c.Key, config.DidYouMean(c.Key, fieldNames(ch.Fields)))...)
-		}
+		diags = append(diags, config.Errorf(c.KeyRange, "Unknown key",
+			"The schema of channel.%s has no field %q.%s", c.Name, c.Key, config.DidYouMean(c.Key, fieldNames(ch.Fields)))...)
 	}
 	if c.Time != nil {
 		_, more := ch.CompileTime(p, inferred)

@@ -21,7 +21,7 @@ type Held struct {
 type HeldChannel struct {
 	Name       string
 	Partitions int
-	Records    uint64 // offsets passed, over all partitions
+	Offset     uint64 // of the next record, summed over all partitions
 }
 
 // HeldTable is a table over all partitions.
@@ -118,9 +118,9 @@ func (ch *Channel) diff(h *Held) Change {
 		if was.Name != ch.Config.Name {
 			continue
 		}
-		c.Fate, c.Why = Kept, fmt.Sprintf("%d records have been processed; it goes on behind them", was.Records)
+		c.Fate, c.Why = Kept, fmt.Sprintf("it goes on at offset %s, counted over its partitions", thousands(int64(was.Offset)))
 		if was.Partitions != ch.Config.Partitions {
-			c.Fate, c.Why = Refused, fmt.Sprintf("it has %d partitions and cannot change to %d: make another channel", was.Partitions, ch.Config.Partitions)
+			c.Fate, c.Why = Refused, fmt.Sprintf("it has %s and cannot change to %d: make another channel", plural(was.Partitions, "partition", "partitions"), ch.Config.Partitions)
 			return c
 		}
 	}
@@ -234,5 +234,5 @@ func entries(n int64) string {
 	if n == 1 {
 		return "1 entry"
 	}
-	return fmt.Sprintf("%d entries", n)
+	return thousands(n) + " entries"
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -173,6 +174,9 @@ func newChannel(c *config.Channel, learned []decode.Field) *Channel {
 		for i := range ch.Fields {
 			ch.Fields[i].Skip = false
 		}
+		if c.Key != "" && !slices.Contains(fieldNames(ch.Fields), c.Key) {
+			ch.Fields = append(ch.Fields, decode.Field{Name: c.Key, Type: arrow.BinaryTypes.String})
+		}
 	}
 	ch.reschema()
 	return ch
@@ -227,19 +231,46 @@ func (p *Plan) digest() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// setDigests hashes a block's source text, references and the variables' values.
+// setDigests hashes a block's source text, references and the values of the
+// variables that it uses.
 func (p *Plan) setDigests(n *Node) {
 	b, h := n.Block, sha256.New()
 	fmt.Fprintf(h, "%s %s %s\n", b.Kind, b.Type, b.Name)
 	writeBody(h, b.Body, p.Config.Files)
+	uses := usedVariables(b.Body)
 	for _, v := range p.Config.Variables {
-		fmt.Fprintf(h, "%s=%#v\n", v.Name, v.Value)
+		if uses.all || uses.names[v.Name] {
+			fmt.Fprintf(h, "%s=%#v\n", v.Name, v.Value)
+		}
 	}
 	n.ArgsDigest = hex.EncodeToString(h.Sum(nil))[:32]
 	for _, r := range b.From {
 		fmt.Fprintf(h, "from %s\n", r)
 	}
 	n.Digest = hex.EncodeToString(h.Sum(nil))[:32]
+}
+
+// usedVariables finds the variables that a body's attributes refer to.
+func usedVariables(body hcl.Body) columns {
+	var uses columns
+	attrs, _ := body.JustAttributes()
+	for _, attr := range attrs {
+		for _, t := range attr.Expr.Variables() {
+			if t.RootName() != "var" {
+				continue
+			}
+			name, ok := hcl.TraverseAttr{}, false
+			if len(t) > 1 {
+				name, ok = t[1].(hcl.TraverseAttr)
+			}
+			if !ok {
+				uses.all = true // such as var["x"]
+				continue
+			}
+			uses.add([]string{name.Name})
+		}
+	}
+	return uses
 }
 
 // writeBody writes the text of a body's attributes in order of name, so that

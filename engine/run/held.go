@@ -67,7 +67,7 @@ func (c *checkpoint) held(parts map[string]*restored) *plan.Held {
 			h.Channels = append(h.Channels, plan.HeldChannel{Name: p.Channel})
 		}
 		h.Channels[at].Partitions++
-		h.Channels[at].Records += p.Next
+		h.Channels[at].Offset += p.Next
 		for _, t := range p.Tables {
 			at, known := tables[t.Key]
 			if !known {

@@ -64,7 +64,7 @@ func (e *Engine) openSink(n *plan.Node, lanes int, last *checkpoint) (*sinker, e
 func (e *Engine) laneOf(t *task) int { return t.part }
 
 func (e *Engine) newSinker(n *plan.Node, lanes int) *sinker {
-	s := &sinker{env: e.env, node: n, key: sinkKey(n), ctx: e.ctx, wake: e.sinkBell, parked: make([]bool, lanes),
+	s := &sinker{env: e.env, node: n, key: sinkKey(n), ctx: e.ctx, wake: e.sinkBell, parked: make([]bool, lanes), report: e.report,
 		rowsOut: &Counter{}, failures: &Counter{}}
 	s.answer = func(epoch uint64, token []byte) { e.sinkDone(epoch, s.key, token) }
 	for range lanes {

@@ -34,6 +34,7 @@ type sinker struct {
 	holding bool
 	retry   backoff
 	answer  func(epoch uint64, token []byte)
+	report  func(line string)
 	ctx     context.Context
 	wake    *bells
 
@@ -68,10 +69,15 @@ func (s *sinker) Step() (bool, error) {
 	if errors.Is(err, stage.ErrBroken) {
 		return false, fmt.Errorf("%s: %w", s.node.Address, err)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
+		if s.retry.pause == 0 {
+			s.report(fmt.Sprintf("%s: %v; trying again", s.node.Address, err))
+		}
 		s.failures.Add(1)
 		s.retry.fail(s.env.Clock.Now())
-	} else if moved {
+	case moved && s.retry.pause > 0:
+		s.report(s.node.Address + ": works again")
 		s.retry = backoff{}
 	}
 	s.mu.Lock()

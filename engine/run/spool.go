@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -53,6 +54,12 @@ func openSpool(e *env.Env, dir string, report func(string)) (*spool, error) {
 }
 
 func (s *spool) Write(_ context.Context, in int, rows arrow.RecordBatch) error {
+	// What may fail comes before the rows are taken, so that they can come again.
+	if s.bytes >= spoolPart {
+		if err := s.flush(); err != nil {
+			return err
+		}
+	}
 	var buf bytes.Buffer
 	_ = binary.Write(&buf, binary.LittleEndian, uint32(in)) // a bytes.Buffer does not fail
 	w := ipc.NewWriter(&buf, ipc.WithSchema(rows.Schema()))
@@ -64,10 +71,7 @@ func (s *spool) Write(_ context.Context, in int, rows arrow.RecordBatch) error {
 	}
 	s.pending = append(s.pending, buf.Bytes())
 	s.bytes += buf.Len()
-	if s.bytes < spoolPart {
-		return nil
-	}
-	return s.flush()
+	return nil
 }
 
 // spoolPart is how many bytes wait in memory before they are appended.
@@ -80,11 +84,20 @@ func (s *spool) flush() error {
 			records[i] = journal.Record{Payload: p}
 		}
 		if err := s.appender.Append(journal.Batch{Records: records}); err != nil {
-			return err
+			return spoolError(err)
 		}
 		s.pending, s.bytes = nil, 0
 	}
-	return s.appender.Flush()
+	return spoolError(s.appender.Flush())
+}
+
+// spoolError tells what another try can mend from what only a new start can.
+func spoolError(err error) error {
+	var full *journal.ErrFull
+	if err == nil || errors.Is(err, journal.ErrBusy) || errors.As(err, &full) {
+		return err
+	}
+	return fmt.Errorf("%w; %w", err, stage.ErrBroken)
 }
 
 func (s *spool) Prepare(context.Context, uint64) ([]byte, error) {

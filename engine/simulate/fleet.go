@@ -73,7 +73,7 @@ func (f *Fleet) populate() {
 		if by := int(f.o.SkewBy.Milliseconds()); draw(&r)>>32 < skewed && by > 0 {
 			t.skewMS = int32(below(&r, 2*by+1) - by)
 		}
-		t.start(&r)
+		t.start(&r, int32(f.startMS/60000%1440))
 		t.linkLeft = math.MaxInt32
 		if f.onlineFor > 0 {
 			t.linkLeft = int32(1 + below(&r, 2*f.onlineFor))

@@ -9,7 +9,7 @@ import (
 type Options struct {
 	Devices int           // default 100; at most 10,000,000
 	Every   time.Duration // between two records of a device; default 30s
-	Start   time.Time     // of the first records; default 2026-11-22 10:00 UTC
+	Start   time.Time     // of the first records; default 2025-11-22 10:00 UTC, in the past, as no clock runs ahead of those that read it
 	// Duration and Records limit the fleet's life: it ends at whichever is
 	// reached first; 0 is no limit.
 	Duration time.Duration
@@ -46,7 +46,7 @@ func Demo() Options {
 	}
 }
 
-var defaultStart = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+var defaultStart = time.Date(2025, 11, 22, 10, 0, 0, 0, time.UTC)
 
 func (o *Options) check() error {
 	if o.Devices == 0 {

@@ -8,7 +8,7 @@ const (
 	doorLeast, doorMore   = 8, 16    // steps of an open door in it
 	leakShift             = 8        // 1/256 of the difference to ambient comes through the walls in a step
 	doorShift             = 6        // 1/64 through an open door
-	pullDown              = 27       // what the compressor takes away in a step
+	pullDown              = 25       // what the compressor takes away in a step
 	band                  = 60       // it starts this far above the setpoint and stops this far below
 )
 
@@ -74,7 +74,7 @@ func draw(state *uint64) uint64 {
 func below(state *uint64, n int) int { return int(draw(state) >> 32 * uint64(n) >> 32) }
 
 // start puts a new trailer on the road, in the middle of its life.
-func (t *trailer) start(r *uint64) {
+func (t *trailer) start(r *uint64, clock int32) {
 	t.rng = draw(r)
 	t.site = uint8(below(r, len(sites)))
 	t.lat = sites[t.site].lat + int32(below(r, 20000)-10000)
@@ -92,7 +92,7 @@ func (t *trailer) start(r *uint64) {
 	t.turn(draw(r))
 	t.left = int16(1 + below(r, int(t.left)))
 	for range 256 + below(r, 256) {
-		t.step(draw(&t.rng), 0)
+		t.step(draw(&t.rng), clock)
 	}
 }
 
@@ -170,7 +170,7 @@ func (t *trailer) ambient(clock int32) int16 {
 	if far > 720 {
 		far = 1440 - far
 	}
-	return t.climate + int16(far/9) - 40
+	return t.climate + int16(far/20) - 18
 }
 
 // warm moves the cargo's temperature.

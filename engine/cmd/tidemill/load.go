@@ -24,7 +24,7 @@ type folder struct {
 
 // flags adds the flags to a command; withData also where the engine keeps its things.
 func (f *folder) flags(cmd *cobra.Command, withData bool) {
-	cmd.Args = cobra.ExactArgs(1)
+	cmd.Args = oneFolder
 	cmd.Flags().StringArrayVar(&f.vars, "var", nil, "value of a variable, as `NAME=VALUE`; may be given several times")
 	if withData {
 		cmd.Flags().StringVar(&f.data, "data", "", "`FOLDER` of journal and checkpoints (default DIR/.tidemill)")
@@ -32,6 +32,16 @@ func (f *folder) flags(cmd *cobra.Command, withData bool) {
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return nil, cobra.ShellCompDirectiveFilterDirs
 	}
+}
+
+func oneFolder(cmd *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return fmt.Errorf("%s takes a folder, such as: tidemill %s pipelines/coldhaul", cmd.Name(), cmd.Name())
+	case 1:
+		return nil
+	}
+	return fmt.Errorf("%s takes one folder, not %d", cmd.Name(), len(args))
 }
 
 // take notes the command's argument.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -66,7 +67,7 @@ func (a *app) main(args []string) int {
 	}
 	f := &failure{}
 	if !errors.As(err, &f) {
-		fmt.Fprintf(a.err, "tidemill: %v\n\nUsage: %s\nMore: %s --help\n", err, cmd.UseLine(), cmd.CommandPath())
+		fmt.Fprintf(a.err, "tidemill: %s\n\nUsage: %s\nMore: %s --help\n", strings.TrimSpace(err.Error()), cmd.UseLine(), cmd.CommandPath())
 		return exitUsage
 	}
 	if f.err != nil {
@@ -88,7 +89,8 @@ func (a *app) root() *cobra.Command {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.AddCommand(
-		a.runCommand(), a.validateCommand(), a.versionCommand(),
+		a.runCommand(), a.validateCommand(), a.planCommand(), a.applyCommand(),
+		a.fmtCommand(), a.graphCommand(), a.simulateCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/engine/admin"
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/run"
 	"github.com/tidemill/tidemill/engine/stages"
 )
@@ -23,13 +25,14 @@ A second interrupt ends it at once; nothing is lost by that.
 
 Rows of stdout sinks go to standard output; how it is going goes to standard error: every
 second on a terminal, otherwise every 10 seconds, and a summary at the end. With --json these
-are JSON objects, one a line, with "event": "start", "status", "report" or "end".
+are JSON objects, one a line, with "event": "start", "status", "report", "end" or "error".
 
 `
 
 type runFlags struct {
 	folder
 	once, json, quiet bool
+	every             string
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -44,6 +47,7 @@ func (a *app) runCommand() *cobra.Command {
 	f.flags(cmd, true)
 	cmd.Flags().BoolVar(&f.once, "once", false, "stop when all there is has been read, also where an ingest would wait for more")
 	cmd.Flags().BoolVar(&f.json, "json", false, "write events to standard error as JSON, one object a line")
+	cmd.Flags().StringVar(&f.every, "status-every", "", "how often to tell how it is going (default 1s on a terminal, else 10s)")
 	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "write reports of trouble only")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		f.take(args)
@@ -53,27 +57,43 @@ func (a *app) runCommand() *cobra.Command {
 }
 
 func (a *app) run(f *runFlags) (err error) {
-	p, err := a.mustLoad(&f.folder)
+	w, err := a.watcher(f)
+	if err != nil {
+		return err
+	}
+	p, err := a.loadToRun(f, w)
 	if err != nil {
 		return err
 	}
 	if err := a.env.FS.MkdirAll(f.data); err != nil {
-		return failed(fmt.Errorf("the data folder cannot be made: %w", err))
+		return w.failed(fmt.Errorf("the data folder cannot be made: %w", err))
 	}
 	lock, err := lockData(f.data)
 	if err != nil {
-		return failed(err)
+		return w.failed(err)
 	}
 	defer func() { err = failed(errors.Join(err, lock.release())) }()
-	w := a.watcher(f)
 	e, err := run.Open(p, run.Options{
 		Env: a.env, Data: f.data, Specs: stages.Builtin(), Report: w.report, StopAtEnd: true, Once: f.once,
 	})
 	if err != nil {
-		return failed(err)
+		return w.failed(err)
 	}
 	defer func() { err = failed(errors.Join(err, e.Close())) }()
 	return a.drive(f, e, w)
+}
+
+// loadToRun loads the folder; with --json what is wrong with it is an event.
+func (a *app) loadToRun(f *runFlags, w *watcher) (*plan.Plan, error) {
+	if !f.json {
+		return a.mustLoad(&f.folder)
+	}
+	p, diags, _, err := a.load(&f.folder)
+	if err == nil && p == nil {
+		w.event("error", map[string]any{"error": "the configuration has errors", "problems": config.Problems(diags)})
+		err = said(exitConfig)
+	}
+	return p, err
 }
 
 // drive runs an opened engine until it ends, with its control socket and
@@ -93,8 +113,8 @@ func (a *app) drive(f *runFlags, e *run.Engine, w *watcher) error {
 	}
 	w.start(e)
 	err = e.Run(ctx)
-	w.stop(err)
-	return failed(errors.Join(err, control.Close()))
+	w.stop(err, ctx.Err() != nil)
+	return w.failed(errors.Join(err, control.Close()))
 }
 
 // interruptible returns a context that the first interrupt ends. The second

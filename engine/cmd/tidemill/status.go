@@ -58,8 +58,19 @@ func progress(s run.Status) string {
 	return fmt.Sprintf("%3d %%", min(100, done*100/total))
 }
 
-// summary is what a run has done.
-func summary(s run.Status, began time.Time, well bool) string {
+// ending is how a run has ended.
+func ending(err error, interrupted bool) string {
+	switch {
+	case err != nil:
+		return "Stopped by an error"
+	case interrupted:
+		return "Interrupted"
+	}
+	return "Finished"
+}
+
+// summary is what a run has done, behind its ending.
+func summary(s run.Status, began time.Time) string {
 	t, took := s.Totals(), s.Time.Sub(began)
 	var rows [][2]string
 	add := func(name string, value string) { rows = append(rows, [2]string{name, value}) }
@@ -74,19 +85,15 @@ func summary(s run.Status, began time.Time, well bool) string {
 		add("LOST records", thousands(t.Lost))
 	}
 	for _, st := range s.Stages {
-		add(short(st.Address), thousands(st.Rows)+" rows"+counted(st.Counters))
+		add(short(st.Address), rowsOf(st.Rows)+counted(st.Counters))
 	}
 	for _, k := range s.Sinks {
-		add(short(k.Address), thousands(k.Rows)+" rows written")
+		add(short(k.Address), rowsOf(k.Rows)+" written")
 	}
 	if s.Checkpoint.Epoch > 0 {
 		add("checkpoint", strconv.FormatUint(s.Checkpoint.Epoch, 10))
 	}
-	head := "Finished"
-	if !well {
-		head = "Stopped by an error"
-	}
-	out := fmt.Sprintf("%s after %s.\n", head, took.Round(10*time.Millisecond))
+	out := fmt.Sprintf(" after %s.\n", took.Round(10*time.Millisecond))
 	wide := 0
 	for _, r := range rows {
 		wide = max(wide, len(r[0]))
@@ -139,15 +146,9 @@ func perSecond(rate float64) string {
 	return strconv.FormatFloat(rate, 'f', 0, 64) + "/s"
 }
 
-// byteSize writes a number of bytes, such as "1.2 MiB".
-func byteSize(n int64) string {
-	const units = "KMGTPE"
-	if n < 1024 {
-		return strconv.FormatInt(n, 10) + " B"
+func rowsOf(n int64) string {
+	if n == 1 {
+		return "1 row"
 	}
-	size, unit := float64(n)/1024, 0
-	for size >= 1024 {
-		size, unit = size/1024, unit+1
-	}
-	return strconv.FormatFloat(size, 'f', 1, 64) + " " + units[unit:unit+1] + "iB"
+	return thousands(n) + " rows"
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/run"
 )
@@ -44,7 +45,7 @@ type watcher struct {
 
 // watcher makes one. Where rows come to the same terminal as the status, the
 // status is a line among them.
-func (a *app) watcher(f *runFlags) *watcher {
+func (a *app) watcher(f *runFlags) (*watcher, error) {
 	w := &watcher{env: a.env, to: a.err, flags: f, colour: a.colour(), failing: map[string]string{},
 		every: everyElsewhere, quit: make(chan struct{})}
 	if a.errTerminal && !f.json {
@@ -53,7 +54,14 @@ func (a *app) watcher(f *runFlags) *watcher {
 			w.every = everyOnTerminal
 		}
 	}
-	return w
+	if f.every != "" {
+		every, err := config.ParseDuration(f.every)
+		if err != nil {
+			return nil, fmt.Errorf("--status-every: %w", err)
+		}
+		w.every = max(every, 100*time.Millisecond)
+	}
+	return w, nil
 }
 
 // start begins to show what the engine does.
@@ -128,22 +136,27 @@ func (w *watcher) tellFailing(now run.Status) {
 }
 
 // stop ends the show with a summary. err is how the run ended.
-func (w *watcher) stop(err error) {
+func (w *watcher) stop(err error, interrupted bool) {
 	close(w.quit)
 	w.done.Wait()
 	now := w.engine.Status()
 	w.tellFailing(now)
 	if w.flags.json {
-		end := map[string]any{"status": now, "seconds": now.Time.Sub(w.began).Seconds()}
-		if err != nil {
-			end["error"] = err.Error()
-		}
-		w.event("end", end)
+		w.event("end", map[string]any{"status": now, "seconds": now.Time.Sub(w.began).Seconds(), "interrupted": interrupted})
 		return
 	}
 	if !w.flags.quiet {
-		w.println(summary(now, w.began, err == nil))
+		w.println(ending(err, interrupted) + summary(now, w.began))
 	}
+}
+
+// failed is the error of a run; with --json it has been told by an event.
+func (w *watcher) failed(err error) error {
+	if err == nil || !w.flags.json {
+		return failed(err)
+	}
+	w.event("error", map[string]any{"error": err.Error()})
+	return said(exitFailed)
 }
 
 // report writes a line about something unusual. It is called from any goroutine.

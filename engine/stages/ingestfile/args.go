@@ -63,11 +63,7 @@ func (a *args) Bind(_ []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostic
 		}
 	}
 	return stage.Bound{
-		OpenSource: func(op stage.Opening, env stage.SourceEnv) (stage.Source, error) {
-			o := o
-			o.follow = o.follow && !env.Once
-			return open(op, env, o)
-		},
+		OpenSource: func(op stage.Opening, env stage.SourceEnv) (stage.Source, error) { return open(op, env, o) },
 	}, diags
 }
 

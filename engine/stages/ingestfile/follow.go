@@ -22,14 +22,19 @@ func (s *source) nextFollowed() (*file, error) {
 			return f, nil
 		}
 	}
-	// All were at their ends the last time; this time each gets another look.
+	// All were at their ends the last time; after this they get another look.
 	for _, f := range s.files {
 		f.quiet = false
 	}
 	s.idle++
-	if s.idle%rescanEvery == 1 || len(s.files) == 0 {
-		return nil, s.rescan()
+	known := len(s.names)
+	if s.idle%rescanEvery == 1 || known == 0 {
+		if err := s.rescan(); err != nil {
+			return nil, err
+		}
 	}
+	// A file without its last line end stays open to being completed.
+	s.ended = s.to.Once && len(s.names) == known
 	return nil, nil
 }
 
@@ -98,6 +103,10 @@ func (s *source) look(p string, here map[*file]bool) error {
 // find returns the file being read that now is; fresh says that there is none,
 // and that now is known to be another than the one that begins alike.
 func (s *source) find(now *file) (_ *file, fresh bool) {
+	if info := s.past[now.identity+"@"+now.path]; info != nil {
+		same, known := sameFile(info, now.info)
+		fresh = known && !same
+	}
 	for _, f := range s.files {
 		same, known := sameFile(f.info, now.info)
 		if !known {
@@ -117,6 +126,18 @@ func (s *source) find(now *file) (_ *file, fresh bool) {
 		}
 	}
 	return nil, fresh
+}
+
+// maxPast limits how many closed files are remembered.
+const maxPast = 10_000
+
+// leave remembers a followed file that is closed, so that another one under its
+// name, though it begins alike, is not taken for it.
+func (s *source) leave(f *file) {
+	if len(s.past) >= maxPast {
+		clear(s.past)
+	}
+	s.past[f.identity+"@"+f.path] = f.info
 }
 
 // copyOf tells whether another path leads to a file that begins alike: a copy

@@ -135,12 +135,14 @@ func bound(t testing.TB, args string, ch *config.Channel) (stage.Bound, hcl.Diag
 }
 
 type rig struct {
-	t      testing.TB
-	env    *env.Env
-	log    *fakeLog
-	bound  stage.Bound
-	src    stage.Source
-	counts map[string]int64
+	t        testing.TB
+	env      *env.Env
+	log      *fakeLog
+	bound    stage.Bound
+	src      stage.Source
+	counts   map[string]int64
+	once     bool
+	patience int // idle steps before drain gives up
 }
 
 func newRig(t testing.TB, e *env.Env, log *fakeLog, args string, ch *config.Channel) *rig {
@@ -149,7 +151,7 @@ func newRig(t testing.TB, e *env.Env, log *fakeLog, args string, ch *config.Chan
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
-	return &rig{t: t, env: e, log: log, bound: b, counts: map[string]int64{}}
+	return &rig{t: t, env: e, log: log, bound: b, counts: map[string]int64{}, patience: 1000}
 }
 
 func (r *rig) open() error {
@@ -159,7 +161,7 @@ func (r *rig) open() error {
 		Env: r.env, Address: "ingest.t", Partition: -1,
 		Reject: func(stage.Reject) { r.t.Error("a source has no rows to reject") },
 		Count:  func(name string, n int64) { r.counts[name] += n },
-	}, stage.SourceEnv{Journal: r.log, Partition: partition})
+	}, stage.SourceEnv{Journal: r.log, Partition: partition, Once: r.once})
 	return err
 }
 
@@ -175,7 +177,7 @@ func (r *rig) drain() {
 		if status == stage.Idle {
 			idle++
 		}
-		if status == stage.Ended || idle > 3*rescanEvery*missingLimit {
+		if status == stage.Ended || idle > r.patience {
 			r.log.Flush()
 			return
 		}

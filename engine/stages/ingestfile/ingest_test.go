@@ -103,7 +103,7 @@ func TestFormats(t *testing.T) {
 // partition once, in order.
 func TestExactlyOnce(t *testing.T) {
 	for _, kind := range []string{"ndjson", "json", "csv"} {
-		for seed := range uint64(300) {
+		for seed := range uint64(120) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			content := randomFile(r, kind)
 			pack := []func([]byte) []byte{func(b []byte) []byte { return b }, gzipped, zstandard}[seed%3]

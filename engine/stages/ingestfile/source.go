@@ -28,7 +28,8 @@ type source struct {
 	files   []*file  // that are being read
 	turn    int
 	idle    int
-	names   map[string]int64 // by name of a source: how far this process has appended it
+	past    map[string]fs.FileInfo // followed files that are closed, by identity and path
+	names   map[string]int64       // by name of a source that has been opened: how far it is appended
 	batch   batch
 	pending *file // whose records are in batch, not appended yet
 	ended   bool
@@ -39,7 +40,7 @@ type source struct {
 }
 
 func open(op stage.Opening, to stage.SourceEnv, o options) (stage.Source, error) {
-	s := &source{op: op, to: to, opts: o, names: map[string]int64{}}
+	s := &source{op: op, to: to, opts: o, names: map[string]int64{}, past: map[string]fs.FileInfo{}}
 	s.batch.partition, s.batch.limit = to.Partition, maxBatch
 	paths, err := s.expand()
 	if err != nil {
@@ -121,14 +122,14 @@ func (s *source) Step() (stage.Status, error) {
 	if err != nil {
 		return stage.Idle, err
 	}
-	if f == nil {
-		if s.opts.follow {
-			return stage.Idle, nil
-		}
-		s.ended = true
+	if f != nil {
+		return s.read(f)
+	}
+	s.ended = s.ended || !s.opts.follow
+	if s.ended {
 		return stage.Ended, nil
 	}
-	return s.read(f)
+	return stage.Idle, nil
 }
 
 // next picks the file to read from.
@@ -188,6 +189,7 @@ func (s *source) start(f *file, head []byte, fresh bool) error {
 			fresh = true
 			continue
 		}
+		s.names[f.source] = from
 		f.boundary, f.reached = from, at.Reached
 		for _, r := range at.Reached {
 			f.farthest = max(f.farthest, int64(r))
@@ -276,14 +278,21 @@ func (s *source) after(f *file) (stage.Status, error) {
 		return stage.Busy, nil
 	}
 	s.files = slices.DeleteFunc(s.files, func(other *file) bool { return other == f })
+	if s.opts.follow {
+		s.leave(f)
+	}
 	s.done.Add(f.raw.at)
 	s.at.Store(0)
 	return stage.Busy, f.close()
 }
 
 // Progress tells how many bytes of the files have been read, as they are on
-// disk, and how many there are. Safe for concurrent use.
+// disk, and how many there are; 0 when files are followed, since there is no
+// telling. Safe for concurrent use.
 func (s *source) Progress() (done, total int64) {
+	if s.opts.follow {
+		return 0, 0
+	}
 	return s.done.Load() + s.at.Load(), s.total.Load()
 }
 

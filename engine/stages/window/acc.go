@@ -14,8 +14,8 @@ type accKind uint8
 const (
 	accRows    accKind = iota // n
 	accCount                  // n of values that are not null
-	accSumF                   // sum, compensation (Neumaier 1974)
-	accSumI                   // low, high half of a 128-bit sum
+	accSumF                   // sum, compensation (Neumaier 1974), n
+	accSumI                   // low, high half of a 128-bit sum, n
 	accMinF                   // value, +Inf when none
 	accMaxF                   // value, -Inf when none
 	accMinI                   // value; beside an accCount that tells whether there is one
@@ -34,9 +34,9 @@ const (
 // words is how many int64 words of a pane an accumulator takes.
 func (k accKind) words() int {
 	switch k {
-	case accSumF, accSumI, accFirst, accLast:
+	case accFirst, accLast:
 		return 2
-	case accWelford:
+	case accSumF, accSumI, accWelford:
 		return 3
 	case accSketch, accUnique:
 		return 0
@@ -151,9 +151,9 @@ func (a *acc) addFloats(cells []int64, w int, in *input, idx []uint32, lo, hi in
 		c := cells[int(p)*w+a.at:]
 		switch a.kind {
 		case accSumF:
-			_ = c[1]
+			_ = c[2]
 			sum, comp := addExact(math.Float64frombits(uint64(c[0])), math.Float64frombits(uint64(c[1])), v)
-			c[0], c[1] = int64(math.Float64bits(sum)), int64(math.Float64bits(comp))
+			c[0], c[1], c[2] = int64(math.Float64bits(sum)), int64(math.Float64bits(comp)), c[2]+1
 		case accMinF:
 			if v < math.Float64frombits(uint64(c[0])) {
 				c[0] = int64(math.Float64bits(v))
@@ -200,7 +200,7 @@ func (a *acc) addInts(cells []int64, w int, in *input, idx []uint32, lo, hi int)
 		case accSumI:
 			lo, carry := bits.Add64(uint64(c[0]), uint64(in.i[r]), 0)
 			hi, _ := bits.Add64(uint64(c[1]), uint64(in.i[r]>>63), carry)
-			c[0], c[1] = int64(lo), int64(hi)
+			c[0], c[1], c[2] = int64(lo), int64(hi), c[2]+1
 		case accMinI:
 			c[0] = min(c[0], in.i[r])
 		case accMaxI:

@@ -122,8 +122,7 @@ func (g *aggregates) build(r *result, arg int) {
 	case "count":
 		r.accs[0] = g.acc(accCount, arg)
 	case "sum", "avg":
-		r.accs = [2]int{g.acc(pick(accSumF, accSumI, accSumF), arg), g.acc(accCount, arg)}
-		r.typ = t
+		r.accs[0], r.typ = g.acc(pick(accSumF, accSumI, accSumF), arg), t
 		if r.fn == "avg" {
 			r.typ = arrow.PrimitiveTypes.Float64
 		}

@@ -100,7 +100,9 @@ func (a *args) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnosti
 	by, more := stage.Columns(a.By, "by", scope)
 	diags = append(diags, more...)
 	p.by = by
-	diags = append(diags, p.bindKey(a.By, at)...)
+	if !more.HasErrors() { // a name that is wrong is not missing too
+		diags = append(diags, p.bindKey(a.By, at)...)
+	}
 	g, more := p.bindEmit(a.Emit, scope, at.Eval)
 	diags = append(diags, more...)
 	return p.bound(g, at), diags
@@ -129,51 +131,16 @@ func (a *args) bindTimes(p *program) hcl.Diagnostics {
 
 // bindKey finds out how by and the channel's key belong together.
 func (p *program) bindKey(x hcl.Expression, at stage.At) hcl.Diagnostics {
-	var diags hcl.Diagnostics
-	hasKey := false
-	for _, c := range p.by {
-		diags = append(diags, checkKey(c)...)
-		hasKey = hasKey || c.Name == at.Keys[0] && at.Keys[0] != ""
-	}
-	p.scheme = nested
+	hasKey, diags := stage.CheckBy(p.by, x, at, "window")
 	switch {
 	case hasKey && len(p.by) == 1:
 		p.scheme = single
 	case hasKey:
+		p.scheme = nested
 	default:
 		p.scheme = partition
-		ch := at.Channel
-		if ch.Key == "" || ch.Partitions == 1 {
-			break
-		}
-		where := at.Range
-		if !config.Absent(x) {
-			where = x.Range()
-		}
-		if at.Keys[0] == "" {
-			return append(diags, config.Errorf(where, "Window without the channel's key",
-				"The rows of channel.%s are spread over %d partitions by %s, and %s no longer has that column, so that a window here would see a part of its rows. Keep %s in the stages before, or give the channel partitions = 1.",
-				ch.Name, ch.Partitions, ch.Key, at.Inputs[0], ch.Key)...)
-		}
-		names := []string{at.Keys[0]}
-		for _, c := range p.by {
-			names = append(names, c.Name)
-		}
-		return append(diags, config.Errorf(where, "Window without the channel's key",
-			"The rows of channel.%s are spread over %d partitions by %s, so that a window by other columns would see a part of its rows. Write by = [%s], or give the channel partitions = 1 or no key.",
-			ch.Name, ch.Partitions, ch.Key, strings.Join(names, ", "))...)
 	}
 	return diags
-}
-
-func checkKey(c stage.Column) hcl.Diagnostics {
-	if strings.HasPrefix(c.Name, "_") {
-		return config.Errorf(c.At, "Not a key", "by takes columns of the rows; %s belongs to the engine.", c.Name)
-	}
-	if !flow.KeyType(c.Type) {
-		return config.Errorf(c.At, "Not a key", "by takes columns with one value a row; %s is a %s.", c.Name, expr.TypeName(c.Type))
-	}
-	return nil
 }
 
 // outNames are the columns that a window adds itself.
@@ -234,6 +201,11 @@ func (p *program) bindMember(g *aggregates, m config.Member, keys []string, eval
 	mem.schema = arrow.NewSchema(fields, nil)
 	prog, more := expr.Compile(rest, &expr.Scope{Schema: mem.schema, Vars: g.scope.Vars, What: "the window"})
 	mem.prog = prog
+	for _, d := range more { // speak of the calls that stand in the file
+		for i := len(calls) - 1; i >= 0; i-- {
+			d.Detail = strings.ReplaceAll(d.Detail, fmt.Sprintf("_agg%d", i), calls[i].Text)
+		}
+	}
 	return mem, append(diags, more...)
 }
 
@@ -285,6 +257,9 @@ func (p *program) tables(g *aggregates, ch *config.Channel) []state.Decl {
 	digest := fmt.Sprintf("1 every %d offset %d scheme %d by", p.every, p.offset, p.scheme)
 	for _, c := range p.by {
 		digest += fmt.Sprintf(" %q:%s", c.Name, expr.TypeName(c.Type))
+	}
+	if ch != nil {
+		digest += " key " + ch.Key
 	}
 	digest += " of " + strings.Join(g.names, " ") // of groups too: they link to panes
 	groups := state.Decl{Name: "groups", Digest: digest, MaxKeys: maxGroups, Columns: []state.Column{

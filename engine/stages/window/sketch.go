@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/DataDog/sketches-go/ddsketch"
+	"github.com/DataDog/sketches-go/ddsketch/mapping"
 	"github.com/DataDog/sketches-go/ddsketch/store"
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/axiomhq/hyperloglog"
@@ -30,14 +31,6 @@ func binStore() store.Store { return store.NewCollapsingLowestDenseStore(percent
 
 // sketchOf is the sketch of a percentile.
 type sketchOf = ddsketch.DDSketch
-
-func newSketch() *ddsketch.DDSketch {
-	s, err := ddsketch.LogCollapsingLowestDenseDDSketch(percentileAccuracy, percentileBins)
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	return s
-}
 
 // unique counts different values. Up to exactUnique it holds their hashes,
 // sorted, and then a HyperLogLog: what it says depends on the set of values
@@ -67,7 +60,7 @@ func (u *unique) add(hash uint64) {
 	for _, h := range u.hashes {
 		hll.InsertHash(h)
 	}
-	u.hll, u.hashes = hll, nil
+	u.hll, u.hashes = hll, u.hashes[:0]
 }
 
 func (u *unique) count() int64 {
@@ -93,21 +86,21 @@ func (u *unique) appendTo(b []byte) []byte {
 	return b
 }
 
-func readUnique(b []byte) (*unique, error) {
-	u := &unique{}
+// read fills an empty unique.
+func (u *unique) read(b []byte) error {
 	switch {
 	case len(b) == 0:
-		return u, nil
+		return nil
 	case b[0] == 1:
 		u.hll = &hyperloglog.Sketch{}
-		return u, u.hll.UnmarshalBinary(b[1:])
+		return u.hll.UnmarshalBinary(b[1:])
 	case b[0] != 0 || len(b)%8 != 1 || len(b) > 1+8*exactUnique:
-		return nil, errors.New("damaged set of values")
+		return errors.New("damaged set of values")
 	}
 	for b = b[1:]; len(b) > 0; b = b[8:] {
 		u.hashes = append(u.hashes, binary.LittleEndian.Uint64(b))
 	}
-	return u, nil
+	return nil
 }
 
 // sketches are the decoded forms of one Bytes column's values, by pane. They
@@ -116,8 +109,10 @@ type sketches[T any] struct {
 	live   []*T // nil: look into the table
 	dirty  []uint32
 	listed []bool // in dirty
+	spare  []*T   // empty ones, to be used again
 	fresh  func() *T
-	read   func([]byte) (*T, error)
+	clear  func(*T)
+	read   func(*T, []byte) error // into an empty one
 	write  func([]byte, *T) []byte
 	buf    []byte
 }
@@ -130,11 +125,13 @@ func (s *sketches[T]) at(t *state.Table, col int, pane uint32, change bool) *T {
 	}
 	v := s.live[pane]
 	if v == nil {
-		if raw := t.Bytes(col, pane); len(raw) == 0 {
-			v = s.fresh()
+		if n := len(s.spare); n > 0 {
+			v, s.spare = s.spare[n-1], s.spare[:n-1]
 		} else {
-			var err error
-			if v, err = s.read(raw); err != nil {
+			v = s.fresh()
+		}
+		if raw := t.Bytes(col, pane); len(raw) > 0 {
+			if err := s.read(v, raw); err != nil {
 				panic(fmt.Sprintf("BUG: a checked table holds a damaged sketch: %v", err))
 			}
 		}
@@ -169,16 +166,21 @@ func (s *sketches[T]) rest(t *state.Table, col int, pane uint32, deleted bool) {
 		s.buf = s.write(s.buf[:0], s.live[pane])
 		t.SetBytes(col, pane, s.buf)
 	}
+	s.clear(s.live[pane])
+	s.spare = append(s.spare, s.live[pane])
 	s.live[pane] = nil
 }
 
 func percentileSketches() *sketches[sketchOf] {
+	m, err := mapping.NewLogarithmicMapping(percentileAccuracy)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
 	return &sketches[sketchOf]{
-		fresh: newSketch,
-		read: func(b []byte) (*ddsketch.DDSketch, error) {
-			return ddsketch.DecodeDDSketch(b, binStore, newSketch().IndexMapping)
-		},
-		write: func(b []byte, s *ddsketch.DDSketch) []byte {
+		fresh: func() *sketchOf { return ddsketch.NewDDSketch(m, binStore(), binStore()) },
+		clear: func(s *sketchOf) { s.Clear() },
+		read:  func(s *sketchOf, b []byte) error { return s.DecodeAndMergeWith(b) },
+		write: func(b []byte, s *sketchOf) []byte {
 			s.Encode(&b, true)
 			return b
 		},
@@ -188,7 +190,8 @@ func percentileSketches() *sketches[sketchOf] {
 func uniqueSketches() *sketches[unique] {
 	return &sketches[unique]{
 		fresh: func() *unique { return &unique{} },
-		read:  readUnique,
+		clear: func(u *unique) { u.hashes, u.hll = u.hashes[:0], nil },
+		read:  func(u *unique, b []byte) error { return u.read(b) },
 		write: func(b []byte, u *unique) []byte { return u.appendTo(b) },
 	}
 }

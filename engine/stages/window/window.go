@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/stage"
@@ -85,10 +84,10 @@ type window struct {
 	drawn    []*sketches[sketchOf]
 	uniq     []*sketches[unique]
 
-	groupOf   []uint32 // single: group by _slot, plus one
-	slotHead  []uint32 // nested: first group by _slot, plus one
-	groupLink []uint32 // nested: next group of the same _slot, plus one
-	due       []uint64 // bitmap of groups that the next tick must look at
+	groupOf []uint32        // single: group by _slot, plus one
+	bySlot  stage.SlotIndex // nested
+	keys    stage.Keys
+	due     []uint64 // bitmap of groups that the next tick must look at
 
 	rows    arrow.RecordBatch // the batch at hand
 	times   []arrow.Timestamp
@@ -101,11 +100,12 @@ type window struct {
 	found   []uint32
 	laneNos []uint32
 	running []int64
-	key     []byte
+	key     []byte      // never nil
+	keyCol  arrow.Array // single: the key column of the batch at hand, once it was asked for
 }
 
 func open(p program, o stage.Opening) (*window, error) {
-	w := &window{program: p, o: o, groups: o.Tables[0], panes: o.Tables[1]}
+	w := &window{program: p, o: o, keys: stage.Keys{By: p.by}, key: []byte{}, groups: o.Tables[0], panes: o.Tables[1]}
 	if len(o.Tables) > 2 {
 		w.clock = o.Tables[2]
 	}
@@ -212,11 +212,11 @@ func (w *window) begin(rows arrow.RecordBatch) error {
 	if w.scheme == partition {
 		w.marks = w.runningMarks(w.marks)
 	}
-	if err := w.intern(rows); err != nil {
+	var err error
+	if w.laneNos, err = w.keys.Intern(rows, w.o.Alloc, w.groups, w.laneNos); err != nil {
 		w.finish()
-		return err
 	}
-	return nil
+	return err
 }
 
 // runningMarks turns the keys' watermarks into that of the partition.
@@ -231,46 +231,16 @@ func (w *window) runningMarks(marks []int64) []int64 {
 	return w.running
 }
 
-// intern finds the group of each row by its keys.
-func (w *window) intern(rows arrow.RecordBatch) error {
-	n := int(rows.NumRows())
-	if w.scheme == single || cap(w.laneNos) < n {
-		w.laneNos = make([]uint32, n)
-	}
-	w.laneNos = w.laneNos[:n]
-	cols := make([]arrow.Array, len(w.by))
-	for i, c := range w.by {
-		cols[i] = c.Prog.Eval(rows, w.o.Alloc)
-		defer cols[i].Release()
-	}
-	if len(cols) == 1 {
-		if s, ok := cols[0].(*array.String); ok {
-			return w.groups.InternStrings(s, w.laneNos)
-		}
-	}
-	for i := range n {
-		w.key = w.key[:0]
-		for _, c := range cols {
-			w.key = flow.AppendKey(w.key, c, i)
-		}
-		if w.key == nil {
-			w.key = []byte{}
-		}
-		g, _, err := w.groups.Slot(w.key)
-		if err != nil {
-			return err
-		}
-		w.laneNos[i] = g
-	}
-	return nil
-}
-
 func (w *window) finish() {
 	for i := range w.inputs {
 		if w.inputs[i].arr != nil {
 			w.inputs[i].arr.Release()
 			w.inputs[i].arr = nil
 		}
+	}
+	if w.keyCol != nil {
+		w.keyCol.Release()
+		w.keyCol = nil
 	}
 	w.rows = nil
 }

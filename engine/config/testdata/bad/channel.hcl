@@ -17,10 +17,6 @@ channel "range" {
   retain_bytes = "10Gb" # ERROR: the unknown unit "Gb" (did you mean GB?)
   retain       = "1d" # ERROR: An argument named "retain" is not expected here. Did you mean "retain_bytes"?
 }
-channel "missing" {
-  key    = devcie # ERROR: The schema has no column "devcie", so it cannot be the key. Did you mean device?
-  schema = { device = string, temp = number }
-}
 channel "call" {
   key = lower(device) # ERROR: key takes the name of one column
 }

@@ -1,0 +1,66 @@
+# The two commands: make run, make test. `make help` lists the rest.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+RACE := ./engine/run ./engine/journal ./engine/admin $(wildcard ./conformance/sim)
+TALLY := go run ./conformance/tally
+SCRATCH := .run
+
+.PHONY: help build run test check soak bench fmt fmt-check vet lint needs unit race fuzz clean
+
+help: ## say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+build: ## build bin/tidemill, and bin/tidemill-peer to compare with
+	@mkdir -p bin
+	go build -o bin/tidemill ./engine/cmd/tidemill
+	@if [ -d conformance/peer ]; then echo "go build -o bin/tidemill-peer ./conformance/peer"; go build -o bin/tidemill-peer ./conformance/peer; fi
+
+bin/tidemill: build
+
+run: ## run pipelines/coldhaul over a simulated fleet, end to end
+	@mkdir -p bin && go build -o bin/tidemill ./engine/cmd/tidemill
+	@.ci/demo
+
+test: needs fmt-check vet unit race fuzz ## everything that must hold; under 8 minutes
+	@echo "make test: everything passed"
+
+check: fmt-check vet ## the quick part of test; under 3 minutes
+	go test -short -json ./engine/... | $(TALLY)
+
+unit:
+	go test -json -timeout 15m ./... | $(TALLY)
+
+race:
+	go test -race -short -json -timeout 15m $(RACE) | $(TALLY)
+
+fuzz:
+	.ci/fuzz 20s 4s
+
+soak: needs ## what takes long: a thousand kills, more seeds, longer fuzzing
+	TIDEMILL_SOAK=1 go test -json -count=1 -timeout 6h ./conformance/... | $(TALLY)
+	.ci/fuzz 10m 2m
+
+bench: build ## measure, and compare with a peer
+	bin/tidemill bench
+
+fmt: ## lay out Go and HCL files
+	gofmt -w engine conformance
+	go run ./engine/cmd/tidemill fmt $(sort $(dir $(wildcard pipelines/*/*.hcl)))
+
+fmt-check:
+	@bad=$$(gofmt -l engine conformance); if [ -n "$$bad" ]; then echo "not formatted (make fmt):"; echo "$$bad"; exit 1; fi
+
+vet:
+	go vet ./...
+
+lint: fmt-check vet ## vet and staticcheck
+	go run $(STATICCHECK) ./...
+
+needs:
+	@.ci/needs
+
+clean: ## remove what was built and what runs have left
+	rm -rf bin $(SCRATCH)

@@ -1,0 +1,27 @@
+channel "telemetry" {
+  key    = device
+  time   = ts
+  schema = { ts = timestamp, device = string, temp = number, setpoint = number, door_open = bool, n = integer, site = string, tags = list(string) }
+}
+
+ingest "file" "input" {
+  to   = channel.telemetry
+  path = "input.ndjson"
+}
+
+pipeline "p" {
+  from = channel.telemetry
+
+  rule "r0" {
+    where = channel.telemetry.temp > 3 # ERROR: Did you mean temp?
+  }
+  rule "r1" {
+    where = telemetry.temp > 3 # ERROR: Did you mean temp?
+  }
+  rule "r2" {
+    where = rule.r0.temp > 3 # ERROR: Did you mean temp?
+  }
+  rule "r3" {
+    where = row.temp > 3 # ERROR: Did you mean temp?
+  }
+}

@@ -1,0 +1,21 @@
+channel "telemetry" {
+  key    = device
+  time   = ts
+  schema = { ts = timestamp, device = string, temp = number, setpoint = number, door_open = bool, n = integer, site = string, tags = list(string) }
+}
+
+ingest "file" "input" {
+  to   = channel.telemetry
+  path = "input.ndjson"
+}
+
+pipeline "p" {
+  from = channel.telemetry
+
+  rule "r0" {
+    where = (door_open ? temp : device) == "x" # ERROR: Both results of ? : must be of one type
+  }
+  rule "r1" {
+    where = (temp ? 1 : 2) == 1 # ERROR: bool
+  }
+}

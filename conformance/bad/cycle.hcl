@@ -1,0 +1,23 @@
+channel "telemetry" {
+  key    = device
+  time   = ts
+  schema = { ts = timestamp, device = string, temp = number, setpoint = number, door_open = bool, n = integer, site = string, tags = list(string) }
+}
+
+ingest "file" "input" {
+  to   = channel.telemetry
+  path = "input.ndjson"
+}
+
+pipeline "p" {
+  from = channel.telemetry
+
+  rule "a" {
+    from  = rule.b
+    where = temp > 3
+  }
+  rule "b" {
+    from  = rule.a # ERROR: rule.a -> rule.b -> rule.a
+    where = temp > 3
+  }
+}

@@ -1,0 +1,24 @@
+channel "telemetry" {
+  key    = device
+  time   = ts
+  schema = { ts = timestamp, device = string, temp = number, setpoint = number, door_open = bool, n = integer, site = string, tags = list(string) }
+}
+
+ingest "file" "input" {
+  to   = channel.telemetry
+  path = "input.ndjson"
+}
+
+pipeline "p" {
+  from = channel.telemetry
+
+  rule "r0" {
+    where = abs() > 3 # ERROR: abs
+  }
+  rule "r1" {
+    where = abs(temp, 1) > 3 # ERROR: abs
+  }
+  rule "r2" {
+    where = abs(device) > 3 # ERROR: string
+  }
+}

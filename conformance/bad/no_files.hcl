@@ -1,0 +1,1 @@
+# nothing but a comment # ERROR ANYWHERE: Write a file such as first.hcl

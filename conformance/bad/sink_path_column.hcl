@@ -1,0 +1,21 @@
+channel "telemetry" {
+  key    = device
+  time   = ts
+  schema = { ts = timestamp, device = string, temp = number, setpoint = number, door_open = bool, n = integer, site = string, tags = list(string) }
+}
+
+ingest "file" "input" {
+  to   = channel.telemetry
+  path = "input.ndjson"
+}
+
+pipeline "p" {
+  from = channel.telemetry
+
+  sink "file" "a" {
+    path = device # ERROR: device
+  }
+  sink "file" "b" {
+    path = "out/${device}.ndjson" # ERROR: device
+  }
+}

@@ -1,0 +1,25 @@
+channel "telemetry" {
+  key    = device
+  time   = ts
+  schema = { ts = timestamp, device = string, temp = number, setpoint = number, door_open = bool, n = integer, site = string, tags = list(string) }
+}
+
+ingest "file" "input" {
+  to   = channel.telemetry
+  path = "input.ndjson"
+}
+
+pipeline "p" {
+  from = channel.telemetry
+
+  window "tumbling" "w" {
+    by    = [device]
+    every = "5m"
+    emit  = { n = count(), n = sum(temp) } # ERROR: "n" stands already
+  }
+  window "tumbling" "v" {
+    by    = [device]
+    every = "5m"
+    emit  = { device = count() } # ERROR: device
+  }
+}

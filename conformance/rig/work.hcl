@@ -1,0 +1,59 @@
+engine {
+  checkpoint = "100ms"
+  tick       = "100ms"
+}
+
+channel "telemetry" {
+  key   = device
+  time  = ts
+  ahead = "30000d"
+  schema = {
+    device = string, ts = timestamp, site = string, lat = number, lon = number, speed = number, temp = number,
+    setpoint = number, ambient = number, door_open = bool, fuel = number, battery = number, seq = integer
+  }
+}
+
+ingest "file" "trailers" {
+  to   = channel.telemetry
+  path = "INPUT"
+}
+
+pipeline "cold_chain" {
+  from = channel.telemetry
+
+  rule "plausible" {
+    where = temp > -60 && temp < 80
+    set   = { over = temp - setpoint }
+  }
+
+  rule "warm" {
+    from  = rule.plausible
+    where = over > 3 && !door_open
+  }
+
+  window "tumbling" "five_min" {
+    from  = rule.plausible
+    by    = [device]
+    every = "5m"
+    emit  = { temp_avg = avg(temp), temp_max = max(temp), last_seq = last(seq), n = count() }
+  }
+
+  sink "file" "rows" {
+    from = rule.warm
+    path = "OUT/rows.ndjson"
+  }
+
+  sink "file" "windows" {
+    from = window.five_min
+    path = "OUT/windows.ndjson"
+  }
+
+  sink "stdout" "show" {
+    from = rule.warm
+  }
+
+  sink "file" "rejects" {
+    path = "OUT/rejects.ndjson"
+  }
+  rejects = sink.rejects
+}

@@ -1,0 +1,156 @@
+package journal
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/tidemill/tidemill/engine/env"
+)
+
+// doubtful leaves a channel of one partition whose last group, never
+// synced, lacks its first block: records 1 to 4 of the source. Records 5 to 8
+// and a tick are there. It returns where the hole is.
+func doubtful(t testing.TB, e *env.Env) {
+	l, _ := mustOpen(t, e, Options{Partitions: 1, BlockBytes: 8})
+	sendFrom(t, l, 0, 8)
+	if err := l.Appender().Control(Tick, 9, nil); err != nil {
+		t.Fatal(err)
+	}
+	mustFlush(t, l)
+	hole := l.(*disk).shown.cache.lists[0].blocks[0].mem.at
+	l.Close()
+	patch(t, e, firstSegment, hole, func(b []byte) { b[0]++ })
+}
+
+// sendFrom appends what the source has past a position, of two bytes each.
+func sendFrom(t testing.TB, l Log, from, to uint64) {
+	b := Batch{Source: "file", Pos: to}
+	for n := from + 1; n <= to; n++ {
+		if n > l.Appender().Position("file").Reached[0] {
+			b.Records = append(b.Records, Record{Payload: fmt.Appendf(nil, "s%d", n), Pos: n})
+		}
+	}
+	mustAppend(t, l, b)
+}
+
+// What recovery decides about a group in doubt stays decided, though the
+// reader's checkpoint then covers the place, and though nothing was appended.
+func TestDoubtIsDecidedOnce(t *testing.T) {
+	sim := env.NewSim(1)
+	doubtful(t, sim.Env())
+	l, _ := mustOpen(t, sim.Env(), Options{})
+	if got := trimmed(readAll(t, l, 0)); got != "lost,lost,lost,lost,lost,lost,lost,lost,control 2 at 9" {
+		t.Fatal(got)
+	}
+	l.Close()
+	sim.Crash(1)
+	l, _ = mustOpen(t, sim.Env(), Options{Floor: []uint64{9}})
+	pos := l.Appender().Position("file")
+	if pos.Committed != 0 || pos.Reached[0] != 0 {
+		t.Fatalf("what is void counts: %+v", pos)
+	}
+	sendFrom(t, l, pos.Committed, 8)
+	mustFlush(t, l)
+	if got := trimmed(readAll(t, l, 0)); !strings.HasSuffix(got, "control 2 at 9,s1,s2,s3,s4,s5,s6,s7,s8") {
+		t.Fatal(got)
+	}
+}
+
+// The same when the Head that says so rots: what came later is not taken for
+// a proof that the group was synced.
+func TestDoubtWithoutHead(t *testing.T) {
+	sim := env.NewSim(1)
+	doubtful(t, sim.Env())
+	l, _ := mustOpen(t, sim.Env(), Options{})
+	sendFrom(t, l, 0, 8)
+	mustFlush(t, l)
+	l.Close()
+	patch(t, sim.Env(), "/d/0000000000000002.seg", 0, func(b []byte) { b[0]++ })
+	for range 2 {
+		l, _ = mustOpen(t, sim.Env(), Options{})
+		if got := trimmed(readAll(t, l, 0)); got != strings.Repeat("lost,", 8)+"control 2 at 9,s1,s2,s3,s4,s5,s6,s7,s8" {
+			t.Fatal(got)
+		}
+		mustAppend(t, l, Batch{Source: "file", Pos: 8})
+		mustFlush(t, l)
+		l.Close()
+	}
+}
+
+// A group that readers have had was synced: a hole in it has rotted, and what
+// comes after the hole stays.
+func TestFloorProvesGroup(t *testing.T) {
+	sim := env.NewSim(1)
+	doubtful(t, sim.Env())
+	l, damage := mustOpen(t, sim.Env(), Options{Floor: []uint64{5}})
+	if pos := l.Appender().Position("file"); pos.Committed != 8 {
+		t.Fatalf("%+v", pos)
+	}
+	if got := trimmed(readAll(t, l, 0)); got != "lost,lost,lost,lost,s5,s6,s7,s8,control 2 at 9" {
+		t.Fatal(got)
+	}
+	if len(*damage) != 1 || (*damage)[0].Tail {
+		t.Fatal(*damage)
+	}
+}
+
+// Rot just before a group that was given up does not bring the group back.
+func TestRotBeforeFailedGroup(t *testing.T) {
+	sim := env.NewSim(1)
+	l, _ := mustOpen(t, sim.Env(), Options{Partitions: 1})
+	var at int64
+	for _, text := range []string{"a", "b", "never"} {
+		if text == "never" {
+			sim.Fail(env.Fault{Op: env.OpSync, Err: syscall.EIO})
+		}
+		mustAppend(t, l, Batch{Records: []Record{{Payload: []byte(text)}}})
+		if text == "b" {
+			at = l.(*disk).active.size
+		}
+		if err := l.Appender().Flush(); (err != nil) != (text == "never") {
+			t.Fatal(err)
+		}
+	}
+	sim.Kill()
+	patch(t, sim.Env(), firstSegment, at, func(b []byte) { b[0]++ })
+	l, _ = mustOpen(t, sim.Env(), Options{})
+	mustAppend(t, l, Batch{Records: []Record{{Payload: []byte("c")}}})
+	mustFlush(t, l)
+	l.Close()
+	l, _ = mustOpen(t, sim.Env(), Options{})
+	if got := trimmed(readAll(t, l, 0)); got != "a,lost,c" {
+		t.Fatal(got)
+	}
+}
+
+// However Trim is interrupted, what is left is the end of the log without a gap.
+func TestTrimInterrupted(t *testing.T) {
+	for seed := range uint64(40) {
+		sim := env.NewSim(seed)
+		l, _ := mustOpen(t, sim.Env(), Options{Partitions: 1, SegmentBytes: 300, RetainFor: 1})
+		fillMinutes(t, sim, l, 10)
+		sim.Fail(env.Fault{Op: env.OpSyncDir, After: 1, Err: syscall.EIO})
+		if _, err := l.Trim(1 << 60); err == nil {
+			t.Fatal("a failed SyncDir is not told")
+		}
+		sim.Heal()
+		sim.Fail(env.Fault{Op: env.OpSyncDir, After: int(seed % 2), Crash: true})
+		func() {
+			defer func() { recover() }() // the crash
+			l.Trim(1 << 60)
+		}()
+		sim.Crash(seed)
+		sim.Heal()
+		l, damage := mustOpen(t, sim.Env(), Options{})
+		for _, got := range readAll(t, l, 0) {
+			if got == "lost" {
+				t.Fatalf("seed %d: a segment is missing between others", seed)
+			}
+		}
+		if len(*damage) > 0 {
+			t.Fatal(*damage)
+		}
+	}
+}

@@ -1,0 +1,23 @@
+// Package stagetest runs a stage over rows that are written down as text, in
+// many ways that must all give the same: cut anywhere, with watermarks told
+// early or late, with a snapshot and a restore anywhere.
+//
+// A case is a txtar archive; its sections are, in any number and order:
+//
+//	-- args --            the body of the block
+//	-- at --              lines "key device", "partitions 4", "revision": where the block stands
+//	-- rows --            rows that come in, see flow/text.go; metadata that the header does
+//	                      not name is made up: _offset counts, _slot numbers the keys,
+//	                      _mark is the highest _time of the key so far
+//	-- hidden --          rows that a filter before the stage has dropped: they only move watermarks
+//	-- tick 00:05:00 --   a clock tick with this journal time
+//	-- end --             the end of the input
+//	-- errors --          what Bind says instead, a line each: position, summary, detail
+//	-- out --             the rows that go out
+//	-- rejects --         _offset and reason of each reject
+//	-- counts --          counters
+//
+// Imports: flow, env, config, expr, state, stage
+//
+// Not here: tests of the whole engine (conformance). Start with stagetest.go.
+package stagetest

@@ -1,0 +1,96 @@
+# Trailers that carry frozen and chilled goods. Each sends position, speed,
+# temperatures, door, fuel and battery every 30 seconds.
+
+channel "telemetry" {
+  key       = device
+  time      = ts
+  retention = "7d"
+
+  schema = {
+    device    = string
+    ts        = timestamp
+    site      = string
+    lat       = number
+    lon       = number
+    speed     = number # km/h
+    temp      = number # of the cargo, degrees Celsius
+    setpoint  = number
+    ambient   = number
+    door_open = bool
+    fuel      = number # per cent
+    battery   = number # V
+    seq       = integer
+  }
+}
+
+ingest "file" "trailers" {
+  to     = channel.telemetry
+  path   = var.input
+  follow = var.follow
+}
+
+pipeline "cold_chain" {
+  from = channel.telemetry
+
+  # What a probe says when it is broken is no temperature.
+  rule "plausible" {
+    where = temp > -60 && temp < 80
+    set   = { over = temp - setpoint }
+  }
+
+  # Five-minute averages per trailer, each as soon as that trailer's own clock
+  # has passed the window's end: a trailer that was offline loses nothing.
+  window "tumbling" "five_min" {
+    from  = rule.plausible
+    by    = [device]
+    every = "5m"
+    emit = {
+      site        = last(site)
+      temp_avg    = avg(temp)
+      temp_min    = min(temp)
+      temp_max    = max(temp)
+      over_max    = max(over)
+      ambient_avg = avg(ambient)
+      speed_avg   = avg(speed)
+      fuel_last   = last(fuel)
+      n           = count()
+    }
+  }
+
+  alarm "too_warm" {
+    from     = rule.plausible
+    by       = [device]
+    when     = temp > setpoint + 3
+    for      = "5m"
+    severity = "critical"
+    with     = [site, temp, setpoint]
+  }
+
+  alarm "door_open_moving" {
+    from     = rule.plausible
+    by       = [device]
+    when     = door_open && speed > 5
+    severity = "warning"
+    with     = [site, speed, lat, lon]
+  }
+
+  sink "file" "averages" {
+    from = window.five_min
+    path = "${var.out}/averages.ndjson"
+  }
+
+  sink "file" "alarms" {
+    from = [alarm.too_warm, alarm.door_open_moving]
+    path = "${var.out}/alarms.ndjson"
+  }
+
+  sink "stdout" "show" {
+    from   = [alarm.too_warm, alarm.door_open_moving]
+    format = "table"
+  }
+
+  sink "file" "rejects" {
+    path = "${var.out}/rejects.ndjson"
+  }
+  rejects = sink.rejects
+}

@@ -1,0 +1,4 @@
+variable "out" {
+  help    = "Folder for the results."
+  default = "out"
+}
