@@ -301,8 +301,8 @@ func (c *checker) file(p *pkg, f *ast.File) {
 		}
 		if rest, ours := strings.CutPrefix(name, arrowPath); ours {
 			_, part, _ := strings.Cut(rest, "/") // behind the version
-			if !slices.Contains([]string{"arrow", "arrow/array", "arrow/memory", "arrow/bitutil"}, part) {
-				c.report(spec.Pos(), "of arrow-go only arrow, array, memory and bitutil are used, not "+part)
+			if !slices.Contains([]string{"arrow", "arrow/array", "arrow/ipc", "arrow/memory", "arrow/bitutil"}, part) {
+				c.report(spec.Pos(), "of arrow-go only arrow, array, ipc (spools), memory and bitutil are used, not "+part)
 			}
 		}
 	}

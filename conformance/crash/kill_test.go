@@ -12,20 +12,20 @@ import (
 	"github.com/tidemill/tidemill/conformance/rig"
 )
 
-// points are the named points at which a run is killed, and how often a run
-// comes there at the least, so that the kill is spread over the run.
+// points are the named points at which a run is killed. It is killed when it
+// comes there for up to the most-th time, so that kills are spread over the run.
 var points = []struct {
 	name string
 	most int
 	swap bool // only reached while a new configuration is applied
 }{
-	{"journal.before-write", 20, false},
-	{"journal.before-sync", 20, false},
-	{"journal.after-sync", 20, false},
-	{"sink.prepared", 8, false},
+	{"journal.before-write", 8, false},
+	{"journal.before-sync", 8, false},
+	{"journal.after-sync", 8, false},
+	{"sink.prepared", 6, false},
 	{"checkpoint.before-rename", 2, false},
 	{"checkpoint.after-rename", 2, false},
-	{"sink.before-commit", 8, false},
+	{"sink.before-commit", 6, false},
 	{"swap.begin", 1, true},
 	{"swap.opened", 1, true},
 }
@@ -48,7 +48,7 @@ func TestKill(t *testing.T) {
 	if os.Getenv("TIDEMILL_SOAK") != "" {
 		kills = 1000
 	}
-	w, want := work(t, 200_000)
+	w, want := work(t, 250_000)
 	began := time.Now()
 	reference(t, w)
 	k := &killer{t: t, w: w, run: time.Since(began), hits: map[string]int{}}
@@ -116,7 +116,7 @@ func (k *killer) life() bool {
 	}
 	run, err := k.w.Start(environ)
 	must(k.t, err)
-	pause := time.Duration(k.rng.Int64N(int64(k.run)))
+	pause := time.Duration(k.rng.Int64N(int64(k.run)) * 2 / 3)
 	if !atPoint || p.swap {
 		run.Ended(pause)
 	}

@@ -38,6 +38,13 @@ pipeline "cold_chain" {
     emit  = { temp_avg = avg(temp), temp_max = max(temp), last_seq = last(seq), n = count() }
   }
 
+  alarm "too_warm" {
+    from = rule.plausible
+    by   = [device]
+    when = over > 3
+    for  = "5m"
+  }
+
   sink "file" "rows" {
     from = rule.warm
     path = "OUT/rows.ndjson"
@@ -48,8 +55,13 @@ pipeline "cold_chain" {
     path = "OUT/windows.ndjson"
   }
 
+  sink "file" "alarms" {
+    from = alarm.too_warm
+    path = "OUT/alarms.ndjson"
+  }
+
   sink "stdout" "show" {
-    from = rule.warm
+    from = alarm.too_warm
   }
 
   sink "file" "rejects" {

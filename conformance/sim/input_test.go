@@ -52,6 +52,12 @@ pipeline "p" {
     late  = %q
     emit  = { lo = min(temp), hi = max(temp), mean = avg(temp), n = count(), p = percentile(temp, 50), d = distinct(temp), dev = stddev(temp) }
   }
+  alarm "warm" {
+    from = rule.plausible
+    by   = [device]
+    when = over > 3
+    for  = "1m"
+  }
   sink "file" "rows" {
     from = rule.plausible
     path = "/out/rows.ndjson"
@@ -60,7 +66,11 @@ pipeline "p" {
     from = window.five_min
     path = "/out/windows.ndjson"
   }
-  sink "far" "server" { from = [window.five_min, rule.plausible] }
+  sink "file" "alarms" {
+    from = alarm.warm
+    path = "/out/alarms.ndjson"
+  }
+  sink "far" "server" { from = [window.five_min, alarm.warm] }
   sink "file" "rejects" { path = "/out/rejects.ndjson" }
   rejects = sink.rejects
 }

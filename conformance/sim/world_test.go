@@ -24,6 +24,7 @@ type world struct {
 	rng     *rand.Rand
 	machine *env.Sim
 	specs   []stage.Spec
+	config  *config.Config // immutable, so read once
 	far     *farSink
 	calm    bool // nothing goes wrong
 	block   int  // journal's block size
@@ -83,13 +84,16 @@ func must(err error) {
 	}
 }
 
-// load binds the configuration on the machine's disk.
+// load binds the configuration on the machine's disk anew.
 func (w *world) load() (*plan.Plan, error) {
-	c, diags := config.Load(w.machine.Env(), confDir, config.Options{})
-	if diags.HasErrors() {
-		return nil, diags
+	if w.config == nil {
+		c, diags := config.Load(w.machine.Env(), confDir, config.Options{})
+		if diags.HasErrors() {
+			return nil, diags
+		}
+		w.config = c
 	}
-	p, diags := plan.Build(c, w.specs, nil)
+	p, diags := plan.Build(w.config, w.specs, nil)
 	if diags.HasErrors() {
 		return nil, errors.Join(diags.Errs()...)
 	}
@@ -152,7 +156,7 @@ func (w *world) life(budget *int) (done bool, err error) {
 
 // arm decides when this life goes wrong.
 func (w *world) arm() {
-	if w.calm || w.crashes+w.faults > 12 {
+	if w.calm || w.crashes+w.faults > 6 {
 		w.machine.OnPoint(nil)
 		return
 	}
@@ -183,7 +187,7 @@ func (w *world) arm() {
 func (w *world) steps(e *run.Engine, budget *int) error {
 	idle := 0
 	until := -1
-	if !w.calm && w.crashes < 10 && w.rng.IntN(3) > 0 {
+	if !w.calm && w.crashes < 5 && w.rng.IntN(2) > 0 {
 		until = w.rng.IntN(1500)
 	}
 	actors := e.Actors()
@@ -196,7 +200,7 @@ func (w *world) steps(e *run.Engine, budget *int) error {
 			w.note("death after %d steps", n)
 			return env.ErrCrashed
 		}
-		if !w.calm && w.swaps < 6 && w.rng.IntN(700) == 0 {
+		if !w.calm && w.swaps < 4 && w.rng.IntN(700) == 0 {
 			w.requestSwap(e)
 		}
 		moved, err := actors[w.rng.IntN(len(actors))].Step()

@@ -3,6 +3,7 @@ package flow
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -359,6 +360,12 @@ func putInt(b []byte, v int64) int {
 	if v < 0 {
 		b[0] = '-'
 		n, u = 1, -u
+	}
+	if u < 1e8 {
+		x := digits8(u)
+		first := min(bits.TrailingZeros64(x)/8, 7)
+		binary.LittleEndian.PutUint64(b[n:], (x|asciiZeros)>>(8*first&63))
+		return n + 8 - first
 	}
 	d := digitCount(u)
 	putDigits(b[n:n+d], u)

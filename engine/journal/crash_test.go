@@ -229,8 +229,10 @@ func (w *world) step() {
 		w.sim.Fail(env.Fault{Crash: true, After: w.rng.IntN(20)})
 	case n < 98:
 		w.sim.Heal()
+		w.sim.SetDisk(0)
 		w.sim.Fail(env.Fault{Op: env.OpSync, Err: syscall.EIO, After: w.rng.IntN(4)})
 	case n < 99:
+		w.sim.Heal()
 		w.sim.SetDisk(w.sim.Used() + int64(w.rng.IntN(4000)))
 	default:
 		w.sim.SetDisk(0)

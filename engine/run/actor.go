@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tidemill/tidemill/engine/env"
 )
 
 // Actor is something that moves. Step is called by one goroutine at a time.
@@ -26,21 +28,13 @@ func (b bell) ring() {
 	}
 }
 
-// wait returns when the bell rang, stop is closed, or the time is up (0: no limit).
-func (b bell) wait(stop <-chan struct{}, limit time.Duration) {
-	if limit <= 0 {
-		select {
-		case <-b:
-		case <-stop:
-		}
-		return
-	}
-	t := time.NewTimer(limit)
-	defer t.Stop()
+// wait returns when the bell rang, stop is closed, or the pause is over.
+func (b bell) wait(stop <-chan struct{}, clock env.Clock, pause time.Duration) {
+	cancel := clock.After(pause, b.ring)
+	defer cancel()
 	select {
 	case <-b:
 	case <-stop:
-	case <-t.C:
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/plan"
 )
 
@@ -58,7 +59,7 @@ func (e *Engine) Request(p *plan.Plan) <-chan error {
 // generation runs all actors until one fails, the coordinator asks for a swap,
 // or the run is finished. When it returns, no actor moves any more.
 func (e *Engine) generation() error {
-	g := &generation{stop: make(chan struct{})}
+	g := &generation{clock: e.env.Clock, stop: make(chan struct{})}
 	var wg sync.WaitGroup
 	start := func(b *bells, pause time.Duration, actors ...Actor) {
 		if len(actors) == 0 {
@@ -105,9 +106,10 @@ func (e *Engine) eachBell(f func(*bells)) {
 
 // generation is one set of goroutines over one graph.
 type generation struct {
-	stop chan struct{}
-	once sync.Once
-	err  error
+	clock env.Clock
+	stop  chan struct{}
+	once  sync.Once
+	err   error
 }
 
 func (g *generation) end(err error) {
@@ -138,7 +140,7 @@ func (g *generation) loop(own bell, pause time.Duration, actors []Actor) {
 			moved = moved || m
 		}
 		if !moved {
-			own.wait(g.stop, pause)
+			own.wait(g.stop, g.clock, pause)
 		}
 	}
 }

@@ -224,7 +224,6 @@ func (t *Table) apply(s *Snapshot) error {
 		}
 		t.high = s.high
 	}
-	t.freeWord = 0
 	return nil
 }
 

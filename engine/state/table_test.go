@@ -176,6 +176,33 @@ func TestLimitsAndReuse(t *testing.T) {
 	}
 }
 
+// TestKeysComeAndGo makes the arena of keys shrink and looks for every key after.
+func TestKeysComeAndGo(t *testing.T) {
+	tab := New(testDecl())
+	key := func(i int) []byte { return fmt.Appendf(nil, "a rather long key of device number %d", i) }
+	for round := range 20 {
+		for i := range 3000 {
+			mustSlot(t, tab, key(round*1000+i))
+		}
+		for i := range 1000 {
+			s, ok := tab.Find(key(round*1000 + i))
+			if !ok {
+				t.Fatalf("key %d is lost in round %d", i, round)
+			}
+			tab.Delete(s)
+		}
+		for i := range 2000 {
+			k := key(round*1000 + 1000 + i)
+			if s, ok := tab.Find(k); !ok || string(tab.Key(s)) != string(k) {
+				t.Fatalf("key %q is lost in round %d", k, round)
+			}
+		}
+	}
+	if tab.Slots() != 3000 || len(tab.arena) > 500_000 {
+		t.Fatalf("%d slots and an arena of %d bytes for 2,000 keys", tab.Slots(), len(tab.arena))
+	}
+}
+
 func TestInternStrings(t *testing.T) {
 	b := array.NewStringBuilder(memory.DefaultAllocator)
 	b.AppendValues([]string{"zz", "x", "", "y", "x", "", "a key of more than sixteen bytes", "y"},

@@ -10,7 +10,7 @@
 //	simulate  writes the records of a fleet       simulate.go
 //	bench     measures                            bench*.go
 //
-// Imports: env, config, stages, plan, run, simulate, admin
+// Imports: flow, env, config, journal, decode, stages, plan, run, simulate, admin
 //
 // Not here: anything that decides an outcome. Start with root.go.
 package main

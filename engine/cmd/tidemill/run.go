@@ -99,7 +99,7 @@ func (a *app) loadToRun(f *runFlags, w *watcher) (*plan.Plan, error) {
 // drive runs an opened engine until it ends, with its control socket and
 // whoever watches it beside it.
 func (a *app) drive(f *runFlags, e *run.Engine, w *watcher) error {
-	ctx, cancel := interruptible()
+	ctx, cancel := interruptible(w)
 	defer cancel()
 	vars, err := f.variables()
 	if err != nil {
@@ -118,9 +118,21 @@ func (a *app) drive(f *runFlags, e *run.Engine, w *watcher) error {
 }
 
 // interruptible returns a context that the first interrupt ends. The second
-// one then ends the process, as it would have without us.
-func interruptible() (context.Context, context.CancelFunc) {
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, cancel)
+// one ends the process: what was not committed is done again by the next run.
+func interruptible(w *watcher) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+			return
+		}
+		w.stopping()
+		cancel()
+		<-signals
+		os.Exit(exitFailed)
+	}()
 	return ctx, cancel
 }

@@ -135,6 +135,13 @@ func (w *watcher) tellFailing(now run.Status) {
 	}
 }
 
+// stopping tells that an interrupt has come.
+func (w *watcher) stopping() {
+	if !w.flags.json && !w.flags.quiet {
+		w.println("Stopping after a last checkpoint; interrupt again to stop at once.")
+	}
+}
+
 // stop ends the show with a summary. err is how the run ended.
 func (w *watcher) stop(err error, interrupted bool) {
 	close(w.quit)

@@ -176,16 +176,19 @@ func (a *alarm) row(k uint32, i int, rows arrow.RecordBatch) {
 		}
 		return
 	}
+	// What held before this row lasts until the row's watermark, whatever the row says.
+	reached := t
+	if a.hasKey {
+		reached = flow.Marks(rows)[i]
+	}
+	if due, ok := a.ends(w); ok && due <= max(reached, w[keyMark]) {
+		a.change(k, 1-w[keyState], w[keySince], due)
+	}
 	if t < w[keyTime] {
 		a.o.Count("out_of_order", 1)
 		return
 	}
 	is := a.test(w[keyState], i)
-	// What held before this row may have lasted long enough without it.
-	if due, ok := a.ends(w); ok && due < t && is != yes {
-		a.change(k, 1-w[keyState], w[keySince], due)
-		is = a.test(w[keyState], i)
-	}
 	a.note(w, t, i, rows)
 	switch is {
 	case no:
@@ -239,7 +242,8 @@ func (a *alarm) change(k uint32, to, since, at int64) {
 }
 
 // Advance notes watermarks as they come, and acts on them at ticks, whose place
-// among the rows does not depend on how batches are cut.
+// among the rows does not depend on how batches are cut, and at the end. A tick
+// only tells sooner what the key's next row would have told: the events are the same.
 func (a *alarm) Advance(_ int, marks flow.Watermarks, out flow.Emitter) error {
 	if a.absent == 0 && a.hasKey {
 		for _, m := range marks.Keys {
@@ -251,7 +255,7 @@ func (a *alarm) Advance(_ int, marks flow.Watermarks, out flow.Emitter) error {
 			})
 		}
 	}
-	if marks.Ticked {
+	if marks.Ticked || marks.Ended && a.absent == 0 {
 		a.table.Range(func(k uint32) bool {
 			a.tick(k, marks.Tick)
 			return true

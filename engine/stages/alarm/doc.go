@@ -31,11 +31,10 @@
 // (counter "out_of_order").
 //
 // The time that `for` waits for is event time of the key: it has come when a
-// row of the key is as late, or when its watermark is, though rows were filtered out (told at the next clock
-// tick, whose place among the rows is the same however batches are cut). A row that ends the
-// condition at the very moment at which `for` is over prevents the alarm. A device that falls silent while
-// the condition is true is waited for; `absent` tells of the silence. The end
-// of a bounded input raises nothing.
+// row of the key is as late, or when its watermark is, though rows were
+// filtered out: told by the key's next row, or before it by a clock tick or the
+// end of a bounded input, with the same `since` and `at`. A device that falls
+// silent while the condition is true is waited for; `absent` tells of the silence.
 //
 // # Absence
 //

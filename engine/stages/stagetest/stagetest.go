@@ -223,12 +223,13 @@ type run struct {
 	out     []arrow.RecordBatch
 	rejects []string
 	counts  map[string]int64
-	pending map[uint32]int64
+	pending map[uint32]int64 // marks that moved and were not told yet
+	known   map[uint32]int64
 }
 
 func (c *Case) run(t testing.TB, r *rand.Rand) []txtar.File {
 	t.Helper()
-	x := &run{c: c, t: t, r: r, counts: map[string]int64{}, pending: map[uint32]int64{}}
+	x := &run{c: c, t: t, r: r, counts: map[string]int64{}, pending: map[uint32]int64{}, known: map[uint32]int64{}}
 	x.bindAnew()
 	for _, d := range x.bound.State {
 		x.tables = append(x.tables, state.New(d))
@@ -329,7 +330,9 @@ func (x *run) step(i int) int {
 		n++
 	}
 	for _, e := range x.c.events[i : i+n] {
-		x.pending[e.mark.Slot] = e.mark.Time
+		if old, ok := x.known[e.mark.Slot]; !ok || e.mark.Time > old {
+			x.pending[e.mark.Slot], x.known[e.mark.Slot] = e.mark.Time, e.mark.Time
+		}
 	}
 	if !e.hidden {
 		rows := e.rows.NewSlice(int64(e.at), int64(e.at+n))

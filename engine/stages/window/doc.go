@@ -69,7 +69,7 @@
 // 128 bits, so that it does not depend on order; a wrong number would be worse than none.
 //
 // Why are numbers summed with a compensation? So that avg and sum agree with a
-// batch over the same rows to 1e-9 whatever the order (Neumaier 1974).
+// batch over the same rows to 1e-9 whatever the order (Knuth's two-sum).
 //
 // Why is distinct exact up to 256 values? A HyperLogLog that starts out sparse
 // converts at a moment that depends on when it was stored, and a restore would

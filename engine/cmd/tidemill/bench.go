@@ -1,0 +1,220 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+const benchHelp = `Measures the CPU time that a record takes, from reading the input to the output synced, with the
+journal, checkpoints and metrics on. Each run is a process of its own over a simulated fleet's
+records of 13 fields; what it writes is checked against a plain recount of the input, so that a
+fast wrong engine has no figure. The numbers are the middle ones of the runs.
+
+  W1      file -> temp > setpoint + 3 && !door_open (5 % pass) -> one computed field -> file
+  W2      file -> five-minute window by device -> file
+  W2M     W2 with 200,000 devices, for its memory
+  decode  JSON to columns alone, and encoding/json into a struct, in this process
+
+W1 and W2 are compared with the same work done by Benthos, for which tidemill-peer has to stand
+beside this binary or in the PATH (make build, or: go build -o bin/tidemill-peer ./conformance/peer).
+The peer gets fewer records: its cost is a record's. W1 and W2 want about four bytes of disk for
+each of the input's (--dir).
+
+`
+
+// benchFlags are what a bench is told.
+type benchFlags struct {
+	json, noPeer   bool
+	records, peers int64
+	devices, runs  int
+	procs          []int
+	dir            string
+}
+
+// workloads in the order in which they run.
+const (
+	filterWork = "W1"
+	windowWork = "W2"
+	memoryWork = "W2M"
+	decodeWork = "decode"
+)
+
+func (a *app) benchCommand() *cobra.Command {
+	f := &benchFlags{}
+	all := []string{filterWork, windowWork, memoryWork, decodeWork}
+	cmd := &cobra.Command{
+		Use: "bench [W1 W2 W2M decode]", Short: "Measure what a record costs, beside a peer",
+		Long: benchHelp + exitHelp, Example: "  tidemill bench\n  tidemill bench W1 --records 1000000 --procs 1 --json",
+		ValidArgs: all, Args: cobra.OnlyValidArgs,
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&f.json, "json", false, "print one JSON object a line")
+	flags.BoolVar(&f.noPeer, "no-peer", false, "leave the peer out")
+	flags.Int64Var(&f.records, "records", 10_000_000, "records of a run")
+	flags.Int64Var(&f.peers, "peer-records", 480_000, "records of a run of the peer, rounded to whole windows")
+	flags.IntVar(&f.devices, "devices", 8000, "devices that send them")
+	flags.IntVar(&f.runs, "runs", 3, "runs of each kind; the peer gets one")
+	flags.IntSliceVar(&f.procs, "procs", []int{1, 2}, "processors to run on, one after the other")
+	flags.StringVar(&f.dir, "dir", filepath.Join(os.TempDir(), "tidemill-bench"), "`FOLDER` for inputs, which are kept, and results, which are not")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if err := f.check(); err != nil {
+			return err
+		}
+		if len(args) == 0 {
+			args = all
+		}
+		return a.bench(f, all, args)
+	}
+	return cmd
+}
+
+func (f *benchFlags) check() error {
+	switch {
+	case f.records < 1 || f.devices < 1 || f.runs < 1 || f.peers < 1:
+		return errors.New("--records, --peer-records, --devices and --runs are at least 1")
+	case f.devices > 10_000_000:
+		return errors.New("--devices is at most 10000000")
+	case len(f.procs) == 0 || slices.Min(f.procs) < 1:
+		return errors.New("--procs is a list of numbers from 1, such as 1,2")
+	}
+	return nil
+}
+
+// benchResult is a line of the outcome. CPU times are of whole processes.
+type benchResult struct {
+	Workload string  `json:"workload"`
+	Procs    int     `json:"procs"`
+	Records  int64   `json:"records"`
+	Devices  int     `json:"devices"`
+	CPU      float64 `json:"cpu_ns_per_record"`
+	Wall     float64 `json:"wall_ns_per_record"`
+	RSS      float64 `json:"max_rss_mb"`
+	Peer     string  `json:"peer,omitempty"`
+	PeerCPU  float64 `json:"peer_cpu_ns_per_record,omitempty"`
+	PeerRSS  float64 `json:"peer_max_rss_mb,omitempty"`
+	Ratio    float64 `json:"ratio,omitempty"`
+}
+
+func (a *app) bench(f *benchFlags, order, args []string) error {
+	dir, err := filepath.Abs(f.dir)
+	if err != nil {
+		return failed(err)
+	}
+	b := &bencher{app: a, benchFlags: f, dir: dir, peer: findPeer()}
+	if b.peer == "" && !f.noPeer {
+		fmt.Fprintln(a.err, "There is no tidemill-peer beside this binary or in the PATH, so nothing is compared; go build -o bin/tidemill-peer ./conformance/peer")
+	}
+	if f.noPeer {
+		b.peer = ""
+	}
+	if !f.json {
+		fmt.Fprintf(a.out, "%-8s %5s %12s %9s %14s %9s  %-18s %14s %9s %7s\n",
+			"workload", "procs", "records", "devices", "CPU ns/record", "RSS MB", "peer", "CPU ns/record", "RSS MB", "ratio")
+	}
+	for _, w := range order {
+		if !slices.Contains(args, w) {
+			continue
+		}
+		procs := f.procs
+		if w == memoryWork || w == decodeWork {
+			procs = procs[:1]
+		}
+		for _, p := range procs {
+			r, err := b.measure(w, p)
+			if err == nil {
+				err = b.print(r)
+			}
+			if err != nil {
+				return failed(fmt.Errorf("%s on %s: %w", w, count(p, "processor"), err))
+			}
+		}
+	}
+	return nil
+}
+
+func (b *bencher) print(r *benchResult) error {
+	for _, x := range []*float64{&r.CPU, &r.Wall, &r.RSS, &r.PeerCPU, &r.PeerRSS, &r.Ratio} {
+		*x = math.Round(*x*10) / 10
+	}
+	if b.json {
+		return printLine(b.app.out, r)
+	}
+	line := fmt.Sprintf("%-8s %5d %12d %9d %14.1f %9.1f", r.Workload, r.Procs, r.Records, r.Devices, r.CPU, r.RSS)
+	if r.Peer != "" {
+		line += fmt.Sprintf("  %-18s %14.1f %9.1f %6.1fx", r.Peer, r.PeerCPU, r.PeerRSS, r.Ratio)
+	}
+	_, err := fmt.Fprintln(b.app.out, strings.TrimRight(line, " "))
+	return err
+}
+
+// bencher measures.
+type bencher struct {
+	app *app
+	*benchFlags
+	dir  string
+	peer string // path of tidemill-peer, or ""
+}
+
+// measure does a workload's runs.
+func (b *bencher) measure(workload string, procs int) (*benchResult, error) {
+	r := &benchResult{Workload: workload, Procs: procs, Records: b.records, Devices: b.devices}
+	if workload == memoryWork {
+		r.Devices = 25 * b.devices
+	}
+	in, err := b.input(r.Records, r.Devices)
+	if err != nil {
+		return nil, err
+	}
+	if workload == decodeWork {
+		return r, b.decode(r, in)
+	}
+	runs := make([]usage, b.runs)
+	for i := range runs {
+		if runs[i], err = b.run(workload, procs, in); err != nil {
+			return nil, err
+		}
+	}
+	u := median(runs)
+	per := float64(r.Records)
+	r.CPU, r.Wall, r.RSS = float64(u.cpu)/per, float64(u.wall)/per, u.rss
+	if b.peer == "" || workload == memoryWork {
+		return r, nil
+	}
+	// Whole windows of all devices: the peer's are batches of that many records.
+	group := int64(b.devices) * 10
+	small, err := b.input(max(1, b.peers/group)*group, r.Devices)
+	if err != nil {
+		return nil, err
+	}
+	if u, err = b.runPeer(workload, procs, small, group); err != nil {
+		return nil, err
+	}
+	r.Peer, r.PeerCPU, r.PeerRSS = "benthos", float64(u.cpu)/float64(small.Records), u.rss
+	r.Ratio = r.PeerCPU / r.CPU
+	return r, nil
+}
+
+// usage is what a run took.
+type usage struct {
+	cpu, wall time.Duration
+	rss       float64 // MB (10^6 bytes), the most there was
+}
+
+// median returns the run in the middle by CPU time, with the greatest memory of all.
+func median(runs []usage) usage {
+	runs = slices.Clone(runs)
+	slices.SortFunc(runs, func(x, y usage) int { return int(x.cpu - y.cpu) })
+	out := runs[len(runs)/2]
+	for _, r := range runs {
+		out.rss = max(out.rss, r.rss)
+	}
+	return out
+}
