@@ -40,14 +40,18 @@ func TestFullDisk(t *testing.T) {
 	}{
 		{"the journal's", func(w *rig.Work, disk string) { w.Data = filepath.Join(disk, "data") }, "64m", 6 << 20, "until there is room"},
 		{"the results'", func(w *rig.Work, disk string) { w.Out = filepath.Join(disk, "out") }, "64m", 300 << 10, "no space left on device"},
+		{"the checkpoints'", func(w *rig.Work, disk string) {
+			must(t, os.Mkdir(w.Data, 0o755))
+			must(t, os.Symlink(disk, filepath.Join(w.Data, "checkpoints")))
+		}, "16m", 0, "the checkpoint could not be written"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			disk := smallDisk(t, c.size)
 			w := *base
 			w.Dir = t.TempDir()
 			w.Data, w.Out = filepath.Join(w.Dir, "data"), filepath.Join(w.Dir, "out")
-			c.move(&w, disk)
 			must(t, w.Reset())
+			c.move(&w, disk)
 			ballast := filepath.Join(disk, "ballast")
 			fill(t, ballast, c.left)
 			p, err := w.Start(nil)

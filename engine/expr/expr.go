@@ -25,6 +25,10 @@ type Scope struct {
 	What string
 }
 
+// OpenName is the Extra of the warning about a name that Infer was told of, so
+// that whoever compiles several expressions can show the first only.
+type OpenName string
+
 // Program is a compiled expression. It belongs to one goroutine: Eval reuses
 // its registers.
 type Program struct {

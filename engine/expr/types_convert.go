@@ -111,6 +111,7 @@ func (c *checker) closeOpen() {
 		}
 		c.warnf(v.at, "Column not known yet", "No schema says what %q is%s; its use here makes it a %s. Declare it in the channel's schema to be sure.",
 			v.name, c.of(), typeName(v.arrowType()))
+		c.diags[len(c.diags)-1].Extra = OpenName(v.name)
 	}
 }
 

@@ -147,6 +147,7 @@ func (p *Plan) bindNode(pl *Pipeline, b *config.Block, done map[string]*Node, in
 		return nil, diags
 	}
 	n.Bound, diags = args.Bind(schemas, at)
+	diags = inferred.once(pl.Channel.Config.Name, diags)
 	n.open = n.open && n.Bound.PassesAll
 	if more := refuseRevised(n); len(more) > 0 {
 		diags = append(diags, more...)
@@ -204,7 +205,7 @@ func (p *Plan) bindTime(ch *Channel, inferred *inference) hcl.Diagnostics {
 	}
 	if c.Time != nil {
 		_, more := ch.CompileTime(p, inferred)
-		diags = append(diags, more...)
+		diags = append(diags, inferred.once(c.Name, more)...)
 	}
 	return diags
 }

@@ -14,10 +14,27 @@ import (
 type inference struct {
 	fields map[string][]decode.Field
 	where  map[string]hcl.Range // by channel and name
+	told   map[string]bool      // likewise: there is a warning about it
 }
 
 func newInference() *inference {
-	return &inference{fields: map[string][]decode.Field{}, where: map[string]hcl.Range{}}
+	return &inference{fields: map[string][]decode.Field{}, where: map[string]hcl.Range{}, told: map[string]bool{}}
+}
+
+// once leaves out warnings about names of which there was one already.
+func (f *inference) once(channel string, diags hcl.Diagnostics) hcl.Diagnostics {
+	var kept hcl.Diagnostics
+	for _, d := range diags {
+		if name, ok := d.Extra.(expr.OpenName); ok {
+			id := channel + "\x00" + string(name)
+			if f.told[id] {
+				continue
+			}
+			f.told[id] = true
+		}
+		kept = append(kept, d)
+	}
+	return kept
 }
 
 func (f *inference) found() bool { return len(f.fields) > 0 }

@@ -48,6 +48,7 @@ type coordinator struct {
 	checkpoints, failures Counter
 	duration              atomic.Int64 // of the last checkpoint, ns
 	began                 time.Time
+	retry                 backoff // of writing it
 	shown                 atomic.Pointer[CheckpointStatus] // the newest, for onlookers
 }
 
@@ -214,13 +215,18 @@ func (c *coordinator) collect(now time.Time) (bool, error) {
 	a := c.answers
 	whole := len(a.parts) == len(c.engine.tasks) && len(a.tokens) == len(c.engine.sinkOrder)
 	c.mu.Unlock()
-	if !whole {
+	if !whole || c.retry.waiting(now) {
 		return false, nil
 	}
 	next := c.checkpointOf(a)
 	size, err := c.engine.store.write(next)
 	if err != nil {
-		return c.writeFailed(now, err)
+		c.writeFailed(now, err)
+		return false, nil
+	}
+	if c.retry.pause > 0 {
+		c.retry = backoff{}
+		c.engine.report("checkpoints can be written again")
 	}
 	if a.req.full {
 		c.fullSize, c.sizes = size, 0
@@ -267,15 +273,15 @@ func (c *coordinator) checkpointOf(a *answers) *checkpoint {
 	return next
 }
 
-// writeFailed reports and tries the same checkpoint again a little later: the
-// tasks have answered and their changes are in it.
-func (c *coordinator) writeFailed(now time.Time, err error) (bool, error) {
+// writeFailed reports and sees that the same checkpoint is tried again a little
+// later: the tasks have answered and their changes are in it. Until then the
+// journal keeps what has come in, so that there is nothing to stop for.
+func (c *coordinator) writeFailed(now time.Time, err error) {
 	c.failures.Add(1)
-	c.engine.report("the checkpoint could not be written, trying again: " + err.Error())
-	if c.failures.Value() > 1000 {
-		return false, err
+	if c.retry.pause == 0 {
+		c.engine.report("the checkpoint could not be written: " + err.Error() + "; trying again")
 	}
-	return false, nil
+	c.retry.fail(now)
 }
 
 // hold tells the journals what is still needed.

@@ -140,9 +140,18 @@ func (g *generation) loop(own bell, pause time.Duration, actors []Actor) {
 			moved = moved || m
 		}
 		if !moved {
-			own.wait(g.stop, g.clock, pause)
+			own.wait(g.stop, g.clock, patience(actors, pause))
 		}
 	}
+}
+
+// patience is how long actors wait when nobody rings: a flusher whose linger
+// is running waits no longer than that.
+func patience(actors []Actor, pause time.Duration) time.Duration {
+	if f, ok := actors[0].(*flusher); ok && !f.since.IsZero() {
+		return f.engine.plan.Config.Engine.Linger
+	}
+	return pause
 }
 
 // finisher is the coordinator under goroutines: it ends the generation when the run is over.

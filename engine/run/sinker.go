@@ -13,10 +13,11 @@ import (
 	"github.com/tidemill/tidemill/engine/stage"
 )
 
-// Pauses between attempts of a sink that fails.
+// Pauses between attempts of a source, a sink or a checkpoint that fails. The
+// longest lets a disk that has room again be used within five seconds.
 const (
 	retryFirst = 50 * time.Millisecond
-	retryMost  = 30 * time.Second
+	retryMost  = 4 * time.Second
 )
 
 // sinker moves rows from its lanes into a sink and aligns barriers: a lane

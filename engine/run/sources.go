@@ -102,11 +102,17 @@ func (s *sourcer) Step() (bool, error) {
 	return status == stage.Busy, nil
 }
 
-// flusher makes one channel's appends durable.
+// bulkBytes is how much is written at once when much comes: beyond it a larger
+// group saves nothing.
+const bulkBytes = 4 << 20
+
+// flusher makes one channel's appends durable: at once when much waits, or
+// after the linger, so that what comes together is synced together.
 type flusher struct {
 	engine   *Engine
 	name     string
 	appender journal.Appender
+	since    time.Time // when something began to wait
 	until    time.Time // while the disk is full
 	told     bool
 }
@@ -114,13 +120,22 @@ type flusher struct {
 func (f *flusher) Name() string { return "flush " + f.name }
 
 func (f *flusher) Step() (bool, error) {
-	if f.appender.Pending() == 0 {
+	pending := f.appender.Pending()
+	if pending == 0 {
+		f.since = time.Time{}
 		return false, nil
 	}
 	now := f.engine.env.Clock.Now()
 	if now.Before(f.until) {
 		return false, nil
 	}
+	if f.since.IsZero() {
+		f.since = now
+	}
+	if pending < bulkBytes && now.Sub(f.since) < f.engine.plan.Config.Engine.Linger {
+		return false, nil
+	}
+	f.since = time.Time{}
 	err := f.appender.Flush()
 	var full *journal.ErrFull
 	switch {
