@@ -48,7 +48,7 @@ type coordinator struct {
 	checkpoints, failures Counter
 	duration              atomic.Int64 // of the last checkpoint, ns
 	began                 time.Time
-	retry                 backoff // of writing it
+	retry                 backoff                          // of writing it
 	shown                 atomic.Pointer[CheckpointStatus] // the newest, for onlookers
 }
 

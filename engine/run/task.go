@@ -90,6 +90,7 @@ func (t *task) Step() (bool, error) {
 	}
 	t.take(b)
 	b.Release()
+	t.engine.sourceBell.ring() // a source may wait for the lag to go down
 	return true, t.err
 }
 
