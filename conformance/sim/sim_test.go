@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	seeds    = flag.Uint64("seeds", 300, "how many seeds to run")
+	seeds    = flag.Uint64("seeds", 10_000, "how many seeds to run; at most 300 with -short")
 	oneSeed  = flag.Uint64("seed", 0, "run this seed alone and tell what happened")
 	fromSeed = flag.Uint64("from", 1, "first seed")
 )
@@ -35,6 +35,9 @@ func TestSameAnswer(t *testing.T) {
 	}
 	debug.SetGCPercent(400) // many short lives make much garbage
 	list := kept(t)
+	if testing.Short() {
+		*seeds = min(*seeds, 300)
+	}
 	for s := *fromSeed; s < *fromSeed+*seeds; s++ {
 		list = append(list, s)
 	}

@@ -1,0 +1,2 @@
+// Package mqtt draft.
+package mqtt
