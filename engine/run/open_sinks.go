@@ -10,8 +10,13 @@ import (
 
 const takesFirst = stage.TakesFirst
 
-// sinkKey names a sink's token: the same place with the same arguments.
-func sinkKey(n *plan.Node) string { return n.Address + " " + n.ArgsDigest }
+// sinkKey names a sink's token: the same place, leading to the same thing.
+func sinkKey(n *plan.Node) string {
+	if n.Bound.Identity != "" {
+		return n.Address + " " + n.Bound.Identity
+	}
+	return n.Address + " " + n.ArgsDigest
+}
 
 // openSinks opens the sinks of a plan and takes back what they wrote after the checkpoint.
 func (e *Engine) openSinks(p *plan.Plan, last *checkpoint) error {

@@ -117,7 +117,7 @@ func (g graph) handOver(channel string, part int) *restored {
 
 func (e *Engine) swapSink(n *plan.Node, lanes int, old graph) error {
 	was := old.sinks[n.Address]
-	if was == nil || was.key != sinkKey(n) {
+	if was == nil || was.key != sinkKey(n) || was.node.ArgsDigest != n.ArgsDigest {
 		s, err := e.openSink(n, lanes, e.coord.last)
 		if err == nil {
 			e.sinks[n.Address] = s

@@ -102,6 +102,10 @@ type Bound struct {
 	PassesAll bool
 	State     []state.Decl
 	Delivery  Delivery
+	// Identity names what a transactional sink's tokens belong to, such as a
+	// file's path and format: a sink whose other arguments change goes on from its
+	// token. "": any change of an argument makes it another sink.
+	Identity  string
 	Revisions Revisions
 	Revises   bool // Out can hold revised rows (it has a revision column)
 

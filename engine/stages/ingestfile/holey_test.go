@@ -1,6 +1,7 @@
 package ingestfile
 
 import (
+	"bytes"
 	"io"
 	"io/fs"
 	"time"
@@ -30,15 +31,19 @@ func (f *holeyFile) length() int { return len(f.h.c) + f.h.size + len(f.h.tail) 
 func (f *holeyFile) ReadAt(b []byte, off int64) (int, error) {
 	f.h.buffer = max(f.h.buffer, len(b))
 	n := min(len(b), f.length()-int(off))
-	for i := range b[:n] {
-		switch at := int(off) + i; {
+	at := int(off)
+	for done := 0; done < n; {
+		var part []byte
+		switch body := len(f.h.c) + f.h.size; {
 		case at < len(f.h.c):
-			b[i] = f.h.c[at]
-		case at < len(f.h.c)+f.h.size:
-			b[i] = f.h.fill
+			part = []byte(f.h.c[at:])
+		case at < body:
+			part = bytes.Repeat([]byte{f.h.fill}, min(body-at, 1<<16))
 		default:
-			b[i] = f.h.tail[at-len(f.h.c)-f.h.size]
+			part = []byte(f.h.tail[at-body:])
 		}
+		took := copy(b[done:n], part)
+		done, at = done+took, at+took
 	}
 	if n < len(b) {
 		return n, io.EOF

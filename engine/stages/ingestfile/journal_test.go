@@ -21,7 +21,7 @@ func TestExactlyOnceInTheJournal(t *testing.T) {
 		must(t, e.FS.MkdirAll("/conf"))
 		kind := []string{"ndjson", "json", "csv"}[seed%3]
 		var content []byte
-		for len(content) < 200 {
+		for len(content) < 60 {
 			content = randomFile(r, kind)
 		}
 		put(t, e, "/conf/in."+kind, content)

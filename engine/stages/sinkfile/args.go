@@ -77,6 +77,7 @@ func (a *fileArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 	opts := options{name: name, csv: format == "csv", meta: a.Meta, keep: a.Append}
 	return stage.Bound{
 		Delivery: stage.Transactional,
+		Identity: format + " " + name,
 		OpenSink: func(o stage.Opening) (stage.Sink, error) { return openFile(o, opts) },
 	}, diags
 }
