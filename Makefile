@@ -28,13 +28,13 @@ test: needs fmt-check vet unit race fuzz ## everything that must hold; under 8 m
 	@echo "make test: everything passed"
 
 check: fmt-check vet ## the quick part of test; under 3 minutes
-	go test -short -json ./engine/... | $(TALLY)
+	go test -short -json -timeout 150s ./engine/... | $(TALLY)
 
 unit:
-	go test -json -timeout 15m ./... | $(TALLY)
+	go test -json -timeout 6m ./... | $(TALLY)
 
 race:
-	go test -race -short -json -timeout 15m $(RACE) | $(TALLY)
+	go test -race -short -json -timeout 5m $(RACE) | $(TALLY)
 
 fuzz:
 	.ci/fuzz 20s 4s

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fs"
@@ -63,18 +64,21 @@ func (m *Mounted) Cut(seed uint64) error {
 }
 
 // Unmount takes the disk away from its path. It waits up to five seconds for
-// programs that are on their way out.
+// programs that are on their way out; then it takes the disk away from under them, lest
+// they hang with it for ever, and returns an error.
 func (m *Mounted) Unmount() error {
 	if m.server == nil {
 		return nil
 	}
+	server := m.server
+	m.server = nil
 	var err error
-	for range 500 {
-		if err = m.server.Unmount(); err == nil {
-			m.server = nil
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+		if err = server.Unmount(); err == nil { // waits a little between tries of its own
 			return nil
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	return fmt.Errorf("%s cannot be unmounted: does a program still have a file open there? %w", m.Dir, err)
+	return errors.Join(
+		fmt.Errorf("%s cannot be unmounted: does a program still have a file open there? %w", m.Dir, err),
+		syscall.Unmount(m.Dir, syscall.MNT_FORCE|syscall.MNT_DETACH))
 }

@@ -100,10 +100,26 @@ func (t *tally) packageDone(e event) {
 	switch {
 	case e.Action == "fail":
 		t.broken++
-		fmt.Fprint(t.to, strings.Join(t.output[e.Package+" "], ""))
+		t.unfinished(e.Package)
 		fmt.Fprintf(t.to, "FAIL  %s\n", e.Package)
 	case t.counts[e.Package] > 0:
 		fmt.Fprintf(t.to, "ok    %-60s %5d passed  %6.1fs\n", e.Package, t.counts[e.Package], e.Elapsed)
+	}
+}
+
+// unfinished writes what a package that failed has said outside of tests, and
+// in tests that never ended: a panic, or the stacks of a time-out.
+func (t *tally) unfinished(pkg string) {
+	var ids []string
+	for id := range t.output {
+		if strings.HasPrefix(id, pkg+" ") {
+			ids = append(ids, id)
+		}
+	}
+	sort.Strings(ids)
+	for _, id := range ids {
+		fmt.Fprint(t.to, strings.Join(t.output[id], ""))
+		delete(t.output, id)
 	}
 }
 

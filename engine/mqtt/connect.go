@@ -3,6 +3,7 @@ package mqtt
 // connect reads CONNECT, section 3.1.
 func (p *Packet) connect(c *cursor) {
 	l := &p.Login
+	*l = Login{}
 	name := c.text()
 	level := c.byte()
 	if c.bad != nil {

@@ -77,17 +77,17 @@ type Packet struct {
 
 // Login is what CONNECT says.
 type Login struct {
-	Version                  Version
-	CleanStart               bool
-	KeepAlive                uint16 // seconds; 0: none
-	ClientID                 []byte
-	HasUser, HasPassword     bool
-	User, Password           []byte
-	HasWill, WillRetain      bool
-	WillQoS                  byte
-	WillTopic, WillPayload   []byte
-	WillProps                Props
-	RawWillProps             []byte
+	Version                Version
+	CleanStart             bool
+	KeepAlive              uint16 // seconds; 0: none
+	ClientID               []byte
+	HasUser, HasPassword   bool
+	User, Password         []byte
+	HasWill, WillRetain    bool
+	WillQoS                byte
+	WillTopic, WillPayload []byte
+	WillProps              Props
+	RawWillProps           []byte
 }
 
 // Filter is one entry of SUBSCRIBE, or the name alone of UNSUBSCRIBE.
@@ -101,11 +101,12 @@ type Filter struct {
 	RetainHandling byte
 }
 
-// reset empties p for another packet; slices keep their memory.
+// reset empties p for another packet; slices keep their memory. Field by field,
+// since a Packet is large, and what its type does not have is not read.
 func (p *Packet) reset() {
-	checked, props := p.Checked, p.Props
-	reasons, filters := p.Reasons[:0], p.Filters[:0]
-	*p = Packet{Checked: checked, Props: props, Reasons: reasons, Filters: filters}
+	p.Dup, p.Retain, p.QoS, p.ID, p.Reason, p.SessionPresent = false, false, 0, 0, 0, false
+	p.Topic, p.Payload, p.RawProps = nil, nil, nil
+	p.Reasons, p.Filters = p.Reasons[:0], p.Filters[:0]
 	p.Props.reset()
 }
 

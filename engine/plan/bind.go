@@ -168,6 +168,24 @@ func refuseDisabled(c *config.Pipeline, b *config.Block, r config.Ref) hcl.Diagn
 	return nil
 }
 
+// refuseShared finds transactional sinks that would write over each other.
+func (p *Plan) refuseShared() hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	first := map[string]*Node{}
+	for _, n := range p.nodes() {
+		id := n.Bound.Identity
+		switch was := first[id]; {
+		case id == "" || !n.IsSink():
+		case was == nil:
+			first[id] = n
+		default:
+			diags = append(diags, config.Errorf(n.Block.Range, "Two sinks, one place",
+				"%s and %s write to the same place, and each would write over the other. One sink can take several inputs: from = [...].", was.Address, n.Address)...)
+		}
+	}
+	return diags
+}
+
 func refuseRevised(n *Node) hcl.Diagnostics {
 	if n.Bound.Revisions != stage.Refuses {
 		return nil

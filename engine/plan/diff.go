@@ -5,6 +5,8 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/tidemill/tidemill/engine/state"
 )
 
@@ -22,6 +24,7 @@ type HeldChannel struct {
 	Name       string
 	Partitions int
 	Offset     uint64 // of the next record, summed over all partitions
+	Idle       bool   // no pipeline read it
 }
 
 // HeldTable is a table over all partitions.
@@ -33,8 +36,9 @@ type HeldTable struct {
 
 // HeldNode is what tells whether a block is the same still.
 type HeldNode struct {
-	Digest string `json:"digest"` // Node.Digest
-	Args   string `json:"args"`   // Node.ArgsDigest
+	Digest string `json:"digest"`         // Node.Digest
+	Args   string `json:"args"`           // Node.ArgsDigest
+	Sink   string `json:"sink,omitempty"` // Bound.Identity
 }
 
 // Fate is what becomes of something when a plan takes over.
@@ -62,14 +66,28 @@ type Change struct {
 func (p *Plan) HeldNodes() map[string]HeldNode {
 	out := map[string]HeldNode{}
 	for _, n := range p.nodes() {
-		out[n.Address] = HeldNode{n.Digest, n.ArgsDigest}
+		out[n.Address] = HeldNode{n.Digest, n.ArgsDigest, n.Bound.Identity}
 	}
+	for _, ch := range p.Channels {
+		out["channel."+ch.Config.Name] = HeldNode{Digest: p.channelDigest(ch.Config)}
+	}
+	e := p.Config.Engine
+	e.Range = hcl.Range{}
+	out[engineAddress] = HeldNode{Digest: fmt.Sprintf("%+v", e)}
 	return out
 }
 
-// nodes lists ingests, stages and sinks in order.
+// engineAddress stands for the engine block among the blocks that are held.
+const engineAddress = "engine"
+
+// nodes lists ingests that are switched on, stages and sinks in order.
 func (p *Plan) nodes() []*Node {
-	out := append([]*Node(nil), p.Ingests...)
+	var out []*Node
+	for _, n := range p.Ingests {
+		if n.Block.Enabled {
+			out = append(out, n)
+		}
+	}
 	for _, pl := range p.Pipelines {
 		out = append(out, pl.Nodes...)
 	}
@@ -101,10 +119,19 @@ func RefusedWhy(changes []Change) string {
 // channels and ingests first, then pipelines in order, then what is gone.
 func (p *Plan) Diff(h *Held) []Change {
 	var out []Change
-	for _, ch := range p.Channels {
-		out = append(out, ch.diff(h))
+	is := p.HeldNodes()
+	if was, known := h.Nodes[engineAddress]; known && was != is[engineAddress] {
+		out = append(out, Change{Address: engineAddress, Fate: Changed, Why: "its settings have changed"})
 	}
-	here := map[string]bool{}
+	for _, ch := range p.Channels {
+		address := "channel." + ch.Config.Name
+		c := ch.diff(h)
+		if was, known := h.Nodes[address]; known && was != is[address] && c.Fate == Kept {
+			c.Fate, c.Why = Changed, "it says something else now; "+c.Why
+		}
+		out = append(out, c)
+	}
+	here := map[string]bool{engineAddress: true}
 	for _, n := range p.nodes() {
 		here[n.Address] = true
 		out = append(out, n.diff(h))
@@ -151,6 +178,10 @@ func (n *Node) diff(h *Held) Change {
 		}
 	}
 	if n.IsSink() && c.Fate == Changed && was.Args != n.ArgsDigest {
+		if was.Sink != "" && was.Sink == n.Bound.Identity {
+			c.Why = "its arguments have changed; it goes on where it stands"
+			return c
+		}
 		c.Fate, c.Why = Rebuilt, "its arguments have changed: it is opened anew, as if it were another sink"
 		return c
 	}
@@ -201,7 +232,7 @@ func (n *Node) declares(d state.Decl) bool {
 func (p *Plan) gone(h *Held, here map[string]bool) []Change {
 	lost := map[string]int64{}
 	for address := range h.Nodes {
-		if !here[address] {
+		if !here[address] && !strings.HasPrefix(address, "channel.") {
 			lost[address] = 0
 		}
 	}
@@ -211,7 +242,7 @@ func (p *Plan) gone(h *Held, here map[string]bool) []Change {
 		}
 	}
 	for _, ch := range h.Channels {
-		if p.Channel(ch.Name) == nil {
+		if p.Channel(ch.Name) == nil && !ch.Idle {
 			lost["channel."+ch.Name] = 0
 		}
 	}

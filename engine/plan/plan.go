@@ -110,6 +110,7 @@ func Build(c *config.Config, specs []stage.Spec, learned Learned) (*Plan, hcl.Di
 		p.Channels = append(p.Channels, newChannel(ch, learned[ch.Name]))
 	}
 	diags = append(diags, p.bindAll()...)
+	diags = append(diags, p.refuseShared()...)
 	diags = config.Sort(diags)
 	if diags.HasErrors() {
 		return nil, diags
@@ -221,7 +222,7 @@ func (ch *Channel) KeysDecl() state.Decl {
 func (p *Plan) digest() string {
 	h := sha256.New()
 	for _, ch := range p.Channels {
-		fmt.Fprintf(h, "channel %s key %s partitions %d explode %s\n", ch.Config.Name, ch.Config.Key, ch.Config.Partitions, ch.Config.Explode)
+		fmt.Fprintf(h, "channel %s %s\n", ch.Config.Name, p.channelDigest(ch.Config))
 	}
 	for _, pl := range p.Pipelines {
 		for _, n := range pl.Nodes {
@@ -237,17 +238,39 @@ func (p *Plan) setDigests(n *Node) {
 	b, h := n.Block, sha256.New()
 	fmt.Fprintf(h, "%s %s %s\n", b.Kind, b.Type, b.Name)
 	writeBody(h, b.Body, p.Config.Files)
-	uses := usedVariables(b.Body)
+	p.writeVariables(h, usedVariables(b.Body))
+	n.ArgsDigest = hex.EncodeToString(h.Sum(nil))[:32]
+	if b.Kind == "ingest" {
+		fmt.Fprintf(h, "to %s\n", b.To)
+	}
+	for _, r := range b.From {
+		fmt.Fprintf(h, "from %s\n", r)
+	}
+	n.Digest = hex.EncodeToString(h.Sum(nil))[:32]
+}
+
+// channelDigest hashes everything that a channel block says.
+func (p *Plan) channelDigest(c *config.Channel) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "key %s partitions %d explode %s keep %d %d learn %t ahead %d keys %d\n", c.Key, c.Partitions, c.Explode, c.Retention, c.RetainBytes, c.Learn, c.Ahead, c.MaxKeys)
+	for _, f := range c.Schema {
+		fmt.Fprintf(h, "%s %s %s\n", f.Name, f.Type, f.Unit)
+	}
+	if c.Time != nil {
+		fmt.Fprintf(h, "time %s\n", p.text(c))
+		var uses columns
+		addVariables(&uses, c.Time)
+		p.writeVariables(h, uses)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:32]
+}
+
+func (p *Plan) writeVariables(h io.Writer, uses columns) {
 	for _, v := range p.Config.Variables {
 		if uses.all || uses.names[v.Name] {
 			fmt.Fprintf(h, "%s=%#v\n", v.Name, v.Value)
 		}
 	}
-	n.ArgsDigest = hex.EncodeToString(h.Sum(nil))[:32]
-	for _, r := range b.From {
-		fmt.Fprintf(h, "from %s\n", r)
-	}
-	n.Digest = hex.EncodeToString(h.Sum(nil))[:32]
 }
 
 // usedVariables finds the variables that a body's attributes refer to.
@@ -255,22 +278,26 @@ func usedVariables(body hcl.Body) columns {
 	var uses columns
 	attrs, _ := body.JustAttributes()
 	for _, attr := range attrs {
-		for _, t := range attr.Expr.Variables() {
-			if t.RootName() != "var" {
-				continue
-			}
-			name, ok := hcl.TraverseAttr{}, false
-			if len(t) > 1 {
-				name, ok = t[1].(hcl.TraverseAttr)
-			}
-			if !ok {
-				uses.all = true // such as var["x"]
-				continue
-			}
-			uses.add([]string{name.Name})
-		}
+		addVariables(&uses, attr.Expr)
 	}
 	return uses
+}
+
+func addVariables(uses *columns, x hcl.Expression) {
+	for _, t := range x.Variables() {
+		if t.RootName() != "var" {
+			continue
+		}
+		name, ok := hcl.TraverseAttr{}, false
+		if len(t) > 1 {
+			name, ok = t[1].(hcl.TraverseAttr)
+		}
+		if !ok {
+			uses.all = true // such as var["x"]
+			continue
+		}
+		uses.add([]string{name.Name})
+	}
 }
 
 // writeBody writes the text of a body's attributes in order of name, so that

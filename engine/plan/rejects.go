@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -46,7 +48,7 @@ func (p *Plan) bindRejects(pl *Pipeline, done map[string]*Node) hcl.Diagnostics 
 		return nil
 	}
 	body := constantBody(map[string]string{"path": "data://" + DefaultRejects(pl.Config.Name), "format": "ndjson"}, pl.Config.Range)
-	b := &config.Block{Kind: "sink", Type: "file", Name: "rejects", Enabled: true, Body: body, Range: pl.Config.Range}
+	b := &config.Block{Kind: "sink", Type: "file", Name: rejectsName(pl.Config), Enabled: true, Body: body, Range: pl.Config.Range}
 	n, diags := p.bindNode(pl, b, done, newInference())
 	if n == nil {
 		return diags
@@ -55,6 +57,15 @@ func (p *Plan) bindRejects(pl *Pipeline, done map[string]*Node) hcl.Diagnostics 
 	pl.Nodes = append(pl.Nodes, n)
 	pl.Rejects = n
 	return diags
+}
+
+// rejectsName is a name for the engine's own sink that no other sink has.
+func rejectsName(c *config.Pipeline) string {
+	name := "rejects"
+	for slices.ContainsFunc(c.Stages, func(b *config.Block) bool { return b.Kind == "sink" && b.Name == name }) {
+		name = "default_" + name
+	}
+	return name
 }
 
 // constantBody makes the body of a block that the engine adds by itself.

@@ -52,6 +52,7 @@ type partState struct {
 	Ended     bool         `json:"ended,omitempty"`
 	Tick      int64        `json:"tick,omitempty"`
 	Fields    []fieldState `json:"fields,omitempty"`
+	Idle      bool         `json:"idle,omitempty"` // no task reads the partition: there are no tables
 	Tables    []tableState `json:"tables"`
 
 	snapshots []*state.Snapshot
@@ -68,7 +69,26 @@ func (p *partState) add(d state.Decl, address string, s *state.Snapshot) {
 	p.snapshots = append(p.snapshots, s)
 }
 
-func (p *partState) id() string { return p.Channel + "/" + strconv.Itoa(p.Partition) }
+func (p *partState) id() string { return partID(p.Channel, p.Partition) }
+
+func partID(channel string, part int) string { return channel + "/" + strconv.Itoa(part) }
+
+// idle is what is kept of a partition that no task reads any more: where a
+// pipeline that reads it again goes on, so that no row comes twice.
+func (p *partState) idle() partState {
+	return partState{Channel: p.Channel, Partition: p.Partition, Next: p.Next, Ended: p.Ended, Tick: p.Tick, Fields: p.Fields, Idle: true, Tables: []tableState{}}
+}
+
+// idleParts are the partitions that no task reads, by id.
+func (c *checkpoint) idleParts() map[string]*restored {
+	out := map[string]*restored{}
+	for i := range c.Parts {
+		if p := &c.Parts[i]; p.Idle {
+			out[p.id()] = &restored{state: *p, tables: map[string]*state.Table{}}
+		}
+	}
+	return out
+}
 
 // restored is a partition's state brought back from a chain of checkpoints.
 type restored struct {

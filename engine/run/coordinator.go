@@ -39,11 +39,14 @@ type coordinator struct {
 	activity       int64 // when the last checkpoint began
 	finished       atomic.Bool
 	stopping       atomic.Bool
-	final          bool // the checkpoint being taken, or taken last, covers everything
+	stopBegan      time.Time // when stopping was noticed
+	told           string    // the latest complaint of cleaning up
+	final          bool      // the checkpoint being taken, or taken last, covers everything
 
 	mu      sync.Mutex
 	answers *answers
 	swap    *swapRequest
+	over    bool // no swap will be made any more
 
 	checkpoints, failures Counter
 	duration              atomic.Int64 // of the last checkpoint, ns
@@ -73,6 +76,9 @@ func (c *coordinator) Name() string { return "coordinator" }
 
 func (c *coordinator) Step() (bool, error) {
 	now := c.engine.env.Clock.Now()
+	if c.stopping.Load() && c.givenUp(now) {
+		return true, nil
+	}
 	if c.collecting() {
 		return c.collect(now)
 	}
@@ -96,7 +102,8 @@ func (c *coordinator) Step() (bool, error) {
 		c.begin(now, false)
 		return true, nil
 	}
-	return false, c.trim(now)
+	c.trim(now)
+	return false, nil
 }
 
 // ticks appends a clock tick to every channel once a tick interval.
@@ -247,7 +254,8 @@ func (c *coordinator) collect(now time.Time) (bool, error) {
 	c.shown.Store(&CheckpointStatus{Epoch: next.Epoch, At: after, Duration: after.Sub(c.began), Bytes: size})
 	c.nextCheckpoint, c.lastAt = c.began.Add(c.engine.plan.Config.Engine.Checkpoint), after
 	c.hold()
-	return true, c.engine.store.forget(next)
+	c.tell(c.engine.store.forget(next))
+	return true, nil
 }
 
 func (c *coordinator) checkpointOf(a *answers) *checkpoint {
@@ -267,10 +275,26 @@ func (c *coordinator) checkpointOf(a *answers) *checkpoint {
 	for _, d := range c.engine.delivers {
 		next.Delivered[d.key] = d.done.Load()
 	}
+	next.Parts = append(next.Parts, c.idleParts()...)
 	if !a.req.full {
 		next.Chain = append(append([]uint64(nil), c.last.Chain...), c.last.Epoch)
 	}
 	return next
+}
+
+// idleParts are the partitions of the last checkpoint that no task reads now.
+func (c *coordinator) idleParts() []partState {
+	read := map[string]bool{}
+	for _, t := range c.engine.tasks {
+		read[t.name] = true
+	}
+	var out []partState
+	for i := range c.last.Parts {
+		if p := &c.last.Parts[i]; !read[p.Channel] {
+			out = append(out, p.idle())
+		}
+	}
+	return out
 }
 
 // writeFailed reports and sees that the same checkpoint is tried again a little
@@ -286,34 +310,46 @@ func (c *coordinator) writeFailed(now time.Time, err error) {
 
 // hold tells the journals what is still needed.
 func (c *coordinator) hold() {
-	for name, log := range c.engine.logs {
-		offsets := make([]uint64, log.Partitions())
-		for i := range c.last.Parts {
-			if p := &c.last.Parts[i]; p.Channel == name {
-				offsets[p.Partition] = p.Next
-			}
+	need := map[string][]uint64{} // nothing of a channel that nobody reads
+	for _, t := range c.engine.tasks {
+		if need[t.name] == nil {
+			need[t.name] = make([]uint64, t.log.Partitions())
 		}
-		log.Hold("tasks", offsets)
+	}
+	for i := range c.last.Parts {
+		if p := &c.last.Parts[i]; need[p.Channel] != nil {
+			need[p.Channel][p.Partition] = p.Next
+		}
+	}
+	for name, log := range c.engine.logs {
+		log.Hold("tasks", need[name])
 	}
 	for _, d := range c.engine.delivers {
 		d.spool.log.Hold("deliverer", []uint64{c.last.Delivered[d.key]})
 	}
 }
 
-func (c *coordinator) trim(now time.Time) error {
+// trim lets retention drop what is old.
+func (c *coordinator) trim(now time.Time) {
 	if now.Before(c.nextTrim) || c.last.Epoch == 0 {
-		return nil
+		return
 	}
 	c.nextTrim = now.Add(trimEvery)
-	for _, ch := range c.engine.plan.Channels {
-		if _, err := c.engine.logs[ch.Config.Name].Trim(now.UnixMicro()); err != nil {
-			return err
-		}
+	for _, name := range c.engine.channels() {
+		_, err := c.engine.logs[name].Trim(now.UnixMicro())
+		c.tell(err)
 	}
 	for _, d := range c.engine.delivers {
-		if _, err := d.spool.log.Trim(now.UnixMicro()); err != nil {
-			return err
-		}
+		_, err := d.spool.log.Trim(now.UnixMicro())
+		c.tell(err)
 	}
-	return nil
+}
+
+// tell reports what went wrong when old files were to be removed, once: it is
+// tried again and again, and nothing but room on the disk depends on it.
+func (c *coordinator) tell(err error) {
+	if err != nil && err.Error() != c.told {
+		c.told = err.Error()
+		c.engine.report("old files cannot be removed: " + c.told)
+	}
 }

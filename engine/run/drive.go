@@ -18,6 +18,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.coordBell.ring()
 	})
 	defer stop()
+	defer e.coord.refuseSwaps()
 	for {
 		err := e.generation()
 		if !errors.Is(err, ErrSwap) {
@@ -48,6 +49,10 @@ func (e *Engine) Request(p *plan.Plan) <-chan error {
 	c := e.coord
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.over {
+		done <- errors.New("the engine has stopped")
+		return done
+	}
 	if c.swap != nil {
 		done <- errors.New("another change is being applied; try again when it is through")
 		return done
@@ -56,10 +61,26 @@ func (e *Engine) Request(p *plan.Plan) <-chan error {
 	return done
 }
 
+// refuseSwaps answers whoever waits for a swap when the run is over.
+func (c *coordinator) refuseSwaps() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	if c.swap != nil {
+		c.swap.done <- errors.New("the engine has stopped")
+		c.swap = nil
+	}
+}
+
 // generation runs all actors until one fails, the coordinator asks for a swap,
 // or the run is finished. When it returns, no actor moves any more.
 func (e *Engine) generation() error {
 	g := &generation{clock: e.env.Clock, stop: make(chan struct{})}
+	e.working, g.hurry = context.WithCancel(e.ctx)
+	defer func() {
+		g.hurry()
+		e.working = e.ctx
+	}()
 	var wg sync.WaitGroup
 	start := func(b *bells, pause time.Duration, actors ...Actor) {
 		if len(actors) == 0 {
@@ -94,9 +115,21 @@ func (e *Engine) generation() error {
 		start(e.sinkBell, 100*time.Millisecond, d)
 	}
 	start(e.coordBell, pollPause, &finisher{e.coord, g})
-	wg.Wait()
+	done := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(done)
+	}()
+	<-g.stop
+	cancel := e.env.Clock.After(sinkGrace, g.hurry)
+	defer cancel()
+	<-done
 	return g.err
 }
+
+// sinkGrace is how long a sink that waits on the world may take to return once
+// everything else has stopped.
+const sinkGrace = 3 * time.Second
 
 func (e *Engine) eachBell(f func(*bells)) {
 	for _, b := range []*bells{e.taskBell, e.sourceBell, e.flushBell, e.sinkBell, e.coordBell} {
@@ -108,6 +141,7 @@ func (e *Engine) eachBell(f func(*bells)) {
 type generation struct {
 	clock env.Clock
 	stop  chan struct{}
+	hurry context.CancelFunc // calls back sinks that wait on the world
 	once  sync.Once
 	err   error
 }

@@ -44,22 +44,17 @@ type Engine struct {
 	o     Options
 	env   *env.Env
 	alloc memory.Allocator
-	plan  *plan.Plan
 	store *store
 
-	logs      map[string]journal.Log
-	tasks     []*task
-	laneIndex map[*task]int
-	sinks     map[string]*sinker // by address
-	sinkOrder []*sinker
-	delivers  []*deliverer
-	sources   []*sourcer
-	flushers  []*flusher
-	coord     *coordinator
+	graph // what moves; a swap exchanges it
+	coord *coordinator
 
 	request atomic.Pointer[request]
-	view    atomic.Pointer[view] // of the graph, for onlookers
-	epoch   uint64               // of the newest durable checkpoint; the coordinator's
+	view    atomic.Pointer[graph] // a copy, for onlookers and for sources with goroutines of their own
+	epoch   uint64                // of the newest durable checkpoint; the coordinator's
+	// working is what sinks wait within: it ends when they have been told to stop
+	// and take too long, and with Close. Changed only while nothing moves.
+	working context.Context
 	ctx     context.Context
 	cancel  context.CancelFunc
 
@@ -81,14 +76,15 @@ type request struct {
 // Open opens everything that the plan needs and restores the newest
 // checkpoint. Nothing moves before Run or Step.
 func Open(p *plan.Plan, o Options) (*Engine, error) {
-	e := &Engine{o: o, env: o.Env, alloc: o.Alloc, plan: p,
-		logs: map[string]journal.Log{}, sinks: map[string]*sinker{}, counters: map[string]*Counter{}, did: map[string]*taskCounters{},
+	e := &Engine{o: o, env: o.Env, alloc: o.Alloc, graph: newGraph(p),
+		counters: map[string]*Counter{}, did: map[string]*taskCounters{},
 		taskBell: &bells{}, sourceBell: &bells{}, flushBell: &bells{}, sinkBell: &bells{}, coordBell: &bells{},
 	}
 	if e.alloc == nil {
 		e.alloc = newPool()
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.working = e.ctx
 	if err := e.open(); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
@@ -119,9 +115,10 @@ func (e *Engine) open() error {
 	if err := e.openSinks(e.plan, last); err != nil {
 		return err
 	}
-	if err := e.openTasks(parts); err != nil {
+	if err := e.openTasks(func(channel string, part int) *restored { return parts[partID(channel, part)] }); err != nil {
 		return err
 	}
+	e.coord.hold()
 	return e.openSources()
 }
 
@@ -131,7 +128,7 @@ func (e *Engine) openLog(ch *plan.Channel, parts map[string]*restored) error {
 	c := ch.Config
 	floor := make([]uint64, c.Partitions)
 	for i := range floor {
-		if r := parts[fmt.Sprintf("%s/%d", c.Name, i)]; r != nil {
+		if r := parts[partID(c.Name, i)]; r != nil {
 			floor[i] = r.state.Next
 		}
 	}
@@ -156,13 +153,15 @@ func (e *Engine) reportDamage(channel string, d journal.Damage) {
 	e.report(fmt.Sprintf("channel.%s: %s is %s: %d bytes from byte %d: %s", channel, d.File, what, d.Bytes, d.Offset, d.Reason))
 }
 
-func (e *Engine) openTasks(parts map[string]*restored) error {
+// openTasks opens the tasks of all channels that are read; from gives the state
+// that a partition's task goes on with, nil where there is none.
+func (e *Engine) openTasks(from func(channel string, part int) *restored) error {
 	for _, ch := range e.plan.Channels {
 		if !e.isRead(ch) {
 			continue
 		}
 		for part := range ch.Config.Partitions {
-			t, err := e.openTask(ch, part, parts[fmt.Sprintf("%s/%d", ch.Config.Name, part)])
+			t, err := e.openTask(ch, part, from(ch.Config.Name, part))
 			if err != nil {
 				return err
 			}
@@ -232,25 +231,7 @@ func (e *Engine) Close() error {
 	}
 	e.closed = true
 	e.cancel()
-	var errs []error
-	for _, s := range e.sources {
-		errs = append(errs, s.source.Close())
-	}
-	for _, t := range e.tasks {
-		t.close()
-	}
-	for _, s := range e.sinkOrder {
-		errs = append(errs, s.close())
-	}
-	for _, d := range e.delivers {
-		errs = append(errs, d.close())
-	}
-	for _, ch := range e.plan.Channels {
-		if log := e.logs[ch.Config.Name]; log != nil {
-			errs = append(errs, log.Close())
-		}
-	}
-	return errors.Join(errs...)
+	return e.graph.closeBut(graph{})
 }
 
 func (e *Engine) report(line string) {
@@ -288,10 +269,15 @@ func (e *Engine) workers() int {
 }
 
 // lag is how many durable records of a channel its tasks have not met yet.
+// Any goroutine may ask.
 func (e *Engine) lag(channel string) int64 {
+	v := e.view.Load()
+	if v == nil {
+		return 0 // nothing moves yet
+	}
 	var n int64
-	for _, t := range e.tasks {
-		if t.channel.Config.Name == channel {
+	for _, t := range v.tasks {
+		if t.name == channel {
 			_, end := t.log.Bounds(t.part)
 			n += int64(end - t.next.Load())
 		}

@@ -64,7 +64,7 @@ func (c *checkpoint) held(parts map[string]*restored) *plan.Held {
 		if !known {
 			at = len(h.Channels)
 			channels[p.Channel] = at
-			h.Channels = append(h.Channels, plan.HeldChannel{Name: p.Channel})
+			h.Channels = append(h.Channels, plan.HeldChannel{Name: p.Channel, Idle: p.Idle})
 		}
 		h.Channels[at].Partitions++
 		h.Channels[at].Offset += p.Next

@@ -25,6 +25,9 @@ type lane struct {
 	taken  *bells // rung when room has come back
 }
 
+// laneSlack is how many places of taken items a lane may keep.
+const laneSlack = 32
+
 func newLane(limit int, filled, taken *bells) *lane {
 	return &lane{limit: limit, filled: filled, taken: taken}
 }
@@ -61,8 +64,14 @@ func (l *lane) pop() (p parcel, ok bool) {
 	p = l.items[l.head]
 	l.items[l.head] = parcel{}
 	l.head++
-	if l.head == len(l.items) {
+	switch {
+	case l.head == len(l.items):
 		l.items, l.head = l.items[:0], 0
+	case l.head >= laneSlack && l.head > len(l.items)/2:
+		// A lane that is never empty must not keep the places of all that went through.
+		n := copy(l.items, l.items[l.head:])
+		clear(l.items[n:])
+		l.items, l.head = l.items[:n], 0
 	}
 	was := l.rows >= l.limit
 	if p.item.Rows != nil {

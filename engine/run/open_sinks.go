@@ -1,6 +1,8 @@
 package run
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"path"
 
@@ -47,19 +49,19 @@ func (e *Engine) openSink(n *plan.Node, lanes int, last *checkpoint) (*sinker, e
 	}
 	if n.Bound.Delivery == stage.Transactional {
 		s.sink = real
-		return s, real.Recover(e.ctx, last.Tokens[s.key])
+		if err := real.Recover(e.working, last.Tokens[s.key]); err != nil {
+			return nil, errors.Join(err, real.Close())
+		}
+		return s, nil
 	}
-	sp, err := openSpool(e.env, path.Join(e.o.Data, "spool", n.Address+"."+n.ArgsDigest[:8]), e.report)
+	sp, err := openSpool(e.env, path.Join(e.o.Data, "spool", n.Address+"."+n.ArgsDigest[:8]), last.Tokens[s.key], e.report)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, real.Close())
 	}
 	s.sink = sp
-	if err := sp.Recover(e.ctx, last.Tokens[s.key]); err != nil {
-		return nil, err
-	}
 	d := &deliverer{engine: e, node: n, key: s.key, spool: sp, sink: real, delivered: last.Delivered[s.key], rowsOut: &Counter{}}
 	if err := d.open(); err != nil {
-		return nil, err
+		return nil, errors.Join(err, d.close(), sp.Close())
 	}
 	e.delivers = append(e.delivers, d)
 	return s, nil
@@ -69,7 +71,7 @@ func (e *Engine) openSink(n *plan.Node, lanes int, last *checkpoint) (*sinker, e
 func (e *Engine) laneOf(t *task) int { return t.part }
 
 func (e *Engine) newSinker(n *plan.Node, lanes int) *sinker {
-	s := &sinker{env: e.env, node: n, key: sinkKey(n), ctx: e.ctx, wake: e.sinkBell, parked: make([]bool, lanes), report: e.report,
+	s := &sinker{env: e.env, node: n, key: sinkKey(n), ctx: func() context.Context { return e.working }, wake: e.sinkBell, parked: make([]bool, lanes), report: e.report,
 		rowsOut: &Counter{}, failures: &Counter{}}
 	s.answer = func(epoch uint64, token []byte) { e.sinkDone(epoch, s.key, token) }
 	for range lanes {

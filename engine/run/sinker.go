@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidemill/tidemill/engine/env"
@@ -30,13 +31,13 @@ type sinker struct {
 	lanes   []*lane
 	parked  []bool
 	turn    int
-	epoch   uint64 // the barrier that parked lanes wait for
-	held    parcel // taken off a lane and not yet written
-	holding bool
+	epoch   uint64      // the barrier that parked lanes wait for
+	held    parcel      // taken off a lane and not yet written
+	holding atomic.Bool // there is a held parcel; the coordinator looks
 	retry   backoff
 	answer  func(epoch uint64, token []byte)
 	report  func(line string)
-	ctx     context.Context
+	ctx     func() context.Context
 	wake    *bells
 
 	rowsOut  *Counter
@@ -71,6 +72,8 @@ func (s *sinker) Step() (bool, error) {
 		return false, fmt.Errorf("%s: %w", s.node.Address, err)
 	}
 	switch {
+	case err != nil && s.ctx().Err() != nil: // told to stop
+		return false, nil
 	case err != nil:
 		if s.retry.pause == 0 {
 			s.report(fmt.Sprintf("%s: %v; trying again", s.node.Address, err))
@@ -98,11 +101,11 @@ func (s *sinker) step() (bool, error) {
 	if moved, err := s.commitOne(); moved || err != nil {
 		return moved, err
 	}
-	if s.holding {
+	if s.holding.Load() {
 		return s.write()
 	}
 	if s.aligned() {
-		token, err := s.sink.Prepare(s.ctx, s.epoch)
+		token, err := s.sink.Prepare(s.ctx(), s.epoch)
 		if err != nil {
 			return false, err
 		}
@@ -125,7 +128,8 @@ func (s *sinker) step() (bool, error) {
 			s.parked[i], s.epoch = true, p.item.Epoch
 			return true, nil
 		}
-		s.held, s.holding = p, true
+		s.held = p
+		s.holding.Store(true)
 		return s.write()
 	}
 	return false, nil
@@ -133,12 +137,13 @@ func (s *sinker) step() (bool, error) {
 
 func (s *sinker) write() (bool, error) {
 	rows := s.held.item.Rows
-	if err := s.sink.Write(s.ctx, s.held.in, rows); err != nil {
+	if err := s.sink.Write(s.ctx(), s.held.in, rows); err != nil {
 		return false, err
 	}
 	s.rowsOut.Add(rows.NumRows())
 	rows.Release()
-	s.held, s.holding = parcel{}, false
+	s.held = parcel{}
+	s.holding.Store(false)
 	return true, nil
 }
 
@@ -168,7 +173,7 @@ func (s *sinker) commitOne() (bool, error) {
 	token := s.commits[0]
 	s.mu.Unlock()
 	s.env.Point("sink.before-commit")
-	if err := s.sink.Commit(s.ctx, token); err != nil {
+	if err := s.sink.Commit(s.ctx(), token); err != nil {
 		return false, err
 	}
 	s.mu.Lock()
@@ -182,7 +187,7 @@ func (s *sinker) drained() bool {
 	s.mu.Lock()
 	waiting := len(s.commits) > 0
 	s.mu.Unlock()
-	if waiting || s.holding {
+	if waiting {
 		return false
 	}
 	for _, l := range s.lanes {
@@ -190,16 +195,15 @@ func (s *sinker) drained() bool {
 			return false
 		}
 	}
-	return true
+	return !s.holding.Load()
 }
 
 func (s *sinker) close() error {
 	for _, l := range s.lanes {
 		l.drop()
 	}
-	if s.holding {
+	if s.holding.Swap(false) {
 		s.held.item.Rows.Release()
-		s.holding = false
 	}
 	return s.sink.Close()
 }

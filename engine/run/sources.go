@@ -3,8 +3,11 @@ package run
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/decode"
@@ -18,20 +21,20 @@ import (
 type sourcer struct {
 	engine  *Engine
 	node    *plan.Node
+	channel *plan.Channel // as it was when the source was opened
 	source  stage.Source
 	retry   backoff
 	told    string
 	ended   atomic.Bool // read by the coordinator
-	stopped bool
 }
 
 func (e *Engine) openSource(n *plan.Node) (*sourcer, error) {
 	ch := e.plan.Channel(n.Block.To.Name)
-	s := &sourcer{engine: e, node: n}
+	s, log := &sourcer{engine: e, node: n, channel: ch}, e.logs[ch.Config.Name]
 	src, err := n.Bound.OpenSource(
 		stage.Opening{Env: e.env, DataDir: e.o.Data, Alloc: e.alloc, Address: n.Address, Partition: -1,
 			Reject: func(r stage.Reject) { e.report(n.Address + ": " + r.Reason) }, Count: e.counter(n.Address)},
-		stage.SourceEnv{Channel: ch.Config, Journal: &throttled{e.logs[ch.Config.Name].Appender(), e, ch.Config.Name},
+		stage.SourceEnv{Channel: ch.Config, Past: log, Journal: &throttled{log.Appender(), e, ch.Config.Name, n.Bound.Push},
 			Partition: partitioner(ch.Config), NewPartition: func() func([]byte) int { return partitioner(ch.Config) }, Once: e.o.Once})
 	if err != nil {
 		return nil, err
@@ -56,6 +59,16 @@ func partitioner(c *config.Channel) func([]byte) int {
 	}
 }
 
+// serves tells whether the source can go on as n, feeding ch: what it was opened
+// with is the same.
+func (s *sourcer) serves(n *plan.Node, ch *plan.Channel) bool {
+	was, is := s.channel.Config, ch.Config
+	return s.node.Address == n.Address && s.node.Digest == n.Digest && was.Name == is.Name &&
+		was.Key == is.Key && slices.EqualFunc(was.Schema, is.Schema, func(a, b config.Field) bool {
+		return a.Name == b.Name && a.Unit == b.Unit && arrow.TypeEqual(a.Type, b.Type)
+	})
+}
+
 // throttled is the journal as a source sees it that can wait: it is busy
 // while the tasks are further behind than a queue may hold, so that what they read
 // next is still in memory.
@@ -63,10 +76,11 @@ type throttled struct {
 	journal.Appender
 	engine  *Engine
 	channel string
+	push    bool // never busy for that reason
 }
 
 func (t *throttled) Append(b journal.Batch) error {
-	if t.engine.lag(t.channel) > int64(t.engine.plan.Config.Engine.QueueRows) {
+	if !t.push && t.engine.lag(t.channel) > int64(t.engine.plan.Config.Engine.QueueRows) {
 		return journal.ErrBusy
 	}
 	err := t.Appender.Append(b)
@@ -80,7 +94,7 @@ func (s *sourcer) Name() string { return s.node.Address }
 
 func (s *sourcer) Step() (bool, error) {
 	now := s.engine.env.Clock.Now()
-	if s.ended.Load() || s.stopped || s.retry.waiting(now) {
+	if s.ended.Load() || s.retry.waiting(now) {
 		return false, nil
 	}
 	status, err := s.source.Step()

@@ -8,14 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/journal"
-	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/stage"
 )
 
@@ -34,7 +33,6 @@ type spool struct {
 	bytes     int
 	voids     [][2]uint64
 	committed atomic.Uint64
-	synced    uint64
 }
 
 // spoolToken tells where the committed part of a spool ends.
@@ -43,14 +41,44 @@ type spoolToken struct {
 	Voids [][2]uint64 `json:"voids,omitempty"` // offsets [from, to) that hold nothing
 }
 
-func openSpool(e *env.Env, dir string, report func(string)) (*spool, error) {
-	log, err := journal.Open(e, dir, journal.Options{Partitions: 1, Report: func(d journal.Damage) {
-		report(fmt.Sprintf("spool %s: %d bytes from byte %d: %s", d.File, d.Bytes, d.Offset, d.Reason))
-	}})
+// spoolSegment is the size at which a spool begins a new file, bytes: a file goes
+// once all in it is delivered.
+const spoolSegment = 16 << 20
+
+// openSpool opens a spool as the last checkpoint knows it.
+func openSpool(e *env.Env, dir string, token []byte, report func(string)) (*spool, error) {
+	var t spoolToken
+	if token != nil {
+		if err := json.Unmarshal(token, &t); err != nil {
+			return nil, fmt.Errorf("the spool's token: %w", err)
+		}
+	}
+	log, err := journal.Open(e, dir, journal.Options{Partitions: 1, SegmentBytes: spoolSegment,
+		RetainFor: time.Microsecond, // no longer than the deliverer holds it
+		Floor:     []uint64{t.End},  // what was committed is not given out again, though a damaged tail may have lost it
+		Report: func(d journal.Damage) {
+			report(fmt.Sprintf("spool %s: %d bytes from byte %d: %s", d.File, d.Bytes, d.Offset, d.Reason))
+		}})
 	if err != nil {
 		return nil, err
 	}
-	return &spool{log: log, appender: log.Appender()}, nil
+	s := &spool{log: log, appender: log.Appender()}
+	s.takeBack(t)
+	return s, nil
+}
+
+// takeBack makes void what came after the token.
+func (s *spool) takeBack(t spoolToken) {
+	earliest, end := s.log.Bounds(0)
+	for _, v := range t.Voids {
+		if v[1] > earliest {
+			s.voids = append(s.voids, v)
+		}
+	}
+	if from := max(t.End, earliest); end > from {
+		s.voids = append(s.voids, [2]uint64{from, end})
+	}
+	s.committed.Store(t.End)
 }
 
 func (s *spool) Write(_ context.Context, in int, rows arrow.RecordBatch) error {
@@ -117,21 +145,8 @@ func (s *spool) Commit(_ context.Context, token []byte) error {
 	return nil
 }
 
-func (s *spool) Recover(_ context.Context, token []byte) error {
-	var t spoolToken
-	if token != nil {
-		if err := json.Unmarshal(token, &t); err != nil {
-			return fmt.Errorf("the spool's token: %w", err)
-		}
-	}
-	s.voids = t.Voids
-	earliest, end := s.log.Bounds(0)
-	if from := max(t.End, earliest); end > from {
-		s.voids = append(s.voids, [2]uint64{from, end})
-	}
-	s.committed.Store(t.End)
-	return nil
-}
+// Recover has nothing to do: openSpool has done it.
+func (s *spool) Recover(context.Context, []byte) error { return nil }
 
 func (s *spool) Close() error { return s.log.Close() }
 
@@ -142,110 +157,4 @@ func (s *spool) void(offset uint64) bool {
 		}
 	}
 	return false
-}
-
-// deliverer reads a spool and writes to the sink behind it, at its own pace.
-type deliverer struct {
-	engine    *Engine
-	node      *plan.Node
-	key       string
-	spool     *spool
-	sink      stage.Sink
-	reader    journal.Reader
-	block     *journal.Block
-	at        int // record of block
-	delivered uint64
-	done      atomic.Uint64 // delivered, for the coordinator
-	retry     backoff
-	rowsOut   *Counter
-}
-
-func (d *deliverer) Name() string { return "deliver " + d.node.Address }
-
-func (d *deliverer) open() error {
-	earliest, end := d.spool.log.Bounds(0)
-	d.delivered = min(max(d.delivered, earliest), end)
-	d.done.Store(d.delivered)
-	if err := d.sink.Recover(d.engine.ctx, nil); err != nil {
-		return err
-	}
-	var err error
-	d.reader, err = d.spool.log.Read(0, d.delivered)
-	return err
-}
-
-func (d *deliverer) Step() (bool, error) {
-	now := d.engine.env.Clock.Now()
-	if d.delivered >= d.spool.committed.Load() || d.retry.waiting(now) {
-		return false, nil
-	}
-	if d.block == nil {
-		b, err := d.reader.Next()
-		if b == nil || err != nil {
-			return false, err
-		}
-		d.block, d.at = b, 0
-	}
-	if err := d.deliver(); err != nil {
-		d.engine.count(d.node.Address+" errors", 1)
-		if d.retry.pause == 0 {
-			d.engine.report(fmt.Sprintf("%s: %v; trying again", d.node.Address, err))
-		}
-		d.retry.fail(now)
-		return false, nil
-	}
-	d.retry = backoff{}
-	d.done.Store(d.delivered)
-	d.engine.coordBell.ring()
-	return true, nil
-}
-
-// deliver writes the next record of the block.
-func (d *deliverer) deliver() error {
-	b := d.block
-	offset := b.First + uint64(d.at)
-	if b.Kind == journal.Records && offset >= d.delivered && !d.spool.void(offset) {
-		if err := d.write(b.Record(d.at)); err != nil {
-			return err
-		}
-	}
-	d.at++
-	d.delivered = max(d.delivered, offset+1)
-	if b.Kind != journal.Records {
-		d.delivered = max(d.delivered, b.First+uint64(b.Count))
-	}
-	if b.Kind != journal.Records || d.at == b.Count {
-		b.Release()
-		d.block = nil
-	}
-	return nil
-}
-
-func (d *deliverer) write(record []byte) error {
-	in := binary.LittleEndian.Uint32(record)
-	r, err := ipc.NewReader(bytes.NewReader(record[4:]), ipc.WithAllocator(memory.DefaultAllocator))
-	if err != nil {
-		return fmt.Errorf("a batch in the spool cannot be read: %w", err)
-	}
-	defer r.Release()
-	for r.Next() {
-		if err := d.sink.Write(d.engine.ctx, int(in), r.RecordBatch()); err != nil {
-			return err
-		}
-		d.rowsOut.Add(r.RecordBatch().NumRows())
-	}
-	return r.Err()
-}
-
-// drained tells that everything committed has been delivered.
-func (d *deliverer) drained() bool { return d.done.Load() >= d.spool.committed.Load() }
-
-func (d *deliverer) close() error {
-	if d.block != nil {
-		d.block.Release()
-	}
-	if d.reader != nil {
-		_ = d.reader.Close() // only reads
-	}
-	return d.sink.Close()
 }

@@ -2,12 +2,9 @@ package run
 
 import (
 	"fmt"
-	"maps"
 	"sort"
 	"strings"
 	"time"
-
-	"github.com/tidemill/tidemill/engine/journal"
 )
 
 // Status is what an engine is doing, for whoever looks on. Counts are since
@@ -83,16 +80,10 @@ type SinkStatus struct {
 // rowsCounter is the name of the engine's own counter of a stage's rows.
 const rowsCounter = "rows"
 
-// view is the graph as onlookers may read it at any time.
-type view struct {
-	graph
-	logs     map[string]journal.Log
-	flushers []*flusher
-}
-
-// publish shows the graph to onlookers. Called while no actor moves.
+// publish shows the graph to onlookers. What the copy holds does not change any more.
 func (e *Engine) publish() {
-	e.view.Store(&view{e.graph(), maps.Clone(e.logs), append([]*flusher(nil), e.flushers...)})
+	shown := e.graph
+	e.view.Store(&shown)
 }
 
 // Status tells what the engine is doing. It may be called at any time, from any goroutine.
@@ -132,7 +123,7 @@ func (e *Engine) Status() Status {
 	return s
 }
 
-func (v *view) channel(name string) ChannelStatus {
+func (v *graph) channel(name string) ChannelStatus {
 	c := ChannelStatus{Name: name}
 	for _, f := range v.flushers {
 		if f.name == name {
@@ -169,7 +160,7 @@ func (t *task) show(p *PartitionStatus) {
 	}
 }
 
-func (v *view) sink(address string, counters map[string]int64) SinkStatus {
+func (v *graph) sink(address string, counters map[string]int64) SinkStatus {
 	s := SinkStatus{Address: address}
 	if k := v.sinks[address]; k != nil {
 		s.Rows, s.Failures = k.rowsOut.Value(), k.failures.Value()

@@ -18,12 +18,12 @@ func (e *Engine) Swap() error {
 	c.swap = nil
 	c.mu.Unlock()
 	err := e.swapTo(req.plan)
+	e.coord.hold()
 	e.request.Store(nil)
 	for _, t := range e.tasks {
 		t.paused.Store(false)
 	}
 	if err == nil {
-		e.publish()
 		// The next checkpoint is full and comes at once: it is what makes the swap durable.
 		c.forceful = true
 		c.nextCheckpoint = e.env.Clock.Now()
@@ -33,50 +33,46 @@ func (e *Engine) Swap() error {
 	return err
 }
 
-// graph is what a swap exchanges.
-type graph struct {
-	plan      *plan.Plan
-	tasks     []*task
-	sinks     map[string]*sinker
-	sinkOrder []*sinker
-	delivers  []*deliverer
-	sources   []*sourcer
-}
-
-func (e *Engine) graph() graph {
-	return graph{e.plan, e.tasks, e.sinks, e.sinkOrder, e.delivers, e.sources}
-}
-
-func (e *Engine) setGraph(g graph) {
-	e.plan, e.tasks, e.sinks, e.sinkOrder, e.delivers, e.sources = g.plan, g.tasks, g.sinks, g.sinkOrder, g.delivers, g.sources
-}
-
 func (e *Engine) swapTo(p *plan.Plan) error {
 	for _, ch := range p.Channels {
 		if log := e.logs[ch.Config.Name]; log != nil && log.Partitions() != ch.Config.Partitions {
 			return fmt.Errorf("channel.%s has %d partitions and cannot change to %d: make another channel", ch.Config.Name, log.Partitions(), ch.Config.Partitions)
 		}
 	}
+	// An ingest that is opened anew goes on behind what is durable: what the old
+	// one has appended must be.
+	for _, f := range e.flushers {
+		if err := f.appender.Flush(); err != nil {
+			return fmt.Errorf("channel.%s: %w", f.name, err)
+		}
+	}
 	e.env.Point("swap.begin")
-	old := e.graph()
-	e.setGraph(graph{plan: p, sinks: map[string]*sinker{}})
+	old := e.graph
+	e.graph = newGraph(p)
 	if err := e.openBeside(old); err != nil {
-		half := e.graph()
-		e.setGraph(old)
+		half := e.graph
+		e.graph = old
 		return errors.Join(err, half.closeBut(old))
 	}
 	e.env.Point("swap.opened")
-	now := e.graph()
-	return old.closeBut(now)
+	e.publish() // before anything of the old graph is closed
+	if err := old.closeBut(e.graph); err != nil {
+		e.report("what the old configuration had open could not be closed: " + err.Error())
+	}
+	return nil
 }
 
 // openBeside opens the new graph, taking over from the old one what stays.
 func (e *Engine) openBeside(old graph) error {
+	idle := e.coord.last.idleParts()
 	for _, ch := range e.plan.Channels {
-		if e.logs[ch.Config.Name] == nil {
-			if err := e.openLog(ch, nil); err != nil {
-				return err
-			}
+		if log := old.logs[ch.Config.Name]; log != nil {
+			e.logs[ch.Config.Name] = log
+			e.flushers = append(e.flushers, old.flusher(ch.Config.Name))
+			continue
+		}
+		if err := e.openLog(ch, idle); err != nil {
+			return err
 		}
 	}
 	for _, pl := range e.plan.Pipelines {
@@ -88,17 +84,14 @@ func (e *Engine) openBeside(old graph) error {
 			}
 		}
 	}
-	for _, ch := range e.plan.Channels {
-		if !e.isRead(ch) {
-			continue
+	err := e.openTasks(func(channel string, part int) *restored {
+		if r := old.handOver(channel, part); r != nil {
+			return r
 		}
-		for part := range ch.Config.Partitions {
-			t, err := e.openTask(ch, part, old.handOver(ch.Config.Name, part))
-			if err != nil {
-				return err
-			}
-			e.tasks = append(e.tasks, t)
-		}
+		return idle[partID(channel, part)]
+	})
+	if err != nil {
+		return err
 	}
 	return e.swapSources(old)
 }
@@ -106,7 +99,7 @@ func (e *Engine) openBeside(old graph) error {
 // handOver gives a task's state to its successor, as a checkpoint would.
 func (g graph) handOver(channel string, part int) *restored {
 	for _, t := range g.tasks {
-		if t.channel.Config.Name == channel && t.part == part {
+		if t.name == channel && t.part == part {
 			return &restored{
 				state: partState{Next: t.next.Load(), Ended: t.ended.Load(), Tick: t.tick, Fields: t.learned()}, tables: t.have(),
 			}
@@ -144,7 +137,7 @@ func (e *Engine) swapSources(old graph) error {
 		}
 		var kept *sourcer
 		for _, s := range old.sources {
-			if s.node.Address == n.Address && s.node.Digest == n.Digest && s.node.Block.To.Name == n.Block.To.Name {
+			if s.serves(n, e.plan.Channel(n.Block.To.Name)) {
 				kept = s
 			}
 		}
@@ -158,37 +151,4 @@ func (e *Engine) swapSources(old graph) error {
 		e.sources = append(e.sources, kept)
 	}
 	return nil
-}
-
-// closeBut closes what g has and other has not taken over.
-func (g graph) closeBut(other graph) error {
-	var errs []error
-	for _, t := range g.tasks {
-		t.close()
-	}
-	for _, s := range g.sinkOrder {
-		if o := other.sinks[s.node.Address]; o == nil || o.sink != s.sink {
-			errs = append(errs, s.close())
-		}
-	}
-	for _, d := range g.delivers {
-		if !contains(other.delivers, d) {
-			errs = append(errs, d.close())
-		}
-	}
-	for _, s := range g.sources {
-		if !contains(other.sources, s) {
-			errs = append(errs, s.source.Close())
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func contains[T comparable](list []T, x T) bool {
-	for _, y := range list {
-		if x == y {
-			return true
-		}
-	}
-	return false
 }

@@ -21,7 +21,8 @@ import (
 // and all of its state is its tables, its offset and the fields it has learned.
 type task struct {
 	engine  *Engine
-	channel *plan.Channel
+	name    string        // of the channel
+	channel *plan.Channel // as this partition has learned it: only the task looks
 	part    int
 	alloc   memory.Allocator
 
@@ -42,7 +43,7 @@ type task struct {
 	mark   atomic.Int64  // watermark of the key of the latest row, us
 
 	asked  uint64      // the last epoch whose barrier went out
-	paused atomic.Bool // a swap is going on: the coordinator may change the task
+	paused atomic.Bool // it stands still, for a swap or at the end
 	err    error
 
 	counters *taskCounters
@@ -64,13 +65,10 @@ type taskCounters struct {
 	records, fast, rows, rejects, ignored, lost, blocks Counter
 }
 
-func (t *task) Name() string { return fmt.Sprintf("task %s/%d", t.channel.Config.Name, t.part) }
+func (t *task) Name() string { return fmt.Sprintf("task %s/%d", t.name, t.part) }
 
 // Step answers a checkpoint request, or takes one block through the graph.
 func (t *task) Step() (bool, error) {
-	if t.paused.Load() {
-		return false, nil
-	}
 	if t.err != nil {
 		return false, t.err
 	}
@@ -78,7 +76,7 @@ func (t *task) Step() (bool, error) {
 		t.barrier(req)
 		return true, nil
 	}
-	if !t.room() {
+	if t.paused.Load() || !t.room() {
 		return false, nil
 	}
 	b, err := t.reader.Next()
@@ -143,7 +141,12 @@ func (t *task) records(b *journal.Block) []flow.KeyMark {
 		t.record.Store(b.Received[n-1])
 	}
 	if r.Learned {
-		t.rebind() // before anything is noted in the pipes that it replaces
+		if err := t.rebind(); err != nil { // before anything is noted in the pipes that it replaces
+			if t.err = err; r.Rows != nil {
+				r.Rows.Release()
+			}
+			return nil
+		}
 	}
 	for i := range r.Rejects {
 		t.rejectRecord(&r.Rejects[i], b)
@@ -254,18 +257,17 @@ func (t *task) learned() []fieldState {
 }
 
 // rebind takes what the decoder has learned into the graph; tables are kept.
-func (t *task) rebind() {
+func (t *task) rebind() error {
 	have := t.have()
-	t.closeStages()
 	p, err := t.engine.planFor(t.channel, t.decoder.Fields())
-	if err == nil {
-		err = t.openPipes(p, have)
+	if err != nil {
+		return err
 	}
-	if err != nil && t.err == nil {
-		t.err = err
-	}
+	t.closeStages()
+	return t.openPipes(p, have)
 }
 
+// closeStages closes the stages and lets go of the pipes.
 func (t *task) closeStages() {
 	for _, p := range t.pipes {
 		for _, n := range p.nodes {
@@ -274,6 +276,7 @@ func (t *task) closeStages() {
 			}
 		}
 	}
+	t.pipes = nil
 }
 
 func (t *task) close() {

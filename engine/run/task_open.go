@@ -24,7 +24,7 @@ func addressOfKey(key string) string {
 // openTask makes the task of one partition; tables and fields come from part,
 // the partition's state in a checkpoint, or are new when part is nil.
 func (e *Engine) openTask(ch *plan.Channel, part int, from *restored) (*task, error) {
-	t := &task{engine: e, part: part, alloc: e.alloc, log: e.logs[ch.Config.Name], counters: e.didOf(ch.Config.Name, part)}
+	t := &task{engine: e, name: ch.Config.Name, part: part, alloc: e.alloc, log: e.logs[ch.Config.Name], counters: e.didOf(ch.Config.Name, part)}
 	tables := map[string]*state.Table{}
 	var fields []decode.Field
 	if from != nil {
@@ -39,15 +39,22 @@ func (e *Engine) openTask(ch *plan.Channel, part int, from *restored) (*task, er
 	if from == nil {
 		t.next.Store(earliest)
 	}
+	if at := t.next.Load(); from != nil && from.state.Idle && at < earliest {
+		e.report(fmt.Sprintf("channel.%s, partition %d: retention has dropped records %d to %d, which came while no pipeline read the channel",
+			ch.Config.Name, part, at, earliest-1))
+		t.next.Store(earliest)
+	}
 	p, err := e.planFor(ch, fields)
 	if err != nil {
 		return nil, err
 	}
 	if err := t.openPipes(p, tables); err != nil {
+		t.close()
 		return nil, err
 	}
 	t.reader, err = t.log.Read(part, t.next.Load())
 	if err != nil {
+		t.close()
 		return nil, fmt.Errorf("channel.%s, partition %d: %w", ch.Config.Name, part, err)
 	}
 	return t, nil
@@ -55,7 +62,7 @@ func (e *Engine) openTask(ch *plan.Channel, part int, from *restored) (*task, er
 
 // didOf returns the counters of a partition's task. Only Open and Swap call it.
 func (e *Engine) didOf(channel string, part int) *taskCounters {
-	id := fmt.Sprintf("%s/%d", channel, part)
+	id := partID(channel, part)
 	if e.did[id] == nil {
 		e.did[id] = &taskCounters{}
 	}
@@ -91,9 +98,9 @@ func mergeFields(own, all []decode.Field) []decode.Field {
 }
 
 // openPipes opens the task's part of a plan, with the tables that it has
-// already where the plan still declares them.
+// already where the plan still declares them. After an error only closeStages may follow.
 func (t *task) openPipes(p *plan.Plan, have map[string]*state.Table) error {
-	ch := p.Channel(t.channelName(p))
+	ch := p.Channel(t.name)
 	t.channel = ch
 	t.keys = table(have, "", ch.KeysDecl())
 	if t.decoder == nil {
@@ -103,32 +110,19 @@ func (t *task) openPipes(p *plan.Plan, have map[string]*state.Table) error {
 		}
 		t.decoder = d
 	}
-	var pipes []*pipe
+	t.pipes = nil
 	for _, pl := range p.Pipelines {
 		if pl.Channel != ch {
 			continue
 		}
 		pp, err := t.openPipe(pl, have)
+		t.pipes = append(t.pipes, pp) // also a half: what is open is to be closed
 		if err != nil {
 			return err
 		}
-		pipes = append(pipes, pp)
 	}
-	t.pipes = pipes
 	t.bindKeeper(p)
 	return nil
-}
-
-func (t *task) channelName(p *plan.Plan) string {
-	if t.channel != nil {
-		return t.channel.Config.Name
-	}
-	for name, log := range t.engine.logs {
-		if log == t.log {
-			return name
-		}
-	}
-	panic("BUG: a task reads a log that the engine does not have")
 }
 
 func (t *task) bindKeeper(p *plan.Plan) {
@@ -167,7 +161,7 @@ func (t *task) openPipe(pl *plan.Pipeline, have map[string]*state.Table) (*pipe,
 		}
 		st, err := pn.Bound.OpenStage(t.opening(pn, p, n.tables))
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", pn.Address, err)
+			return p, fmt.Errorf("%s: %w", pn.Address, err)
 		}
 		n.stage = st
 		nodes[pn] = n

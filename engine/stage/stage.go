@@ -108,6 +108,9 @@ type Bound struct {
 	Identity  string
 	Revisions Revisions
 	Revises   bool // Out can hold revised rows (it has a revision column)
+	// Push says that a source cannot make its senders wait: the journal takes what comes
+	// however far the tasks are behind.
+	Push bool
 
 	OpenSource func(Opening, SourceEnv) (Source, error)
 	OpenStage  func(Opening) (Stage, error)
@@ -172,8 +175,19 @@ type SourceEnv struct {
 	Partition func(payload []byte) int // by the channel's key; not safe for concurrent use
 	// NewPartition makes another such function, for a source with goroutines of its own.
 	NewPartition func() func(payload []byte) int
+	// Past is what the channel holds, for a source that has to know what it sent
+	// before. nil where there is none, as in tests.
+	Past Past
 	// Once asks the source to end where it would otherwise wait for more.
 	Once bool
+}
+
+// Past is the part of journal.Log that looks back.
+type Past interface {
+	Partitions() int
+	Read(partition int, from uint64) (journal.Reader, error)
+	Bounds(partition int) (earliest, end uint64)
+	Seek(partition int, timeUS int64) uint64
 }
 
 // Source brings records into a channel. It acknowledges upstream only in

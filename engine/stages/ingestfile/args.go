@@ -44,13 +44,14 @@ type options struct {
 	follow    bool
 	columns   []string
 	separator byte
-	text      map[string]bool // CSV columns that the channel declares as strings
+	text      map[string]bool   // CSV columns that the channel declares as strings
+	written   map[string]string // folders as they stand in the file, by folder of paths
 }
 
 func (a *args) Bind(_ []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
-	o := options{address: at.Address, format: a.Format, follow: a.Follow, columns: a.Columns, text: map[string]bool{}}
+	o := options{address: at.Address, format: a.Format, follow: a.Follow, columns: a.Columns, text: map[string]bool{}, written: map[string]string{}}
 	var diags hcl.Diagnostics
-	o.paths, diags = a.paths(at)
+	o.paths, diags = a.paths(at, o.written)
 	diags = append(diags, a.checkFormat()...)
 	if a.Follow && a.Format == "json" {
 		diags = append(diags, config.Errorf(a.FormatRange, "A JSON array cannot be followed",
@@ -97,7 +98,7 @@ func (a *args) bindCSV(o *options) hcl.Diagnostics {
 	return diags
 }
 
-func (a *args) paths(at stage.At) ([]string, hcl.Diagnostics) {
+func (a *args) paths(at stage.At, written map[string]string) ([]string, hcl.Diagnostics) {
 	const detail = "path takes the name of a file, such as \"telemetry.ndjson\", or a list of names."
 	where := at.Range
 	if a.Path == nil {
@@ -130,8 +131,12 @@ func (a *args) paths(at stage.At) ([]string, hcl.Diagnostics) {
 			diags = append(diags, config.Errorf(where, "Wildcard in a folder's name",
 				"%q has a wildcard before its last slash. Wildcards stand in the last part of a path only.", name)...)
 		}
+		dir := path.Dir(name)
 		if !path.IsAbs(name) {
 			name = path.Join(at.Dir, name)
+		}
+		if _, known := written[path.Dir(name)]; !known {
+			written[path.Dir(name)] = dir
 		}
 		out = append(out, name)
 	}

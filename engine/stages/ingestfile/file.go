@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -312,11 +313,15 @@ func formatOf(path string) string {
 	return "ndjson"
 }
 
-// identity names a file by what it is known by.
-func identity(o *options, path string, first []byte) string {
+// identity names a file by what it is known by. Its path is taken as it is
+// written in the configuration, whose folder may go by several names.
+func identity(o *options, at string, first []byte) string {
 	name := fmt.Sprintf("%s#%016x", o.address, flow.Hash(first))
 	if !o.follow {
-		name += "@" + path
+		if dir, ok := o.written[path.Dir(at)]; ok {
+			at = path.Join(dir, path.Base(at))
+		}
+		name += "@" + at
 	}
 	return name
 }

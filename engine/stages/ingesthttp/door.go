@@ -33,7 +33,8 @@ const maxCredential = 4096
 // sender tells who sends a request; ok is false when nobody known does.
 func (o *options) sender(r *http.Request) (name string, ok bool) {
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
-		return r.TLS.VerifiedChains[0][0].Subject.CommonName, true
+		name = r.TLS.VerifiedChains[0][0].Subject.CommonName
+		return name, name != ""
 	}
 	if len(o.secrets) == 0 {
 		return "", o.tls == nil || o.tls.ClientCA == ""

@@ -77,7 +77,7 @@ func (a *fileArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 	opts := options{name: name, csv: format == "csv", meta: a.Meta, keep: a.Append}
 	return stage.Bound{
 		Delivery: stage.Transactional,
-		Identity: format + " " + name,
+		Identity: format + " " + path.Clean(a.Path), // as written: the folder may be called by another name next time
 		OpenSink: func(o stage.Opening) (stage.Sink, error) { return openFile(o, opts) },
 	}, diags
 }

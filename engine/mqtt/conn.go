@@ -1,0 +1,365 @@
+package mqtt
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/flow"
+)
+
+const (
+	minBuffer   = 2 << 10
+	maxBuffer   = 64 << 10 // beyond that a buffer grows only for a packet that needs it
+	highWater   = 256 << 10
+	maxTopics   = 1_024 // topics of a connection that are remembered
+	shrinkAfter = 32    // small reads
+)
+
+// conn is one connection. One goroutine reads and does everything that packets
+// ask for; bytes to write are gathered in out, and one of the server's writers
+// writes them.
+type conn struct {
+	s      *Server
+	sock   *sock
+	t      io.ReadWriteCloser // sock, or TLS, WebSocket or both over it
+	v      Version
+	client Client
+	sess   *session
+	gone   chan struct{} // closed when nothing of the connection is left
+
+	// Of the reading goroutine.
+	buf        []byte
+	from, to   int // of buf: what has come and is not decoded yet
+	small      int // reads in a row that left the buffer mostly empty
+	packet     Packet
+	now        time.Time
+	nowUS      int64
+	topics     map[string]*topic
+	last       *topic
+	aliases    []*topic
+	batch      []Inbound
+	acks       []ack
+	tokens     float64
+	tokensAt   time.Time
+	graceful   bool // DISCONNECT has come
+	sessionTTL time.Duration
+
+	// Of the client; set before the session is attached.
+	window    int // messages in flight to it
+	clientMax int // bytes of a packet to it; 0: no limit
+
+	mu        sync.Mutex
+	change    sync.Cond
+	out       []byte
+	scheduled bool
+	closing   bool // after out is written
+	dead      bool
+	groups    []*pending // batches not acknowledged yet, oldest first
+	free      []*pending
+	failed    []ack // of batches that the inlet has not
+
+	waiting atomic.Int32 // messages of QoS 1 in groups
+}
+
+// ack is the answer to one PUBLISH. Answers are sent in order.
+type ack struct {
+	t      Type
+	reason Reason
+	id     uint16
+	known  bool // it does not wait for the inlet: the message was refused, or is there already
+}
+
+// pending is a batch that the inlet has, or acks that stand behind such a batch.
+type pending struct {
+	c    *conn
+	acks []ack
+	done bool
+	err  error
+	call func(error) // finish, bound once
+}
+
+// topic is what is remembered of a topic that a connection publishes to.
+type topic struct {
+	name    string
+	allowed bool
+	change  uint64 // of the subscriptions, that hits are as of
+	hits    []hit
+}
+
+func newConn(s *Server, k *sock) *conn {
+	c := &conn{s: s, sock: k, t: k, gone: make(chan struct{})}
+	c.change.L = &c.mu
+	k.idle = c.drained
+	return c
+}
+
+// serve reads until the connection ends.
+func (c *conn) serve() {
+	err := c.loop()
+	c.submit()
+	var e *Error
+	if errors.As(err, &e) && !c.graceful {
+		c.s.o.Count("connections_failed", 1)
+		c.kick(e)
+	} else if errors.Is(err, errIdle) {
+		c.s.o.Count("keep_alive_timeouts", 1)
+		c.kick(&Error{KeepAliveTimeout, "MQTT-3.1.2-22", "nothing came for one and a half times the keep-alive"})
+	} else {
+		c.kick(nil)
+	}
+	c.settle()
+	due := c.s.detach(c)
+	close(c.gone)
+	c.s.publishWill(c.sess, due)
+}
+
+// settle waits until the inlet has answered for everything, and forgets the
+// messages that it does not have, so that they are taken when they come again.
+func (c *conn) settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.groups) > 0 {
+		c.change.Wait()
+	}
+	for _, a := range c.failed {
+		switch {
+		case a.known:
+		case a.t == Pubrec:
+			delete(c.sess.received, a.id)
+		case c.sess.recent != nil:
+			c.sess.recent[a.id%recentSize] = sent{}
+		}
+	}
+}
+
+func (c *conn) loop() error {
+	lim := Limits{Packet: c.s.o.MaxPacket, Levels: c.s.o.MaxLevels}
+	for {
+		if err := c.packets(lim); err != nil {
+			return err
+		}
+		if err := c.submit(); err != nil {
+			return err
+		}
+		if !c.breathe() {
+			return io.EOF
+		}
+		if err := c.read(); err != nil {
+			return err
+		}
+	}
+}
+
+// packets handles all packets that have come whole.
+func (c *conn) packets(lim Limits) error {
+	whole := false
+	for c.from < c.to {
+		n, err := Decode(c.buf[c.from:c.to], c.v, lim, &c.packet)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		c.from += n
+		whole = true
+		if err := c.handle(&c.packet); err != nil {
+			return err
+		}
+	}
+	if whole {
+		c.sock.touch(c.now)
+	}
+	return nil
+}
+
+// read reads once. The buffer grows when it is full, never because a packet
+// says that it will be long.
+func (c *conn) read() error {
+	if c.from == c.to {
+		c.from, c.to = 0, 0
+		if c.small >= shrinkAfter && len(c.buf) > minBuffer {
+			c.buf, c.small = make([]byte, len(c.buf)/2), 0
+		}
+	} else if c.from > 0 {
+		c.to = copy(c.buf, c.buf[c.from:c.to])
+		c.from = 0
+	}
+	if c.to == len(c.buf) {
+		c.buf = append(make([]byte, 0, max(2*len(c.buf), minBuffer)), c.buf[:c.to]...)
+		c.buf = c.buf[:cap(c.buf)]
+	}
+	n, err := c.t.Read(c.buf[c.to:])
+	if err != nil && n == 0 {
+		return err
+	}
+	c.to += n
+	if c.to == len(c.buf) && len(c.buf) < maxBuffer {
+		c.buf = append(make([]byte, 0, 2*len(c.buf)), c.buf...)
+		c.buf = c.buf[:cap(c.buf)]
+	}
+	if c.to < len(c.buf)/4 {
+		c.small++
+	} else {
+		c.small = 0
+	}
+	c.now = c.s.o.Env.Clock.Now()
+	c.nowUS = c.now.UnixMicro()
+	return nil
+}
+
+// submit hands the batch on. Its acks are sent when the inlet says so.
+func (c *conn) submit() error {
+	if len(c.acks) == 0 && len(c.batch) == 0 {
+		return nil
+	}
+	var p *pending
+	if len(c.acks) > 0 {
+		p = c.group()
+	}
+	var err error
+	switch {
+	case len(c.batch) == 0:
+		p.finish(nil)
+	case c.s.o.Inlet == nil:
+		if p != nil {
+			p.finish(nil)
+		}
+	case p == nil:
+		err = c.s.o.Inlet.Append(c.batch, nil)
+	default:
+		if err = c.s.o.Inlet.Append(c.batch, p.call); err != nil {
+			p.finish(err)
+		}
+	}
+	n := len(c.batch)
+	clear(c.batch)
+	c.batch = c.batch[:0]
+	if cap(c.batch) > 4*minBatch && n < cap(c.batch)/8 {
+		c.batch = nil
+	}
+	if err == nil && c.s.o.Rate > 0 && n > 0 {
+		c.slowDown(n)
+	}
+	return err
+}
+
+const minBatch = 16
+
+// group makes a pending of the acks.
+func (c *conn) group() *pending {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var p *pending
+	if n := len(c.free); n > 0 {
+		p, c.free = c.free[n-1], c.free[:n-1]
+	} else {
+		p = &pending{c: c}
+		p.call = p.finish
+	}
+	p.done, p.err = false, nil
+	p.acks, c.acks = c.acks, p.acks[:0]
+	c.groups = append(c.groups, p)
+	c.waiting.Add(p.pubacks())
+	return p
+}
+
+func (p *pending) pubacks() int32 {
+	n := int32(0)
+	for i := range p.acks {
+		if p.acks[i].t == Puback {
+			n++
+		}
+	}
+	return n
+}
+
+// finish notes that the inlet has the batch for good, or has it not, and sends the
+// acks of all batches that are done up to the first that is not.
+func (p *pending) finish(err error) {
+	c := p.c
+	c.mu.Lock()
+	p.done, p.err = true, err
+	n := 0
+	for ; n < len(c.groups) && c.groups[n].done; n++ {
+		c.answer(c.groups[n])
+	}
+	c.groups = c.groups[:copy(c.groups, c.groups[n:])]
+	c.change.Broadcast()
+	wake := c.wants()
+	c.mu.Unlock()
+	if wake {
+		c.s.dirty.push(c)
+	}
+	if err != nil {
+		c.s.o.Count("not_durable", 1)
+		c.kick(&Error{Reason: ServerUnavailable, Text: "messages could not be written down"})
+	}
+}
+
+// answer sends the acks of one batch. c.mu is held.
+func (c *conn) answer(p *pending) {
+	c.waiting.Add(-p.pubacks())
+	if p.err != nil {
+		c.failed = append(c.failed, p.acks...)
+	} else {
+		c.out = c.buffer()
+		for _, a := range p.acks {
+			c.out = appendAck(c.out, a.t, a.id, a.reason, c.v)
+		}
+	}
+	p.acks = p.acks[:0]
+	if len(c.free) < 2 {
+		c.free = append(c.free, p)
+	}
+}
+
+// breathe waits while the client does not take its answers, or has too much
+// unacknowledged; false when the connection is over.
+func (c *conn) breathe() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.closing && !c.dead && (len(c.out) > highWater || int(c.waiting.Load()) > c.s.o.ReceiveMaximum) {
+		c.change.Wait()
+	}
+	return !c.closing && !c.dead
+}
+
+// slowDown waits until n messages are within the client's rate. A second's worth may come at once.
+func (c *conn) slowDown(n int) {
+	rate := float64(c.s.o.Rate)
+	c.tokens = min(c.tokens+c.now.Sub(c.tokensAt).Seconds()*rate, rate) - float64(n)
+	c.tokensAt = c.now
+	if c.tokens >= 0 {
+		return
+	}
+	c.s.o.Count("slowed_down", 1)
+	passed := make(chan struct{})
+	stop := c.s.o.Env.Clock.After(time.Duration(-c.tokens/rate*1e9), func() { close(passed) })
+	defer stop()
+	select {
+	case <-passed:
+	case <-c.s.quit:
+	}
+}
+
+// again says whether a message of QoS 1 that says it is sent again is one that
+// this session has, and remembers it otherwise.
+func (c *conn) again(p *Packet) bool {
+	if c.sessionTTL <= 0 {
+		return false
+	}
+	h := flow.Hash(p.Payload) ^ flow.Hash(p.Topic)
+	if c.sess.recent == nil {
+		c.sess.recent = make([]sent, recentSize)
+	}
+	at := &c.sess.recent[p.ID%recentSize]
+	if p.Dup && at.id == p.ID && at.hash == h {
+		return true
+	}
+	*at = sent{p.ID, h}
+	return false
+}

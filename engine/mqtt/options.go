@@ -1,0 +1,142 @@
+package mqtt
+
+import (
+	"time"
+
+	"github.com/tidemill/tidemill/engine/env"
+)
+
+// Options are a server's settings. Zero values of limits take the defaults.
+type Options struct {
+	Env *env.Env
+	// Inlet takes what clients publish. nil: messages go to subscribers only.
+	Inlet Inlet
+	// Access decides who may do what. nil: everybody may do everything.
+	Access Access
+	// Count adds to a counter, such as "refused"; Report takes a line for a
+	// person. Both may be called from any goroutine. May be nil.
+	Count  func(name string, n int64)
+	Report func(line string)
+
+	MaxPacket        int // bytes; default 1 MiB
+	MaxLevels        int // of topics and filters; default 32
+	MaxConnections   int // default 20,000
+	MaxSessions      int // connected or not; default 50,000
+	MaxSubscriptions int // of a session; default 100
+	MaxRetained      int // messages; default 100,000
+	MaxRetainedBytes int // default 64 MiB
+	MaxQueued        int // messages that wait for a client; default 1,000
+	MaxQueuedBytes   int // of one client; default 1 MiB
+	ReceiveMaximum   int // messages of QoS 1 and 2 of a client not acknowledged yet; default 1,024
+	Inflight         int // messages of QoS 1 and 2 to a client not acknowledged yet; default 64
+	TopicAliases     int // that a client may set; default 32
+	Handshakes       int // TLS handshakes and password checks that compute at one time; default 2
+	Writers          int // goroutines that write; default 2
+	// Rate is how many messages a second a client may publish; it is read more
+	// slowly when it sends more. Default 0: no limit.
+	Rate int
+	// ConnectTimeout is how long a new connection may take up to its CONNECT; default 10 s.
+	ConnectTimeout time.Duration
+	// WriteTimeout closes a connection that takes nothing for that long; default 30 s.
+	WriteTimeout time.Duration
+	// MaxKeepAlive replaces a longer keep-alive, or none, of a client of MQTT 5.0. Default 0: no limit.
+	MaxKeepAlive time.Duration
+	// MaxSessionExpiry is how long a session is kept at most without a
+	// connection; MQTT 3.1.1 sessions that are not clean are kept that long. Default 24 h.
+	MaxSessionExpiry time.Duration
+}
+
+func (o *Options) setDefaults() {
+	for _, d := range []struct {
+		field *int
+		value int
+	}{
+		{&o.MaxPacket, 1 << 20}, {&o.MaxLevels, 32}, {&o.MaxConnections, 20_000}, {&o.MaxSessions, 50_000},
+		{&o.MaxSubscriptions, 100}, {&o.MaxRetained, 100_000}, {&o.MaxRetainedBytes, 64 << 20},
+		{&o.MaxQueued, 1_000}, {&o.MaxQueuedBytes, 1 << 20}, {&o.ReceiveMaximum, 1_024}, {&o.Inflight, 64},
+		{&o.TopicAliases, 32}, {&o.Handshakes, 2}, {&o.Writers, 2},
+	} {
+		if *d.field <= 0 {
+			*d.field = d.value
+		}
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{{&o.ConnectTimeout, 10 * time.Second}, {&o.WriteTimeout, 30 * time.Second}, {&o.MaxSessionExpiry, 24 * time.Hour}} {
+		if *d.field <= 0 {
+			*d.field = d.value
+		}
+	}
+	if o.Count == nil {
+		o.Count = func(string, int64) {}
+	}
+	if o.Report == nil {
+		o.Report = func(string) {}
+	}
+	if o.Access == nil {
+		o.Access = open{}
+	}
+	o.MaxPacket = min(o.MaxPacket, MaxPacket)
+	o.ReceiveMaximum = min(o.ReceiveMaximum, 65_535)
+	o.TopicAliases = min(o.TopicAliases, 65_535)
+}
+
+// Inlet is where published messages go.
+type Inlet interface {
+	// Append takes the messages of one read of one connection, in order. It
+	// may wait while there is no room: meanwhile that connection is not read, so
+	// that its client is slowed down. What a batch points to is the server's
+	// again when Append returns. done, which may be nil, is called once, from any goroutine, with nil
+	// when all of the batch is durable, which acknowledges it to the client; with an error
+	// when it is not, which closes the connection, so that the client sends again. An error of Append
+	// itself closes the connection too, and done is not called.
+	Append(batch []Inbound, done func(error)) error
+}
+
+// Inbound is one published message.
+type Inbound struct {
+	Topic    string
+	Payload  []byte
+	Client   *Client
+	Received int64 // us since 1970
+	QoS      byte
+	Retain   bool
+	// Resent says that the client sent the message before, and that this server
+	// does not know of it.
+	Resent bool
+	// Props is the message's property section; DecodeProps reads it. nil in MQTT 3.1.1.
+	Props []byte
+}
+
+// Access decides who may do what. Safe for concurrent use.
+type Access interface {
+	// Connect checks a client that wants to connect, and sets its Principal. It may compute for long.
+	Connect(c *Client) Reason
+	// Publish says whether a connected client may publish to a topic.
+	Publish(c *Client, topic string) bool
+	// Subscribe says whether it may subscribe to a filter (without share prefix).
+	Subscribe(c *Client, filter string) bool
+}
+
+// Client is who is connected.
+type Client struct {
+	ID       string
+	Username string // as claimed in CONNECT; worth something only if Access checked it
+	Password []byte // set during Access.Connect only
+	// CN is the common name of the verified client certificate; "" without one.
+	CN string
+	// Principal is who Access found the client to be; "" for nobody in
+	// particular. A session belongs to its principal.
+	Principal string
+	Remote    string // address
+	Encrypted bool
+	Version   Version
+}
+
+// open is the Access of a server that has none.
+type open struct{}
+
+func (open) Connect(*Client) Reason         { return Success }
+func (open) Publish(*Client, string) bool   { return true }
+func (open) Subscribe(*Client, string) bool { return true }

@@ -1,0 +1,128 @@
+package mqtt
+
+import "slices"
+
+// route delivers a message to whom it concerns, and keeps it when it is retained.
+func (s *Server) route(t *topic, p *Packet, nowUS int64, from *session) {
+	if t.change != s.tree.change.Load() {
+		clear(t.hits)
+		t.hits, t.change = s.tree.match(t.name, t.hits[:0])
+	}
+	if len(t.hits) == 0 && !p.Retain {
+		return
+	}
+	m := newMessage(t.name, p.Payload, p.QoS, p.Retain, &p.Props, nowUS, from)
+	if p.Retain {
+		s.retain(m)
+	}
+	s.spread(m, t.hits)
+}
+
+func (s *Server) retain(m *Message) {
+	if !s.retained.set(m) {
+		s.o.Count("retained_over_limit", 1)
+	}
+}
+
+// spread delivers m to each session that is hit, once (MQTT-3.3.4-2): at the
+// highest QoS of its subscriptions, with all their identifiers.
+func (s *Server) spread(m *Message, hits []hit) {
+	if len(hits) == 1 && hits[0].sub != nil { // nearly always
+		s.one(m, hits)
+		return
+	}
+	bySession := make(map[*session][]hit, len(hits))
+	var order []*session
+	for _, h := range hits {
+		sub := h.sub
+		if h.group != nil {
+			if sub = s.tree.pick(h.group); sub == nil {
+				continue
+			}
+		}
+		if bySession[sub.session] == nil {
+			order = append(order, sub.session)
+		}
+		bySession[sub.session] = append(bySession[sub.session], hit{sub: sub, group: h.group})
+	}
+	for _, sess := range order {
+		s.one(m, bySession[sess])
+	}
+}
+
+// one delivers m to the one session that all hits are of. What comes by a shared subscription is
+// a message of its own, since the share would lose it otherwise.
+func (s *Server) one(m *Message, hits []hit) {
+	o := outbound{message: m}
+	any := false
+	for _, h := range hits {
+		sub := h.sub
+		if sub.options.NoLocal && sub.session == m.from {
+			continue
+		}
+		retain := m.Retain && sub.options.RetainAsPublished
+		qos := min(m.QoS, sub.options.QoS)
+		if h.group != nil {
+			shared := outbound{message: m, qos: qos, retain: retain}
+			if sub.id != 0 {
+				shared.ids = []uint32{sub.id}
+			}
+			s.deliver(sub.session, shared)
+			continue
+		}
+		any = true
+		o.qos, o.retain = max(o.qos, qos), o.retain || retain
+		if sub.id != 0 && !slices.Contains(o.ids, sub.id) {
+			o.ids = append(o.ids, sub.id)
+		}
+	}
+	if any {
+		s.deliver(hits[0].sub.session, o)
+	}
+}
+
+// sendRetained sends a new subscription what is retained.
+func (s *Server) sendRetained(sub *subscription, nowUS int64) {
+	var found []*Message
+	s.retained.find(sub.filter, func(m *Message) { found = append(found, m) })
+	for _, m := range found {
+		if m.expired(nowUS) {
+			continue
+		}
+		o := outbound{message: m, qos: min(m.QoS, sub.options.QoS), retain: true}
+		if sub.id != 0 {
+			o.ids = []uint32{sub.id}
+		}
+		s.deliver(sub.session, o)
+	}
+}
+
+// publishWill publishes what a session left to be published; nil: nothing.
+func (s *Server) publishWill(sess *session, m *Message) {
+	if m == nil {
+		return
+	}
+	s.o.Count("wills", 1)
+	if s.o.Inlet != nil {
+		c := &Client{ID: sess.id, Principal: sess.principal}
+		batch := []Inbound{{Topic: m.Topic, Payload: m.Payload, Client: c, Received: s.o.Env.Clock.Now().UnixMicro(),
+			QoS: m.QoS, Retain: m.Retain, Props: m.props}}
+		if err := s.o.Inlet.Append(batch, nil); err != nil {
+			s.o.Count("not_durable", 1)
+		}
+	}
+	s.Publish(m)
+}
+
+// Publish delivers a message to the subscribers, and keeps it when it is
+// retained. It does not pass the inlet. m must not change afterwards. Safe for
+// concurrent use; it does not wait: what a session has no room for is dropped and counted.
+func (s *Server) Publish(m *Message) {
+	if m.Retain {
+		s.retain(m)
+	}
+	hits, _ := s.tree.match(m.Topic, nil)
+	if len(hits) > 0 {
+		s.spread(m, hits)
+	}
+}

@@ -1,0 +1,230 @@
+package mqtt
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Server is an MQTT server. Safe for concurrent use.
+type Server struct {
+	o        Options
+	gate     *gate
+	tree     tree
+	retained retained
+	dirty    line
+	buffers  buffers
+	quit     chan struct{} // closed by Close
+	writers  sync.WaitGroup
+	readers  sync.WaitGroup
+	open     atomic.Int64 // connections
+
+	mu        sync.Mutex
+	sessions  map[string]*session
+	conns     map[*conn]struct{}
+	listeners []net.Listener
+	closed    bool
+}
+
+// Listener is a door of a server.
+type Listener struct {
+	net.Listener
+	// TLS is how connections are encrypted; nil: not at all. Clients that are to be
+	// known by their certificate need VerifyClientCertIfGiven or RequireAndVerifyClientCert.
+	TLS *tls.Config
+	// WebSocket says that MQTT goes in WebSocket messages, section 6; under the path "/mqtt" or any other.
+	WebSocket bool
+}
+
+// NewServer makes a server; it serves nobody before Listen. Close it.
+func NewServer(o Options) *Server {
+	o.setDefaults()
+	s := &Server{o: o, gate: newGate(o.Handshakes), quit: make(chan struct{}), sessions: map[string]*session{}, conns: map[*conn]struct{}{}}
+	s.retained.maxCount, s.retained.maxBytes = o.MaxRetained, o.MaxRetainedBytes
+	s.dirty.some.L = &s.dirty.mu
+	for range o.Writers {
+		s.writers.Add(1)
+		go s.write()
+	}
+	return s
+}
+
+// Listen serves the connections of l, which Close closes, on goroutines of its own.
+func (s *Server) Listen(l Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		l.Close()
+		return
+	}
+	s.listeners = append(s.listeners, l)
+	s.readers.Add(1)
+	go s.accept(l)
+}
+
+// accept takes connections until the listener is closed. Other errors, such as
+// that there are no more descriptors, pass.
+func (s *Server) accept(l Listener) {
+	defer s.readers.Done()
+	pause := time.Duration(0)
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) || s.stopped() {
+				return
+			}
+			if pause == 0 {
+				s.o.Report("cannot accept a connection, trying again: " + err.Error())
+			}
+			s.o.Count("accept_errors", 1)
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.wait(pause)
+			continue
+		}
+		pause = 0
+		if s.open.Load() >= int64(s.o.MaxConnections) {
+			s.o.Count("connections_over_limit", 1)
+			nc.Close()
+			continue
+		}
+		s.readers.Add(1)
+		s.open.Add(1)
+		go s.serve(nc, l)
+	}
+}
+
+// wait waits, or until Close.
+func (s *Server) wait(d time.Duration) {
+	passed := make(chan struct{})
+	defer s.o.Env.Clock.After(d, func() { close(passed) })()
+	select {
+	case <-passed:
+	case <-s.quit:
+	}
+}
+
+func (s *Server) stopped() bool {
+	select {
+	case <-s.quit:
+		return true
+	default:
+		return false
+	}
+}
+
+// serve is the life of a connection.
+func (s *Server) serve(nc net.Conn, l Listener) {
+	defer s.readers.Done()
+	defer s.open.Add(-1)
+	c := newConn(s, newSock(nc, s.o.Env.Clock, s.o.WriteTimeout))
+	c.client.Remote = nc.RemoteAddr().String()
+	if !s.enlist(c) {
+		nc.Close()
+		return
+	}
+	defer s.delist(c)
+	c.sock.setQuiet(s.o.ConnectTimeout)
+	c.buf = make([]byte, minBuffer)
+	if err := c.prepare(l); err != nil {
+		s.o.Count("handshakes_failed", 1)
+		c.lost()
+		return
+	}
+	if c.greet() {
+		c.serve()
+	} else {
+		c.kick(nil)
+	}
+	c.sock.discard(c.buf)
+}
+
+// prepare does the handshakes below MQTT.
+func (c *conn) prepare(l Listener) error {
+	if l.TLS != nil {
+		if err := c.shake(l.TLS); err != nil {
+			return err
+		}
+	}
+	if l.WebSocket {
+		return c.upgrade()
+	}
+	return nil
+}
+
+func (s *Server) enlist(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.conns[c] = struct{}{}
+	}
+	return !s.closed
+}
+
+func (s *Server) delist(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+// Close says goodbye to all clients, closes everything and waits until it is. What the inlet
+// still has is waited for: its done functions must have been called, or be called soon.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	for _, l := range s.listeners {
+		l.Close()
+	}
+	for c := range s.conns {
+		c.mu.Lock()
+		connected := c.sess != nil
+		c.mu.Unlock()
+		if connected {
+			c.kick(&Error{Reason: ShuttingDown, Text: "the server stops"})
+		} else {
+			c.sock.Conn.Close()
+		}
+	}
+	for _, sess := range s.sessions {
+		if sess.stop != nil {
+			sess.stop()
+		}
+	}
+	close(s.quit)
+	s.mu.Unlock()
+	s.readers.Wait()
+	s.dirty.close()
+	s.writers.Wait()
+	return nil
+}
+
+// Stats is how many there are of what.
+type Stats struct{ Connections, Sessions, Subscriptions, Retained int }
+
+// Stats counts.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	n := len(s.sessions)
+	s.mu.Unlock()
+	s.retained.mu.RLock()
+	defer s.retained.mu.RUnlock()
+	return Stats{Connections: int(s.open.Load()), Sessions: n, Subscriptions: int(s.tree.count.Load()), Retained: s.retained.count}
+}
+
+// Disconnect closes the connections of all clients that f chooses, with a reason.
+// f must not wait. Sessions stay; who may not come back is the Access's to say.
+func (s *Server) Disconnect(why Reason, f func(*Client) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sess := range s.sessions {
+		if c := sess.owner; c != nil && f(&c.client) {
+			c.kick(&Error{Reason: why, Text: why.String()})
+		}
+	}
+}

@@ -1,0 +1,219 @@
+package mqtt
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/env"
+)
+
+// errIdle ends the reading of a connection that kept silent for too long.
+var errIdle = errors.New("mqtt: nothing came for too long")
+
+// maxUnsent is how many bytes that the network did not take a sock keeps
+// before it gives up; callers look at busy and do not come near.
+const maxUnsent = 8 << 20
+
+// sock is a network connection whose Write never waits: what the network does
+// not take at once is kept, and a goroutine that lives only until then writes
+// it. Everything above it, TLS and WebSocket included, can so be written to by a few shared goroutines.
+//
+// Read closes connections that keep silent, by one deadline that is moved
+// only when it passes, since moving it at every read costs more.
+type sock struct {
+	net.Conn
+	clock   env.Clock
+	timeout time.Duration // of writing
+	idle    func()        // called, without locks, when everything that was kept is written
+
+	// Of the reading goroutine.
+	gate    *gate         // given up while waiting for bytes; nil: none held
+	quiet   time.Duration // how long nothing may come; 0: for ever
+	last    time.Time     // when something came
+	raw     syscall.RawConn
+	attempt attempt
+
+	mu       sync.Mutex
+	unsent   []byte
+	draining bool
+	broken   error
+	closing  bool // once everything is written
+	ending   atomic.Bool
+}
+
+func newSock(c net.Conn, clock env.Clock, timeout time.Duration) *sock {
+	s := &sock{Conn: c, clock: clock, timeout: timeout, last: clock.Now()}
+	if sc, ok := c.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			s.raw = raw
+			s.attempt.bind()
+		}
+	}
+	return s
+}
+
+// setQuiet says how long nothing may come from now on.
+func (s *sock) setQuiet(d time.Duration) {
+	s.quiet, s.last = d, s.clock.Now()
+	if d == 0 {
+		s.Conn.SetReadDeadline(time.Time{})
+	} else {
+		s.Conn.SetReadDeadline(s.last.Add(d))
+	}
+}
+
+// touch notes that something whole has come.
+func (s *sock) touch(now time.Time) { s.last = now }
+
+func (s *sock) Read(p []byte) (int, error) {
+	if s.gate != nil {
+		s.gate.leave()
+		defer s.gate.enter()
+	}
+	for {
+		n, err := s.Conn.Read(p)
+		var timeout net.Error
+		if n > 0 || !errors.As(err, &timeout) || !timeout.Timeout() {
+			return n, err
+		}
+		if s.ending.Load() {
+			return 0, net.ErrClosed
+		}
+		until := s.last.Add(s.quiet)
+		if s.quiet > 0 && !s.clock.Now().Before(until) {
+			return 0, errIdle
+		}
+		if s.quiet == 0 {
+			until = time.Time{}
+		}
+		if err := s.Conn.SetReadDeadline(until); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// Write takes all of p.
+func (s *sock) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken != nil {
+		return 0, s.broken
+	}
+	rest := p
+	if len(s.unsent) == 0 && !s.draining && s.raw != nil {
+		n, err := s.attempt.write(s.raw, p)
+		if err != nil {
+			s.broken = err
+			return 0, err
+		}
+		rest = p[n:]
+	}
+	if len(rest) == 0 {
+		return len(p), nil
+	}
+	if len(s.unsent)+len(rest) > maxUnsent {
+		s.broken = errors.New("mqtt: the client does not read")
+		s.Conn.Close()
+		return 0, s.broken
+	}
+	s.unsent = append(s.unsent, rest...)
+	if !s.draining {
+		s.draining = true
+		go s.drain()
+	}
+	return len(p), nil
+}
+
+// busy says that bytes wait for the network.
+func (s *sock) busy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// drain writes what is kept.
+func (s *sock) drain() {
+	const chunk = 64 << 10
+	var buf []byte
+	for {
+		s.mu.Lock()
+		if len(s.unsent) == 0 || s.broken != nil {
+			s.unsent, s.draining = nil, false
+			if s.broken != nil {
+				s.Conn.Close()
+			} else if s.closing {
+				s.end()
+			}
+			s.mu.Unlock()
+			break
+		}
+		buf = append(buf[:0], s.unsent[:min(len(s.unsent), chunk)]...)
+		s.unsent = s.unsent[:copy(s.unsent, s.unsent[len(buf):])]
+		s.mu.Unlock()
+		s.Conn.SetWriteDeadline(s.clock.Now().Add(s.timeout))
+		if _, err := s.Conn.Write(buf); err != nil {
+			s.mu.Lock()
+			s.broken = err
+			s.mu.Unlock()
+		}
+	}
+	if s.idle != nil {
+		s.idle()
+	}
+}
+
+// closeSoon ends the connection when everything is written, or after a second
+// if that does not happen. The reader then meets an end, and closes it: closing a
+// connection that has bytes unread would reset it, and the other side might never read why.
+func (s *sock) closeSoon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		s.closing, s.timeout = true, time.Second
+		s.Conn.SetWriteDeadline(s.clock.Now().Add(time.Second))
+		return
+	}
+	s.end()
+}
+
+// lingering is how long the other side has to close when this side has.
+const lingering = 250 * time.Millisecond
+
+func (s *sock) end() {
+	s.ending.Store(true)
+	half, ok := s.Conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		s.Conn.Close()
+		return
+	}
+	s.Conn.SetReadDeadline(s.clock.Now().Add(lingering))
+}
+
+// discard reads what still comes until the other side closes, or for a short
+// while, and closes. The reading goroutine calls it when it has no more use for the connection.
+func (s *sock) discard(buf []byte) {
+	for len(buf) > 0 {
+		if _, err := s.Conn.Read(buf); err != nil {
+			break
+		}
+	}
+	s.Conn.Close()
+}
+
+// SetDeadline and its relatives do nothing: the sock keeps its own deadlines,
+// and what lies above, such as the WebSocket library, would remove them.
+func (s *sock) SetDeadline(time.Time) error      { return nil }
+func (s *sock) SetReadDeadline(time.Time) error  { return nil }
+func (s *sock) SetWriteDeadline(time.Time) error { return nil }
+
+// gate lets a few goroutines compute at one time.
+type gate struct{ slots chan struct{} }
+
+func newGate(n int) *gate { return &gate{make(chan struct{}, n)} }
+
+func (g *gate) enter() { g.slots <- struct{}{} }
+func (g *gate) leave() { <-g.slots }

@@ -1,0 +1,276 @@
+package mqtt
+
+import (
+	"io"
+	"sync"
+)
+
+// line is the connections that wait for a writer. It has no limit of its own:
+// each connection stands in it once at most.
+type line struct {
+	mu     sync.Mutex
+	some   sync.Cond
+	conns  []*conn
+	closed bool
+}
+
+func (l *line) push(c *conn) {
+	l.mu.Lock()
+	l.conns = append(l.conns, c)
+	l.mu.Unlock()
+	l.some.Signal()
+}
+
+// take waits for connections and swaps them for the empty slice into.
+func (l *line) take(into []*conn) []*conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.conns) == 0 && !l.closed {
+		l.some.Wait()
+	}
+	n := min(len(l.conns), 32) // leave some for other writers
+	into = append(into, l.conns[:n]...)
+	rest := copy(l.conns, l.conns[n:])
+	clear(l.conns[rest:])
+	l.conns = l.conns[:rest]
+	if rest > 0 {
+		l.some.Signal()
+	}
+	return into
+}
+
+func (l *line) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.some.Broadcast()
+}
+
+// buffers keeps the memory of connections that have nothing to write for those that have.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) get() []byte {
+	if p, ok := b.pool.Get().(*[]byte); ok {
+		return (*p)[:0]
+	}
+	return make([]byte, 0, 1024)
+}
+
+func (b *buffers) put(p []byte) {
+	if cap(p) <= 64<<10 {
+		b.pool.Put(&p)
+	}
+}
+
+// buffer returns out, which has memory from here on. c.mu is held.
+func (c *conn) buffer() []byte {
+	if c.out == nil {
+		c.out = c.s.buffers.get()
+	}
+	return c.out
+}
+
+// wants says whether a writer has to be told that there is something to
+// write, and notes that it is. c.mu is held; the caller then sends c to s.dirty without it.
+func (c *conn) wants() bool {
+	if c.scheduled || c.dead || len(c.out) == 0 && !c.closing {
+		return false
+	}
+	c.scheduled = true
+	return true
+}
+
+// room says whether more than answers may be written.
+func (c *conn) room() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.out) < highWater && !c.closing && !c.dead
+}
+
+// send writes a message; false when the client does not take packets that long.
+func (c *conn) send(o *outbound, dup bool) bool {
+	nowUS := c.s.o.Env.Clock.Now().UnixMicro()
+	c.mu.Lock()
+	if c.closing || c.dead {
+		c.mu.Unlock()
+		return true // it stays in flight, to be sent by the next connection
+	}
+	at := len(c.buffer())
+	c.out = o.append(c.out, c.v, dup, nowUS)
+	fits := c.clientMax == 0 || len(c.out)-at <= c.clientMax
+	if !fits {
+		c.out = c.out[:at]
+	}
+	wake := c.wants()
+	c.mu.Unlock()
+	if wake {
+		c.s.dirty.push(c)
+	}
+	if !fits {
+		c.s.o.Count("dropped_too_large", 1)
+	}
+	return fits
+}
+
+func (c *conn) sendAck(t Type, id uint16, r Reason) {
+	c.mu.Lock()
+	c.out = appendAck(c.buffer(), t, id, r, c.v)
+	wake := c.wants()
+	c.mu.Unlock()
+	if wake {
+		c.s.dirty.push(c)
+	}
+}
+
+// sendPacket writes a packet; one that the client does not take is left out,
+// which only happens to packets with texts for a person.
+func (c *conn) sendPacket(p *Packet) {
+	c.mu.Lock()
+	at := len(c.buffer())
+	c.out = Append(c.out, p, c.v)
+	if c.clientMax > 0 && len(c.out)-at > c.clientMax {
+		p.Props.reset()
+		c.out = Append(c.out[:at], p, c.v)
+	}
+	wake := c.wants()
+	c.mu.Unlock()
+	if wake {
+		c.s.dirty.push(c)
+	}
+}
+
+// kick closes the connection, after a DISCONNECT with the reason where the
+// protocol has that. nil: without one. Only the first kick counts.
+func (c *conn) kick(why *Error) {
+	c.mu.Lock()
+	if c.closing || c.dead {
+		c.mu.Unlock()
+		return
+	}
+	if why != nil && c.v == V5 {
+		at := len(c.buffer())
+		p := Packet{Type: Disconnect, Reason: why.Reason}
+		if !codeOf(Disconnect, p.Reason) {
+			p.Reason = Unspecified
+		}
+		p.Props.SetText(ReasonString, []byte(why.Error()))
+		c.out = Append(c.out, &p, c.v)
+		if c.clientMax > 0 && len(c.out)-at > c.clientMax {
+			c.out = Append(c.out[:at], &Packet{Type: Disconnect, Reason: p.Reason}, c.v)
+		}
+	}
+	c.closing = true
+	c.change.Broadcast()
+	wake := c.wants()
+	c.mu.Unlock()
+	if wake {
+		c.s.dirty.push(c)
+	}
+}
+
+// write is a writer: it writes what connections have gathered. Nothing in it
+// waits for a client; see sock.
+func (s *Server) write() {
+	defer s.writers.Done()
+	var conns []*conn
+	for {
+		if conns = s.dirty.take(conns[:0]); len(conns) == 0 {
+			return
+		}
+		for _, c := range conns {
+			c.flush()
+		}
+		clear(conns)
+	}
+}
+
+// flush writes what has gathered, and again what gathers meanwhile.
+func (c *conn) flush() {
+	for {
+		if c.sock.busy() {
+			c.mu.Lock()
+			c.scheduled = false
+			closing := c.closing
+			c.mu.Unlock()
+			if closing || !c.sock.busy() {
+				c.afterBusy(closing)
+			}
+			return // drained comes back
+		}
+		c.mu.Lock()
+		out := c.out
+		c.out = nil
+		if len(out) == 0 {
+			c.scheduled = false
+			closing := c.closing && !c.dead
+			c.dead = c.dead || closing
+			c.change.Broadcast()
+			c.mu.Unlock()
+			if closing {
+				if t, ok := c.t.(interface{ CloseWrite() error }); ok && c.t != io.ReadWriteCloser(c.sock) {
+					t.CloseWrite() // TLS says goodbye
+				}
+				c.sock.closeSoon()
+			}
+			return
+		}
+		if len(out) > highWater {
+			c.change.Broadcast()
+		}
+		sess := c.sess
+		c.mu.Unlock()
+		_, err := c.t.Write(out)
+		full := len(out) >= highWater
+		c.s.buffers.put(out)
+		if err != nil {
+			c.lost()
+			return
+		}
+		if sess != nil && (full || sess.waits()) {
+			c.s.pump(sess)
+		}
+	}
+}
+
+// afterBusy deals with a connection that is to be closed though the client does not
+// read, and with one whose bytes went out while flush looked.
+func (c *conn) afterBusy(closing bool) {
+	if closing {
+		c.mu.Lock()
+		c.dead = true
+		c.change.Broadcast()
+		c.mu.Unlock()
+		c.sock.closeSoon()
+		return
+	}
+	c.drained()
+}
+
+// lost notes that the connection is broken.
+func (c *conn) lost() {
+	c.mu.Lock()
+	c.dead, c.scheduled, c.out = true, false, nil
+	c.change.Broadcast()
+	c.mu.Unlock()
+	c.sock.Close()
+}
+
+// drained goes on when the network has taken what it did not take before.
+func (c *conn) drained() {
+	c.mu.Lock()
+	wake := c.wants()
+	sess := c.sess
+	c.mu.Unlock()
+	if wake {
+		c.s.dirty.push(c)
+	} else if sess != nil {
+		c.s.pump(sess)
+	}
+}
+
+// waits says whether messages wait for room.
+func (sess *session) waits() bool {
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
+	return len(sess.queue) > 0
+}

@@ -1,0 +1,161 @@
+package run
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/tidemill/tidemill/engine/journal"
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/stage"
+)
+
+// deliverer reads a spool and writes to the sink behind it, at its own pace.
+type deliverer struct {
+	engine    *Engine
+	node      *plan.Node
+	key       string
+	spool     *spool
+	sink      stage.Sink
+	reader    journal.Reader
+	block     *journal.Block
+	at        int           // record of block
+	delivered uint64        // before it everything has been written, or is void
+	written   bool          // something, since the sink last prepared
+	done      atomic.Uint64 // before it everything is safe with the sink; for the coordinator
+	retry     backoff
+	rowsOut   *Counter
+}
+
+func (d *deliverer) Name() string { return "deliver " + d.node.Address }
+
+func (d *deliverer) open() error {
+	earliest, end := d.spool.log.Bounds(0)
+	d.delivered = min(max(d.delivered, earliest), end)
+	d.done.Store(d.delivered)
+	if err := d.sink.Recover(d.engine.working, nil); err != nil {
+		return err
+	}
+	var err error
+	d.reader, err = d.spool.log.Read(0, d.delivered)
+	return err
+}
+
+func (d *deliverer) Step() (bool, error) {
+	now := d.engine.env.Clock.Now()
+	if d.retry.waiting(now) {
+		return false, nil
+	}
+	committed := d.spool.committed.Load()
+	caughtUp := d.delivered >= committed
+	if (caughtUp || d.block == nil) && d.delivered != d.done.Load() {
+		return d.tried(now, d.settle())
+	}
+	if caughtUp {
+		return false, nil
+	}
+	if d.block == nil {
+		b, err := d.reader.Next()
+		if err != nil {
+			return false, fmt.Errorf("%s: its spool: %w", d.node.Address, err)
+		}
+		if b == nil { // a damaged tail: the log has told what was there
+			d.engine.report(fmt.Sprintf("%s: batches %d to %d of its spool are lost", d.node.Address, d.delivered, committed-1))
+			d.delivered = committed
+			return true, nil
+		}
+		d.block, d.at = b, 0
+	}
+	return d.tried(now, d.deliver())
+}
+
+// tried looks at how an attempt went.
+func (d *deliverer) tried(now time.Time, err error) (bool, error) {
+	if err == nil {
+		d.retry = backoff{}
+		return true, nil
+	}
+	if d.engine.working.Err() != nil {
+		return false, nil // told to stop
+	}
+	d.engine.count(d.node.Address+" errors", 1)
+	if d.retry.pause == 0 {
+		d.engine.report(fmt.Sprintf("%s: %v; trying again", d.node.Address, err))
+	}
+	d.retry.fail(now)
+	return false, nil
+}
+
+// settle makes sure that the sink has let go of nothing that was written; only
+// then may the spool forget it.
+func (d *deliverer) settle() error {
+	if d.written {
+		token, err := d.sink.Prepare(d.engine.working, d.delivered)
+		if err == nil {
+			err = d.sink.Commit(d.engine.working, token)
+		}
+		if err != nil {
+			return err
+		}
+		d.written = false
+	}
+	d.done.Store(d.delivered)
+	d.engine.coordBell.ring()
+	return nil
+}
+
+// deliver writes the next record of the block.
+func (d *deliverer) deliver() error {
+	b := d.block
+	offset := b.First + uint64(d.at)
+	if b.Kind == journal.Records && offset >= d.delivered && !d.spool.void(offset) {
+		if err := d.write(b.Record(d.at)); err != nil {
+			return err
+		}
+	}
+	d.at++
+	d.delivered = max(d.delivered, offset+1)
+	if b.Kind != journal.Records {
+		d.delivered = max(d.delivered, b.First+uint64(b.Count))
+	}
+	if b.Kind != journal.Records || d.at == b.Count {
+		b.Release()
+		d.block = nil
+	}
+	return nil
+}
+
+func (d *deliverer) write(record []byte) error {
+	in := binary.LittleEndian.Uint32(record)
+	r, err := ipc.NewReader(bytes.NewReader(record[4:]), ipc.WithAllocator(memory.DefaultAllocator))
+	if err != nil {
+		return fmt.Errorf("a batch in the spool cannot be read: %w", err)
+	}
+	defer r.Release()
+	for r.Next() {
+		d.written = true
+		if err := d.sink.Write(d.engine.working, int(in), r.RecordBatch()); err != nil {
+			return err
+		}
+		d.rowsOut.Add(r.RecordBatch().NumRows())
+	}
+	return r.Err()
+}
+
+// drained tells that everything committed has been delivered.
+func (d *deliverer) drained() bool { return d.done.Load() >= d.spool.committed.Load() }
+
+func (d *deliverer) close() error {
+	if d.block != nil {
+		d.block.Release()
+	}
+	if d.reader != nil {
+		_ = d.reader.Close() // only reads
+	}
+	return d.sink.Close()
+}
