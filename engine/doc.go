@@ -11,6 +11,7 @@
 //	state/         tables: key -> slot, value columns, snapshot and restore
 //	journal/       the durable log: blocks in segments on disk, or on a simulated disk
 //	decode/        payload bytes -> columns: JSON and CSV
+//	mqtt/          the MQTT protocol and its server: packets, sessions, retained messages, subscriptions
 //	stage/         the contract of a stage: Spec, Args, Bound, Source, Stage, Sink
 //	stages/        what is built in, one folder a stage; builtin.go is the one sorted list
 //	plan/          what will run: graph, schemas, routes, explain, diff against what runs now

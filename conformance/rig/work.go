@@ -59,7 +59,8 @@ func NewWork(binary, dir, data, out, input string) (*Work, error) {
 
 func (w *Work) configure(where string) error {
 	text := strings.NewReplacer("INPUT", w.Input, "OUT/", w.Out+"/", original, where).Replace(pipeline)
-	return os.WriteFile(filepath.Join(w.Dir, "work.hcl"), []byte(text), 0o644)
+	name := filepath.Join(w.Dir, "work.hcl")
+	return errors.Join(os.WriteFile(name+".new", []byte(text), 0o644), os.Rename(name+".new", name)) // a run may be reading it
 }
 
 // Change exchanges the configuration for another one that means the same, or

@@ -1,2 +1,71 @@
-// Package mqtt draft.
+// Package mqtt is the MQTT protocol, 3.1.1 and 5.0, and a server of it: packets,
+// sessions, retained messages, subscriptions. What clients publish goes to an
+// Inlet, which says when it is durable, and to whoever has subscribed.
+//
+// A packet, section 2.1:
+//
+//	byte 0          bytes 1..4          the rest
+//	┌──────┬──────┬──────────────────┬─────────────────────────────────────────┐
+//	│ type │flags │ remaining length │ variable header (id, properties), payload│
+//	└──────┴──────┴──────────────────┴─────────────────────────────────────────┘
+//	  7..4   3..0   7 bits a byte, low first
+//
+// How a message travels:
+//
+//	read ──► Decode ─► handle ─► batch ──► Inlet.Append(batch, done)     one a read
+//	                      │                          │
+//	                      └► route ─► deliver        └► done ─► acks, in order ─► line of
+//	                                     └──► out of the subscriber's connection ─► writers
+//
+// One goroutine a connection reads, and does what packets ask for. Bytes to
+// write are gathered per connection; a few writers take the connections that
+// have some, and make one write of them. A writer never waits for a client: a
+// connection tries once (sock.go), and what the network does not take is written by a goroutine that lives until
+// then. So a connection that keeps silent costs one goroutine and a buffer of 2 KiB.
+//
+// # What is supported, and what is refused?
+//
+//	MQTT 3.1.1, 5.0             all of it but what follows
+//	MQTT 3.1 and others         CONNACK 0x01, or 0x84
+//	enhanced authentication     CONNACK 0x8C; AUTH later: DISCONNECT 0x82
+//	topic aliases to clients    none are sent
+//	sessions                    kept in memory; a restart of the engine ends them
+//	$ topics                    no filter with a wildcard in front finds them; allowed where a rule names them
+//	QoS 0 to a slow reader      dropped and counted, once 256 KiB wait for it
+//	QoS 1, 2 to a slow reader   queued up to the limits, then dropped and counted
+//	connections over the limit  closed without an answer
+//
+// # When is a message acknowledged?
+//
+// When the inlet says that it is durable, in the order in which messages came.
+// Until then more is read, up to the receive maximum. When the inlet fails, the
+// connection is closed, so that the client sends again.
+//
+// # May a subscriber see what is not durable yet?
+//
+// Yes: commands should not wait for a disk. When the disk then fails, the publisher sends again, and the subscriber
+// sees the message twice, even at QoS 2.
+//
+// # What is a duplicate?
+//
+// QoS 2: a message whose identifier has not been released, as the protocol says. QoS
+// 1: within a session that outlives its connection, a message that says it is sent again and
+// has the identifier and the bytes of one that is there; it is acknowledged and not
+// handed on. Any other that says so is handed on as Resent. A new connection
+// waits until everything of the one before is settled, so that this is known.
+//
+// # Whose is a client identifier?
+//
+// The principal's who made the session. Another one is refused (0x85), or else
+// it could take the session, and the messages in it, over.
+//
+// # Why does a handshake not hold its place while it waits?
+//
+// Places limit what computes at one time, so that connected clients are served
+// during a storm. Clients that never finish would take all places if waiting counted.
+//
+// Imports: flow, env
+//
+// Not here: what becomes of messages (stages/ingestmqtt). Start with options.go,
+// the contract, then conn.go; decode.go for the protocol.
 package mqtt

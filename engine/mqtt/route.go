@@ -1,6 +1,9 @@
 package mqtt
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // route delivers a message to whom it concerns, and keeps it when it is retained.
 func (s *Server) route(t *topic, p *Packet, nowUS int64, from *session) {
@@ -85,6 +88,7 @@ func (s *Server) one(m *Message, hits []hit) {
 func (s *Server) sendRetained(sub *subscription, nowUS int64) {
 	var found []*Message
 	s.retained.find(sub.filter, func(m *Message) { found = append(found, m) })
+	slices.SortFunc(found, func(a, b *Message) int { return strings.Compare(a.Topic, b.Topic) })
 	for _, m := range found {
 		if m.expired(nowUS) {
 			continue

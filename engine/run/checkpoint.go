@@ -115,61 +115,6 @@ func (s *store) name(epoch uint64) string {
 	return path.Join(s.dir, fmt.Sprintf("%016x.checkpoint", epoch))
 }
 
-// write makes a checkpoint durable and returns its size, bytes.
-func (s *store) write(c *checkpoint) (int, error) {
-	sort.Slice(c.Parts, func(i, j int) bool {
-		a, b := &c.Parts[i], &c.Parts[j]
-		return a.Channel < b.Channel || a.Channel == b.Channel && a.Partition < b.Partition
-	})
-	header, err := json.Marshal(c)
-	if err != nil {
-		return 0, err
-	}
-	buf := append([]byte(checkpointMagic), 0, 0, 0, 0)
-	binary.LittleEndian.PutUint32(buf[8:], uint32(len(header)))
-	buf = append(buf, header...)
-	for i := range c.Parts {
-		for _, snap := range c.Parts[i].snapshots {
-			at := len(buf)
-			buf = append(buf, make([]byte, 8)...)
-			buf = snap.AppendTo(buf)
-			binary.LittleEndian.PutUint64(buf[at:], uint64(len(buf)-at-8))
-		}
-	}
-	buf = binary.LittleEndian.AppendUint32(buf, crc32.Checksum(buf, castagnoli))
-	return len(buf), s.publish(s.name(c.Epoch), buf)
-}
-
-func (s *store) publish(name string, buf []byte) error {
-	tmp := name + ".tmp"
-	f, err := s.env.FS.Open(tmp, env.Create)
-	if err != nil {
-		return err
-	}
-	err = f.Truncate(0)
-	if err == nil {
-		_, err = f.WriteAt(buf, 0)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		return err
-	}
-	s.env.Point("checkpoint.before-rename")
-	if err := s.env.FS.Rename(tmp, name); err != nil {
-		return err
-	}
-	if err := s.env.FS.SyncDir(s.dir); err != nil {
-		return err
-	}
-	s.env.Point("checkpoint.after-rename")
-	return nil
-}
-
 // epochs lists the epochs of the files that are there, newest first.
 func (s *store) epochs() ([]uint64, error) {
 	entries, err := s.env.FS.ReadDir(s.dir)

@@ -28,8 +28,8 @@ const chainMost = 16
 type coordinator struct {
 	engine   *Engine
 	last     *checkpoint
-	fullSize int // bytes of the newest full checkpoint
-	sizes    int // bytes of the deltas since
+	fullSize int64 // bytes of the newest full checkpoint
+	sizes    int64 // bytes of the deltas since
 	forceful bool
 
 	nextTick       time.Time
@@ -251,7 +251,7 @@ func (c *coordinator) collect(now time.Time) (bool, error) {
 	c.checkpoints.Add(1)
 	after := c.engine.env.Clock.Now()
 	c.duration.Store(int64(after.Sub(c.began)))
-	c.shown.Store(&CheckpointStatus{Epoch: next.Epoch, At: after, Duration: after.Sub(c.began), Bytes: size})
+	c.shown.Store(&CheckpointStatus{Epoch: next.Epoch, At: after, Duration: after.Sub(c.began), Bytes: int(size)})
 	c.nextCheckpoint, c.lastAt = c.began.Add(c.engine.plan.Config.Engine.Checkpoint), after
 	c.hold()
 	c.tell(c.engine.store.forget(next))
@@ -331,7 +331,7 @@ func (c *coordinator) hold() {
 
 // trim lets retention drop what is old.
 func (c *coordinator) trim(now time.Time) {
-	if now.Before(c.nextTrim) || c.last.Epoch == 0 {
+	if now.Before(c.nextTrim) {
 		return
 	}
 	c.nextTrim = now.Add(trimEvery)

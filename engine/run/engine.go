@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,8 @@ type Options struct {
 	Alloc memory.Allocator
 	// BlockBytes overrides the journal's block size, for tests.
 	BlockBytes int
+	// SegmentBytes overrides the size of a journal's and a spool's files, for tests.
+	SegmentBytes int64
 	// StopAtEnd lets the engine finish when every ingest has ended.
 	StopAtEnd bool
 	// Once asks ingests that would wait for more to end instead.
@@ -79,6 +82,9 @@ func Open(p *plan.Plan, o Options) (*Engine, error) {
 	e := &Engine{o: o, env: o.Env, alloc: o.Alloc, graph: newGraph(p),
 		counters: map[string]*Counter{}, did: map[string]*taskCounters{},
 		taskBell: &bells{}, sourceBell: &bells{}, flushBell: &bells{}, sinkBell: &bells{}, coordBell: &bells{},
+	}
+	if e.o.Report == nil {
+		e.o.Report = func(string) {}
 	}
 	if e.alloc == nil {
 		e.alloc = newPool()
@@ -133,7 +139,7 @@ func (e *Engine) openLog(ch *plan.Channel, parts map[string]*restored) error {
 		}
 	}
 	log, err := journal.Open(e.env, path.Join(e.o.Data, "journal", c.Name), journal.Options{
-		Partitions: c.Partitions, BlockBytes: e.o.BlockBytes,
+		Partitions: c.Partitions, BlockBytes: e.o.BlockBytes, SegmentBytes: cmp.Or(e.o.SegmentBytes, segmentFor(c.RetainBytes)),
 		RetainFor: c.Retention, RetainBytes: c.RetainBytes, Floor: floor,
 		Report: func(d journal.Damage) { e.reportDamage(c.Name, d) },
 	})
@@ -143,6 +149,16 @@ func (e *Engine) openLog(ch *plan.Channel, parts map[string]*restored) error {
 	e.logs[c.Name] = log
 	e.flushers = append(e.flushers, &flusher{engine: e, name: c.Name, appender: log.Appender()})
 	return nil
+}
+
+// segmentFor is the size of a file of a channel that keeps so many bytes: small
+// enough for the limit to mean something, since files are dropped whole. 0: the journal's own.
+func segmentFor(retain int64) int64 {
+	const least, most = 1 << 20, 128 << 20
+	if retain == 0 {
+		return 0
+	}
+	return min(max(retain/8, least), most)
 }
 
 func (e *Engine) reportDamage(channel string, d journal.Damage) {
@@ -234,11 +250,7 @@ func (e *Engine) Close() error {
 	return e.graph.closeBut(graph{})
 }
 
-func (e *Engine) report(line string) {
-	if e.o.Report != nil {
-		e.o.Report(line)
-	}
-}
+func (e *Engine) report(line string) { e.o.Report(line) }
 
 // counter returns the function that counts for a stage.
 func (e *Engine) counter(address string) func(string, int64) {

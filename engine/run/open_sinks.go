@@ -54,7 +54,7 @@ func (e *Engine) openSink(n *plan.Node, lanes int, last *checkpoint) (*sinker, e
 		}
 		return s, nil
 	}
-	sp, err := openSpool(e.env, path.Join(e.o.Data, "spool", n.Address+"."+n.ArgsDigest[:8]), last.Tokens[s.key], e.report)
+	sp, err := openSpool(e.env, path.Join(e.o.Data, "spool", n.Address+"."+n.ArgsDigest[:8]), last.Tokens[s.key], &e.o)
 	if err != nil {
 		return nil, errors.Join(err, real.Close())
 	}

@@ -2,6 +2,7 @@ package run
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -43,21 +44,21 @@ type spoolToken struct {
 
 // spoolSegment is the size at which a spool begins a new file, bytes: a file goes
 // once all in it is delivered.
-const spoolSegment = 16 << 20
+const spoolSegment int64 = 16 << 20
 
 // openSpool opens a spool as the last checkpoint knows it.
-func openSpool(e *env.Env, dir string, token []byte, report func(string)) (*spool, error) {
+func openSpool(e *env.Env, dir string, token []byte, o *Options) (*spool, error) {
 	var t spoolToken
 	if token != nil {
 		if err := json.Unmarshal(token, &t); err != nil {
 			return nil, fmt.Errorf("the spool's token: %w", err)
 		}
 	}
-	log, err := journal.Open(e, dir, journal.Options{Partitions: 1, SegmentBytes: spoolSegment,
+	log, err := journal.Open(e, dir, journal.Options{Partitions: 1, SegmentBytes: cmp.Or(o.SegmentBytes, spoolSegment),
 		RetainFor: time.Microsecond, // no longer than the deliverer holds it
 		Floor:     []uint64{t.End},  // what was committed is not given out again, though a damaged tail may have lost it
 		Report: func(d journal.Damage) {
-			report(fmt.Sprintf("spool %s: %d bytes from byte %d: %s", d.File, d.Bytes, d.Offset, d.Reason))
+			o.Report(fmt.Sprintf("spool %s: %d bytes from byte %d: %s", d.File, d.Bytes, d.Offset, d.Reason))
 		}})
 	if err != nil {
 		return nil, err

@@ -222,3 +222,8 @@ type Sink interface {
 	Recover(ctx context.Context, token []byte) error
 	Close() error
 }
+
+// Placed is a Sink that wants to know where the rows of the next Write stand:
+// place is the same whenever these rows come again, after an error or a crash,
+// and another for all other rows of the sink. Optional; for sinks that read a spool.
+type Placed interface{ Place(place uint64) }

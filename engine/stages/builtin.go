@@ -4,6 +4,7 @@ import (
 	"github.com/tidemill/tidemill/engine/stage"
 	"github.com/tidemill/tidemill/engine/stages/alarm"
 	"github.com/tidemill/tidemill/engine/stages/ingestfile"
+	"github.com/tidemill/tidemill/engine/stages/ingesthttp"
 	"github.com/tidemill/tidemill/engine/stages/rule"
 	"github.com/tidemill/tidemill/engine/stages/sinkfile"
 	"github.com/tidemill/tidemill/engine/stages/window"
@@ -14,6 +15,7 @@ func Builtin() []stage.Spec {
 	return []stage.Spec{
 		alarm.Spec(),
 		ingestfile.Spec(),
+		ingesthttp.Spec(),
 		rule.Spec(),
 		sinkfile.File(),
 		sinkfile.Stdout(),

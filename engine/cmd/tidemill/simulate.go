@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,7 +54,7 @@ func (f *simulateFlags) flags(cmd *cobra.Command) {
 	fs.BoolVar(&f.demo, "demo", false, "100 devices for 6 hours, with a little of every fault")
 	fs.IntVar(&o.Devices, "devices", 0, "number of devices (default 100)")
 	fs.StringVar(&f.every, "every", "", "time between two records of a device (default 30s)")
-	fs.StringVar(&f.start, "start", "", "time of the first records, such as 2026-11-22T10:00:00Z")
+	fs.StringVar(&f.start, "start", "", "time of the first records, such as 2026-11-22T10:00:00Z, or how long ago, such as -6h")
 	fs.StringVar(&f.duration, "duration", "", "how long the fleet lives, such as 6h")
 	fs.Int64Var(&o.Records, "records", 0, "stop after so many records")
 	fs.Uint64Var(&o.Seed, "seed", 0, "another seed is another fleet")
@@ -72,7 +73,7 @@ func (f *simulateFlags) flags(cmd *cobra.Command) {
 
 // settle makes options of the flags. With --demo, flags that were not given
 // take the demonstration's values.
-func (f *simulateFlags) settle(cmd *cobra.Command) (simulate.Options, error) {
+func (f *simulateFlags) settle(cmd *cobra.Command, now time.Time) (simulate.Options, error) {
 	o := f.options
 	if f.demo {
 		o = f.overDemo(cmd)
@@ -91,9 +92,9 @@ func (f *simulateFlags) settle(cmd *cobra.Command) (simulate.Options, error) {
 		*d.to = v
 	}
 	if f.start != "" {
-		t, err := time.Parse(time.RFC3339, f.start)
+		t, err := startOf(f.start, now)
 		if err != nil {
-			return o, fmt.Errorf("--start takes a time such as 2026-11-22T10:00:00Z, not %q", f.start)
+			return o, err
 		}
 		o.Start = t
 	}
@@ -108,6 +109,22 @@ func (f *simulateFlags) settle(cmd *cobra.Command) (simulate.Options, error) {
 		return o, errors.New("--pace is not negative")
 	}
 	return o, nil
+}
+
+// startOf reads a time, or how long ago it was.
+func startOf(text string, now time.Time) (time.Time, error) {
+	if ago, ok := strings.CutPrefix(text, "-"); ok {
+		d, err := config.ParseDuration(ago)
+		if err != nil {
+			return now, fmt.Errorf("--start: %w", err)
+		}
+		return now.Add(-d).UTC().Truncate(time.Second), nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return now, fmt.Errorf("--start takes a time such as 2026-11-22T10:00:00Z, or how long ago, such as -6h; not %q", text)
+	}
+	return t, nil
 }
 
 // overDemo is the demonstration with the flags that were given.
@@ -133,7 +150,7 @@ func (f *simulateFlags) overDemo(cmd *cobra.Command) simulate.Options {
 }
 
 func (a *app) simulate(cmd *cobra.Command, f *simulateFlags) error {
-	o, err := f.settle(cmd)
+	o, err := f.settle(cmd, a.env.Clock.Now())
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package ingesthttp
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -62,14 +63,25 @@ func (g *gate) set(err error) {
 	g.mu.Unlock()
 }
 
-func (g *gate) Append(b journal.Batch) error {
+func (g *gate) refused() error {
 	g.mu.Lock()
-	err := g.err
-	g.mu.Unlock()
-	if err != nil {
+	defer g.mu.Unlock()
+	return g.err
+}
+
+func (g *gate) Append(b journal.Batch) error {
+	if err := g.refused(); err != nil {
 		return err
 	}
 	return g.Appender.Append(b)
+}
+
+// Flush of a process that is dead must not reach the disk of the next.
+func (g *gate) Flush() error {
+	if err := g.refused(); errors.Is(err, env.ErrCrashed) {
+		return err
+	}
+	return g.Appender.Flush()
 }
 
 // start opens the journal in dir and a source over it, listening.
@@ -104,6 +116,11 @@ func start(t testing.TB, e *env.Env, dir, args string, o journal.Options) *rig {
 		t.Fatal(err)
 	}
 	r.flush.Go(func() {
+		defer func() {
+			if p := recover(); p != nil && p != env.ErrCrashed {
+				panic(p)
+			}
+		}()
 		for {
 			select {
 			case <-r.stop:

@@ -1,0 +1,381 @@
+package mqtt
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/env"
+)
+
+// inlet is an Inlet that does as a script says.
+type inlet struct {
+	mu     sync.Mutex
+	got    []string
+	come   chan struct{}
+	hold   bool
+	refuse error
+	held   []func(error)
+}
+
+func newInlet() *inlet { return &inlet{come: make(chan struct{}, 1000)} }
+
+func (x *inlet) Append(batch []Inbound, done func(error)) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.refuse != nil {
+		return x.refuse
+	}
+	for _, m := range batch {
+		text := fmt.Sprintf("%s %s %d", m.Topic, m.Payload, m.QoS)
+		if m.Retain {
+			text += " retain"
+		}
+		if m.Resent {
+			text += " resent"
+		}
+		x.got = append(x.got, text)
+		x.come <- struct{}{}
+	}
+	switch {
+	case done == nil:
+	case x.hold:
+		x.held = append(x.held, done)
+	default:
+		go done(nil)
+	}
+	return nil
+}
+
+// release answers what is held: in the order given, all of it without one.
+func (x *inlet) release(err error, order ...int) {
+	x.mu.Lock()
+	held := x.held
+	x.held, x.hold = nil, false
+	x.mu.Unlock()
+	if len(order) == 0 {
+		for i := range held {
+			order = append(order, i)
+		}
+	}
+	for _, i := range order {
+		held[i](err)
+	}
+}
+
+// stage is a server that a script plays on. A script's lines are
+//
+//	@a 3 clean            client a connects with 3.1.1; keep: with a session; "present" or "new" may follow
+//	@a open               client a connects without saying anything
+//	@a > 30 ~ 'a' 31      client a sends bytes, in the notation of the packets
+//	@a < 20 02 00 00      exactly these bytes come next
+//	@a < DISCONNECT 82    a packet of 5.0 of that type and reason comes next
+//	@a < ends             the server closes
+//	@a quiet              a ping is the next thing answered: nothing came before
+//	@a leaves             client a closes without a word
+//	inlet a/b payload 1   the inlet has got this message of QoS 1 next
+//	inlet none, hold, release [1 0], fail, refuse, accept
+//	wait 100ms
+//	count NAME N          a counter stands at N, after a while
+type stage struct {
+	t       *testing.T
+	s       *Server
+	inlet   *inlet
+	address string
+	clients map[string]*peer
+	mu      sync.Mutex
+	counts  map[string]int64
+}
+
+type peer struct {
+	net.Conn
+	version Version
+	buf     []byte
+	present bool // of the last CONNACK
+}
+
+func scriptRules(t *testing.T) *Rules {
+	var patterns []Pattern
+	for _, text := range []string{"a/#", "b", "own/${client_id}/#", "$special/+"} {
+		p, err := ParsePattern(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		patterns = append(patterns, p)
+	}
+	return &Rules{Publishes: patterns, Subscribes: patterns}
+}
+
+func newStage(t *testing.T) *stage {
+	st := &stage{t: t, inlet: newInlet(), clients: map[string]*peer{}, counts: map[string]int64{}}
+	st.s = NewServer(Options{Env: env.Real(), Inlet: st.inlet, Access: scriptRules(t),
+		MaxPacket: 1024, MaxLevels: 8, MaxSubscriptions: 3, MaxSessions: 6, MaxRetained: 2, MaxQueued: 3, ReceiveMaximum: 4,
+		Inflight: 2, TopicAliases: 2, ConnectTimeout: 300 * time.Millisecond,
+		Count: func(name string, n int64) { st.mu.Lock(); st.counts[name] += n; st.mu.Unlock() }})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	st.address = l.Addr().String()
+	st.s.Listen(Listener{Listener: l})
+	return st
+}
+
+func TestScripts(t *testing.T) {
+	files, _ := filepath.Glob("testdata/server/*.txt")
+	if len(files) < 5 {
+		t.Fatal("where are the scripts?")
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, script := range strings.Split("\n"+string(text), "\n== ")[1:] {
+			title, body, _ := strings.Cut(script, "\n")
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+title, func(t *testing.T) {
+				t.Parallel()
+				st := newStage(t)
+				for i, line := range strings.Split(body, "\n") {
+					line, _, _ = strings.Cut(line, " # ")
+					if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+						continue
+					}
+					if err := st.do(line); err != nil {
+						t.Errorf("line %d: %s: %v", i+1, line, err)
+						break
+					}
+				}
+				st.inlet.release(nil)
+				for _, c := range st.clients {
+					c.Close()
+				}
+				st.s.Close()
+			})
+		}
+	}
+}
+
+func (st *stage) do(line string) error {
+	what, rest, _ := strings.Cut(line, " ")
+	switch {
+	case what[0] == '@':
+		verb, rest, _ := strings.Cut(rest, " ")
+		return st.client(what[1:], verb, strings.TrimSpace(rest))
+	case what == "inlet":
+		return st.tell(rest)
+	case what == "wait":
+		d, err := time.ParseDuration(rest)
+		time.Sleep(d)
+		return err
+	case what == "count":
+		name, n, _ := strings.Cut(rest, " ")
+		want, err := strconv.ParseInt(n, 10, 64)
+		if err != nil {
+			return err
+		}
+		return st.count(name, want)
+	}
+	return errors.New("no such thing to do")
+}
+
+func (st *stage) count(name string, want int64) error {
+	for try := 0; ; try++ {
+		st.mu.Lock()
+		got := st.counts[name]
+		st.mu.Unlock()
+		if got == want {
+			return nil
+		}
+		if try == 200 {
+			return fmt.Errorf("stands at %d", got)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (st *stage) tell(order string) error {
+	x := st.inlet
+	verb, rest, _ := strings.Cut(order, " ")
+	switch verb {
+	case "none":
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		if len(x.got) > 0 {
+			return fmt.Errorf("it has %q", x.got)
+		}
+		return nil
+	case "release":
+		var turns []int
+		for _, n := range strings.Fields(rest) {
+			turn, err := strconv.Atoi(n)
+			if err != nil {
+				return err
+			}
+			turns = append(turns, turn)
+		}
+		x.release(nil, turns...)
+		return nil
+	case "fail":
+		x.release(errors.New("the disk is gone"))
+		return nil
+	}
+	if verb != "hold" && verb != "refuse" && verb != "accept" {
+		select {
+		case <-x.come:
+		case <-time.After(2 * time.Second):
+			return errors.New("nothing came")
+		}
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch verb {
+	case "hold":
+		x.hold = true
+	case "refuse":
+		x.refuse = errors.New("no")
+	case "accept":
+		x.refuse = nil
+	default:
+		got := x.got[0]
+		x.got = x.got[1:]
+		if got != order {
+			return fmt.Errorf("it got %q", got)
+		}
+	}
+	return nil
+}
+
+func (st *stage) client(name, verb, rest string) error {
+	c := st.clients[name]
+	switch verb {
+	case "3", "5", "open":
+		nc, err := net.Dial("tcp", st.address)
+		if err != nil {
+			return err
+		}
+		if c != nil {
+			st.clients[name+"'"] = c // the connection before; @a' in the script
+		}
+		c = &peer{Conn: nc, version: V5}
+		st.clients[name] = c
+		if verb == "open" {
+			return nil
+		}
+		if verb == "3" {
+			c.version = V311
+		}
+		return c.connect(strings.TrimSuffix(name, "'"), rest)
+	case ">":
+		b, err := notation(rest)
+		if err != nil {
+			return err
+		}
+		_, err = c.Write(b)
+		return err
+	case "leaves":
+		return c.Close()
+	case "quiet":
+		if _, err := c.Write([]byte{0xC0, 0}); err != nil {
+			return err
+		}
+		return c.expect([]byte{0xD0, 0})
+	case "<":
+		if rest == "ends" {
+			return c.ends()
+		}
+		if rest[0] >= 'A' && len(rest) > 2 && rest[2] != ' ' {
+			return c.packet(rest)
+		}
+		b, err := notation(rest)
+		if err != nil {
+			return err
+		}
+		return c.expect(b)
+	}
+	return errors.New("no such thing to do")
+}
+
+func (c *peer) connect(id, how string) error {
+	p := Packet{Type: Connect, Login: Login{Version: c.version, CleanStart: strings.Contains(how, "clean"), ClientID: []byte(id), KeepAlive: 60}}
+	if !p.Login.CleanStart {
+		p.Props.SetNum(SessionExpiry, 100)
+	}
+	if _, err := c.Write(Append(nil, &p, c.version)); err != nil {
+		return err
+	}
+	want := "CONNACK 00"
+	if err := c.packet(want); err != nil {
+		return err
+	}
+	if c.present != strings.Contains(how, "present") {
+		return fmt.Errorf("session present: %v", c.present)
+	}
+	return nil
+}
+
+// fill reads until n bytes are there.
+func (c *peer) fill(n int) error {
+	c.SetReadDeadline(time.Now().Add(3 * time.Second))
+	for len(c.buf) < n {
+		b := make([]byte, 4096)
+		got, err := c.Read(b)
+		c.buf = append(c.buf, b[:got]...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *peer) expect(want []byte) error {
+	err := c.fill(len(want))
+	got := c.buf[:min(len(c.buf), len(want))]
+	if !bytes.Equal(got, want) {
+		return fmt.Errorf("%x came: %w", c.buf, err)
+	}
+	c.buf = c.buf[len(want):]
+	return nil
+}
+
+// packet expects one packet.
+func (c *peer) packet(want string) error {
+	for n := 1; ; n++ {
+		var p Packet
+		size, err := Decode(c.buf, c.version, Limits{}, &p)
+		if err != nil {
+			return fmt.Errorf("%x came: %w", c.buf, err)
+		}
+		if size > 0 {
+			if got := fmt.Sprintf("%s %02X", p.Type, byte(p.Reason)); got != want {
+				return fmt.Errorf("%s came: %x", got, c.buf)
+			}
+			c.present = p.SessionPresent
+			c.buf = c.buf[size:]
+			return nil
+		}
+		if err := c.fill(len(c.buf) + 1); err != nil {
+			return fmt.Errorf("%x came: %w", c.buf, err)
+		}
+	}
+}
+
+func (c *peer) ends() error {
+	err := c.fill(1 << 20)
+	if len(c.buf) > 0 {
+		return fmt.Errorf("%x came: %w", c.buf, err)
+	}
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return errors.New("it stays open")
+	}
+	return c.Close()
+}
