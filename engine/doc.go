@@ -10,7 +10,7 @@
 //	expr/          expressions -> typed programs -> vectorised kernels
 //	state/         tables: key -> slot, value columns, snapshot and restore
 //	journal/       the durable log: blocks in segments on disk, or on a simulated disk
-//	decode/        payload bytes -> columns: JSON and CSV
+//	decode/        payload bytes -> columns: JSON
 //	mqtt/          the MQTT protocol and its server: packets, sessions, retained messages, subscriptions
 //	stage/         the contract of a stage: Spec, Args, Bound, Source, Stage, Sink
 //	stages/        what is built in, one folder a stage; builtin.go is the one sorted list
@@ -19,6 +19,35 @@
 //	simulate/      a fleet that does not exist: the deterministic generator of demonstrations and tests
 //	admin/         looking at it and telling it: the control socket of a running engine
 //	cmd/tidemill/  the command
+//
+// # Where the house differs from its design
+//
+// The design page that this was built to is the contract; here is what was
+// built otherwise, and why.
+//
+// One log a channel, not one a partition. Blocks of all partitions stand in
+// one sequence of segments, so that one fdatasync makes a whole group durable,
+// and what a source has delivered is a prefix of that sequence. Readers still see
+// partitions with offsets of their own, as Kafka would show them.
+//
+// A learned schema is not a control record. It follows from the partition's own
+// records alone, so every replay learns the same at the same offset, and
+// checkpoints carry it (plan/doc.go).
+//
+// The watermark of a row's key stands in the row (_mark), as it is with that
+// row. A window then judges every row alike however batches were cut (flow/doc.go).
+//
+// A task is one channel partition with all pipelines that read the channel: a
+// record is decoded once. Goroutines deal the partitions among them, so "another
+// number of tasks" is another number of goroutines over the same partitions.
+//
+// Windows and alarms by another key than the channel's need a channel of one
+// partition; repartition channels do not exist yet, and the message says so.
+//
+// CSV becomes JSON where a file is read (stages/ingestfile), so that a record
+// in the journal is whole without a header that stood elsewhere.
+//
+// simulate/ and mqtt/ are rooms that the design's list did not have.
 //
 // Imports: nothing
 package engine

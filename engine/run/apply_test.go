@@ -171,6 +171,13 @@ func TestApplyHalfWay(t *testing.T) {
 					t.Fatal(err)
 				}
 				l.machine.Heal()
+				l.far.set(errors.New("down"), false)
+				for _, exact := range []string{"false", "true"} {
+					if err := l.swap(telemetry + followed + averages + strings.Replace(server, "false", exact, 1)); err == nil {
+						t.Fatal("a sink that cannot recover was taken")
+					}
+				}
+				l.far.set(nil, false)
 				gone := strings.Replace(followed, "follow = true", "", 1)
 				if err := l.swap(telemetry + averages + gone + strings.NewReplacer(`"a"`, `"b"`, "a.ndjson", "nowhere.ndjson").Replace(gone)); err == nil {
 					t.Fatal("an ingest without a file was taken")

@@ -114,6 +114,9 @@ func (d *deliverer) deliver() error {
 	b := d.block
 	offset := b.First + uint64(d.at)
 	if b.Kind == journal.Records && offset >= d.delivered && !d.spool.void(offset) {
+		if p, ok := d.sink.(stage.Placed); ok {
+			p.Place(offset)
+		}
 		if err := d.write(b.Record(d.at)); err != nil {
 			return err
 		}

@@ -143,6 +143,16 @@ func TestNobodyReads(t *testing.T) {
 	l.close()
 }
 
+// TestEndOverLimit: a channel that is over its limit takes the end of the input too, once
+// a checkpoint lets it forget.
+func TestEndOverLimit(t *testing.T) {
+	l := newLab(t)
+	l.write("/out/x", "")
+	l.write("/in/a.ndjson", bulky(0, 5000))
+	l.complete(strings.NewReplacer("follow = true", "", quick, "engine { checkpoint = \"500ms\" }\n").Replace(spooled) + copying("p"))
+	l.expect("/out/p.ndjson", 5000)
+}
+
 func bounds(l *lab) (earliest, end uint64) {
 	p := l.engine.Status().Channels[0].Partitions[0]
 	return p.Earliest, p.End

@@ -299,7 +299,13 @@ func (f farSink) Prepare(context.Context, uint64) ([]byte, error) {
 }
 
 func (f farSink) Commit(context.Context, []byte) error  { return nil }
-func (f farSink) Recover(context.Context, []byte) error { f.buffered = nil; return nil }
+
+func (f farSink) Recover(context.Context, []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.buffered = nil
+	return f.fail
+}
 
 func (f farSink) Close() error {
 	f.mu.Lock()

@@ -61,7 +61,12 @@ func TestStop(t *testing.T) {
 			if !l.reported(c.report) {
 				t.Errorf("nothing was told of %s", c.report)
 			}
-			if err := l.engine.Apply(context.Background(), l.plan(c.config)); err == nil {
+			if c.report == "" && l.reported("without a last checkpoint") {
+				t.Error("there was no last checkpoint")
+			}
+			late, done := context.WithTimeout(context.Background(), 5*time.Second)
+			defer done()
+			if err := l.engine.Apply(late, l.plan(c.config)); err == nil || late.Err() != nil {
 				t.Error("a change was applied to an engine that has stopped")
 			}
 			l.close()

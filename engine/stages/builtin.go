@@ -7,6 +7,7 @@ import (
 	"github.com/tidemill/tidemill/engine/stages/ingesthttp"
 	"github.com/tidemill/tidemill/engine/stages/rule"
 	"github.com/tidemill/tidemill/engine/stages/sinkfile"
+	"github.com/tidemill/tidemill/engine/stages/sinkhttp"
 	"github.com/tidemill/tidemill/engine/stages/window"
 )
 
@@ -18,6 +19,7 @@ func Builtin() []stage.Spec {
 		ingesthttp.Spec(),
 		rule.Spec(),
 		sinkfile.File(),
+		sinkhttp.Spec(),
 		sinkfile.Stdout(),
 		window.Tumbling(),
 	}
