@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
+	"strings"
 )
 
 // scenario is a configuration and an input, chosen by a seed.
 type scenario struct {
 	config    string
 	input     []byte
-	malformed int // records in input that are cut short
+	second    []byte // of another ingest, whose devices are others
+	malformed int    // records in input that are cut short
 }
 
 func newScenario(seed uint64) scenario {
@@ -19,9 +22,11 @@ func newScenario(seed uint64) scenario {
 	partitions := 1 + rng.IntN(4)
 	devices := 1 + rng.IntN(12)
 	schema := `schema = { ts = timestamp, device = string, temp = number, door = bool, extra = { a = number } }`
+	shape := shapes()[rng.IntN(4)]
 	if rng.IntN(3) == 0 {
-		schema = "" // learned
+		schema, shape = "", shapes()[0] // learned
 	}
+	schema = shape.of(schema)
 	config := fmt.Sprintf(`
 engine {
   checkpoint = "50ms"
@@ -34,10 +39,7 @@ channel "telemetry" {
   partitions = %d
   %s
 }
-ingest "file" "input" {
-  to   = channel.telemetry
-  path = "/in/data.ndjson"
-}
+`+ingests+`
 pipeline "p" {
   from = channel.telemetry
   rule "plausible" {
@@ -74,9 +76,15 @@ pipeline "p" {
   sink "file" "rejects" { path = "/out/rejects.ndjson" }
   rejects = sink.rejects
 }
+`+second+`
 `, 1+rng.IntN(200), partitions, schema, late)
-	input := makeInput(rng, devices, 40+rng.IntN(260), schema == "")
-	return scenario{config, input, bytes.Count(input, []byte("\"ts\":\n"))}
+	input := shape.into(makeInput(rng, devices, 40+rng.IntN(260), schema == ""))
+	s := scenario{config: config, input: input, malformed: bytes.Count(input, []byte("\"ts\":\n"))}
+	if schema != "" && rng.IntN(2) == 0 { // the order of learned columns depends on who comes first
+		s.second = renumber.ReplaceAll(shape.into(makeInput(rng, devices, rng.IntN(100), schema == "")), []byte(`"device":${1}10$2`))
+		s.malformed += bytes.Count(s.second, []byte("\"ts\":\n"))
+	}
+	return s
 }
 
 // makeInput makes records of devices whose clocks run on, with gaps, late
@@ -121,4 +129,81 @@ func makeInput(rng *rand.Rand, devices, records int, learned bool) []byte {
 		out.WriteString("}\n")
 	}
 	return out.Bytes()
+}
+
+// ingests are the two ways in: the files of the second hold other devices.
+const ingests = `ingest "file" "input" {
+  to   = channel.telemetry
+  path = "/in/data.ndjson"
+}
+ingest "file" "more" {
+  to   = channel.telemetry
+  path = "/in/more.ndjson"
+}`
+
+// second is a pipeline beside the other on the same channel. Its rejects go to the default file.
+const second = `pipeline "q" {
+  from = channel.telemetry
+  rule "cold" { where = temp <= 20 }
+  window "tumbling" "hour" {
+    from  = rule.cold
+    by    = [device]
+    every = "1h"
+    emit  = { lo = min(temp), n = count() }
+  }
+  alarm "cold" {
+    from = rule.cold
+    by   = [device]
+    when = temp < 16
+  }
+  sink "file" "hours" {
+    from = window.hour
+    path = "/out/hours.ndjson"
+  }
+  sink "file" "colds" {
+    from = alarm.cold
+    path = "/out/colds.ndjson"
+  }
+}`
+
+// renumber finds devices, text or number, to make others of them.
+var renumber = regexp.MustCompile(`"device":("d|)(\d)`)
+
+// shape is what records look like.
+type shape struct{ numeric, exploded bool }
+
+func shapes() []shape {
+	return []shape{{}, {numeric: true}, {exploded: true}, {true, true}}
+}
+
+// of changes the schema.
+func (s shape) of(schema string) string {
+	if s.numeric {
+		schema = strings.Replace(schema, "device = string", "device = number", 1)
+	}
+	if s.exploded {
+		schema = "explode = list\n  " + strings.Replace(schema, "schema = {", "schema = { list = list({ v = number }),", 1)
+	}
+	return schema
+}
+
+// into changes records: numbers are written in more than one way, and lists hold none to three elements.
+func (s shape) into(records []byte) []byte {
+	if !s.numeric && !s.exploded {
+		return records
+	}
+	var out []byte
+	n := 0
+	for line := range bytes.Lines(records) {
+		n++
+		if s.numeric {
+			line = regexp.MustCompile(`"device":"d(\d+)"`).ReplaceAll(line, []byte(`"device":${1}`+[]string{"", ".0", "e0"}[n%3]))
+		}
+		if s.exploded && bytes.HasSuffix(line, []byte("}\n")) {
+			list := strings.Repeat(`{"v":1},`, n%4)
+			line = append(bytes.TrimSuffix(line, []byte("}\n")), (`,"list":[` + strings.TrimSuffix(list, ",") + "]}\n")...)
+		}
+		out = append(out, line...)
+	}
+	return out
 }

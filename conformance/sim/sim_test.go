@@ -95,6 +95,7 @@ func runScenario(s scenario, seed uint64, calm bool) (map[string][]string, *worl
 	w := newWorld(seed, calm)
 	w.write(confDir+"/p.hcl", []byte(s.config))
 	w.write("/in/data.ndjson", s.input)
+	w.write("/in/more.ndjson", s.second)
 	if err := w.drive(); err != nil {
 		return nil, w, err
 	}

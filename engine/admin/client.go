@@ -52,17 +52,25 @@ func (c *Client) Apply(ctx context.Context, q ApplyRequest) (ApplyReply, error) 
 	return r, c.call(ctx, http.MethodPost, "/v1/apply", body, &r)
 }
 
+func (c *Client) do(req *http.Request) (*http.Response, error) {
+	res, err := c.http.Do(req)
+	switch {
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
+		return nil, ErrNotRunning
+	case err != nil:
+		return nil, fmt.Errorf("the running engine did not answer: %w", err)
+	}
+	return res, nil
+}
+
 func (c *Client) call(ctx context.Context, method, path string, body []byte, into any) error {
 	req, err := http.NewRequestWithContext(ctx, method, "http://engine"+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	res, err := c.http.Do(req)
-	switch {
-	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
-		return ErrNotRunning
-	case err != nil:
-		return fmt.Errorf("the running engine did not answer: %w", err)
+	res, err := c.do(req)
+	if err != nil {
+		return err
 	}
 	defer res.Body.Close()
 	data, err := io.ReadAll(res.Body)

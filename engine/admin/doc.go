@@ -20,7 +20,7 @@
 // The kernel takes about 100 bytes. Longer ones are reached through a descriptor
 // of the folder, /proc/self/fd/N/control.sock, where the system has that.
 //
-// Imports: env, config, stage, plan, run
+// Imports: flow, env, config, stage, plan, run
 //
 // Not here: what an engine does with a plan (run), how it looks (cmd). Start
 // with server.go.

@@ -31,8 +31,9 @@ type Server struct {
 	// Vars are the variables that the engine was started with; those of a
 	// request stand before them.
 	Vars map[string]string
-
-	one sync.Mutex // one change at a time
+	// Stopping tells that the engine is about to end. May be nil.
+	Stopping func() bool
+	one      sync.Mutex // one change at a time
 }
 
 // Control is a socket that is being served.
@@ -49,17 +50,22 @@ func Serve(s *Server, socket string) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
+	return serveOn(l, s.handler()), nil
+}
+
+// serveOn answers on l until Close.
+func serveOn(l net.Listener, h http.Handler) *Control {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Control{end: cancel, done: make(chan struct{})}
 	c.http = &http.Server{
-		Handler: s.handler(), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: 16 << 10,
+		Handler: h, ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: 16 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	go func() {
 		defer close(c.done)
 		_ = c.http.Serve(l) // ends with Close; there is nobody to tell otherwise
 	}()
-	return c, nil
+	return c
 }
 
 // Close ends open requests and removes the socket.
@@ -75,9 +81,7 @@ func (c *Control) Close() error {
 
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, s.Engine.Status())
-	})
+	s.look(mux)
 	mux.HandleFunc("POST /v1/apply", func(w http.ResponseWriter, r *http.Request) {
 		var q ApplyRequest
 		in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))

@@ -31,9 +31,13 @@ type Engine struct {
 	Checkpoint time.Duration // between checkpoints; default 1s; at least 10ms
 	Tick       time.Duration // between clock ticks; default 1s
 	Tasks      int           // goroutines that run partitions; 0: one a processor
-	QueueRows  int           // rows in a queue between tasks; default 65,536
+	QueueRows  int           // rows in a queue between tasks; default 16,384
 	Linger     time.Duration // how long an append waits for company; default 2ms
-	Range      hcl.Range
+	// Admin is where to show what the engine does, by HTTP; "" nowhere.
+	Admin string
+	// AdminInsecure lets Admin be an address that other machines can reach.
+	AdminInsecure bool
+	Range         hcl.Range
 }
 
 // Variable is a variable block with the value it has in this run.

@@ -178,7 +178,9 @@ func (l *loader) engine(blocks []*hclsyntax.Block) {
 		Tasks      int      `hcl:"tasks,optional"`
 		QueueRows  int      `hcl:"queue_rows,optional"`
 		Linger     Duration `hcl:"linger,optional"`
-	}{"1s", "1s", 0, 65_536, "2ms"}
+		Admin      string   `hcl:"admin,optional"`
+		Insecure   bool     `hcl:"admin_insecure,optional"`
+	}{"1s", "1s", 0, 16_384, "2ms", "", false}
 	var at hcl.Range
 	if len(blocks) > 0 {
 		at = blocks[0].DefRange()
@@ -189,6 +191,7 @@ func (l *loader) engine(blocks []*hclsyntax.Block) {
 		l.checkDuration(body, "linger", args.Linger, 0, time.Second)
 		l.checkInt(body, "tasks", int64(args.Tasks), 0, 1024)
 		l.checkInt(body, "queue_rows", int64(args.QueueRows), 1, 1<<30)
+		l.checkAdmin(body, args.Admin, args.Insecure)
 	}
 	for i, b := range blocks {
 		if i > 0 {
@@ -197,7 +200,21 @@ func (l *loader) engine(blocks []*hclsyntax.Block) {
 	}
 	l.cfg.Engine = Engine{
 		Checkpoint: args.Checkpoint.Length(), Tick: args.Tick.Length(), Linger: args.Linger.Length(),
-		Tasks: args.Tasks, QueueRows: args.QueueRows, Range: at,
+		Tasks: args.Tasks, QueueRows: args.QueueRows, Admin: args.Admin, AdminInsecure: args.Insecure, Range: at,
+	}
+}
+
+func (l *loader) checkAdmin(b *hclsyntax.Body, address string, insecure bool) {
+	a := b.Attributes["admin"]
+	if a == nil || address == "" {
+		return
+	}
+	loopback, err := ParseListen(address)
+	switch {
+	case err != nil:
+		l.fail(a.Expr.Range(), "Not an address", "admin: %v.", err)
+	case !loopback && !insecure:
+		l.fail(a.Expr.Range(), "Open to everybody", "%q can be reached from other machines, and everybody there could read the rows. Listen on 127.0.0.1, or write admin_insecure = true.", address)
 	}
 }
 

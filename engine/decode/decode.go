@@ -18,6 +18,10 @@ type Field struct {
 	Unit string
 	// Skip says that nobody reads the field: it is checked for type as always, but not a column.
 	Skip bool
+	// Topic says that the field is a level of the record's topic, by
+	// Config.Topics, and not of the payload, whose member of that name is ignored and counted. Its
+	// type is utf8. Such fields stand before all others.
+	Topic bool
 }
 
 // Config says how the records of a channel are decoded.
@@ -31,6 +35,10 @@ type Config struct {
 	// "list.member"; scalar elements are the field "list". A record whose list is
 	// empty or missing gives no rows and is counted; a value that is not a list is a reject.
 	Explode string
+
+	// Topics say where in a topic the fields with Topic stand; the first that a
+	// topic is like counts. They are null where none is.
+	Topics []TopicTemplate
 
 	MaxDepth  int // nesting of objects and lists; default 64
 	MaxFields int // learned fields; further ones are counted in Stats.Ignored; default 1,000

@@ -234,7 +234,7 @@ func (d *jsonDecoder) unknown(p, depth int) int {
 	switch {
 	case d.fault != "":
 		return -1
-	case isMeta(name) || name == "" || len(d.cols) >= d.c.MaxFields:
+	case isMeta(name) || d.topics.has(name) || name == "" || len(d.cols) >= d.c.MaxFields:
 		return d.ignore(p, depth)
 	case t == nil && c == 'n' && len(d.valueless) < maxValueless:
 		d.valueless[name] = true

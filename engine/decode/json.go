@@ -32,8 +32,9 @@ type jsonDecoder struct {
 	plans  plans
 	// noPlans makes every record take the general way. Tests compare the two.
 	noPlans bool
-	pow     [16]float64 // of ten
-	scale   [16]float64 // 10^(7-k) at k up to 7, and 1 at 8: what a point in byte k of 8 divides by
+	topics  *topicColumns // nil: none
+	pow     [16]float64   // of ten
+	scale   [16]float64   // 10^(7-k) at k up to 7, and 1 at 8: what a point in byte k of 8 divides by
 	day     dayCache
 
 	// Of the batch that is being made.
@@ -81,7 +82,11 @@ func newJSON(c Config) (*jsonDecoder, error) {
 	if c.MaxFields < 0 || c.MaxRows < 1 {
 		return nil, fmt.Errorf("MaxFields and MaxRows should not be negative")
 	}
-	d := &jsonDecoder{c: c, valueless: map[string]bool{}}
+	topics, err := splitTopicFields(&c)
+	if err != nil {
+		return nil, err
+	}
+	d := &jsonDecoder{c: c, topics: topics, valueless: map[string]bool{}}
 	d.nodes.explode = c.Explode
 	d.max = c.MaxDepth
 	for i := range d.pow {
@@ -152,9 +157,12 @@ func (d *jsonDecoder) reset() {
 }
 
 func (d *jsonDecoder) Fields() []Field {
-	fields := make([]Field, len(d.cols))
-	for i, c := range d.cols {
-		fields[i] = c.field
+	fields := make([]Field, 0, len(d.cols))
+	if d.topics != nil {
+		fields = append(fields, d.topics.fields...)
+	}
+	for _, c := range d.cols {
+		fields = append(fields, c.field)
 	}
 	return fields
 }
@@ -162,9 +170,9 @@ func (d *jsonDecoder) Fields() []Field {
 func (d *jsonDecoder) Schema() *arrow.Schema {
 	if d.schema == nil {
 		var fields []arrow.Field
-		for _, c := range d.cols {
-			if !c.skip {
-				fields = append(fields, arrow.Field{Name: c.field.Name, Type: c.field.Type, Nullable: true})
+		for _, f := range d.Fields() {
+			if !f.Skip {
+				fields = append(fields, arrow.Field{Name: f.Name, Type: f.Type, Nullable: true})
 			}
 		}
 		d.schema = flow.NewSchema(fields)
@@ -187,6 +195,9 @@ func (d *jsonDecoder) Decode(b *journal.Block, from uint64, out *Result) {
 	}
 	if first < b.Count {
 		known := len(d.cols)
+		if d.topics != nil {
+			d.topics.open(b)
+		}
 		d.open(b.Count - first)
 		d.block(b, first)
 		out.Learned = len(d.cols) > known
@@ -254,7 +265,11 @@ func (d *jsonDecoder) close() arrow.RecordBatch {
 		}
 		return nil
 	}
-	arrays := d.meta.close(d.rows)
+	var topics []arrow.Array
+	if d.topics != nil {
+		topics = d.topics.close(d.meta.offset[:d.rows], d.c.Alloc)
+	}
+	arrays := append(d.meta.close(d.rows), topics...)
 	for _, c := range d.cols {
 		if !c.skip {
 			arrays = append(arrays, c.close(d.rows))

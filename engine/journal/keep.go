@@ -23,6 +23,13 @@ func (l *disk) Hold(name string, offsets []uint64) {
 	l.setOver(over)
 }
 
+// Bytes is how much the channel's segments take on disk.
+func (l *disk) Bytes() int64 {
+	l.shown.mu.Lock()
+	defer l.shown.mu.Unlock()
+	return l.shown.total
+}
+
 func (l *disk) setOver(err error) {
 	l.filling.mu.Lock()
 	defer l.filling.mu.Unlock()

@@ -87,6 +87,7 @@ type topic struct {
 	allowed bool
 	change  uint64 // of the subscriptions, that hits are as of
 	hits    []hit
+	memo    int32 // the inlet's
 }
 
 func newConn(s *Server, k *sock) *conn {
@@ -121,7 +122,7 @@ func (c *conn) serve() {
 func (c *conn) settle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.groups) > 0 {
+	for len(c.groups) > 0 && !c.s.hurry.Load() {
 		c.change.Wait()
 	}
 	for _, a := range c.failed {

@@ -65,7 +65,7 @@ func (c *conn) publish(p *Packet) *Error {
 		}
 	}
 	m := Inbound{Topic: t.name, Payload: p.Payload, Client: &c.client, Received: c.nowUS,
-		QoS: p.QoS, Retain: p.Retain, Resent: resent, Props: p.RawProps}
+		QoS: p.QoS, Retain: p.Retain, Resent: resent, Memo: &t.memo, Props: p.RawProps}
 	c.batch = append(c.batch, m)
 	if p.Retain || len(t.hits) > 0 || t.change != c.s.tree.change.Load() {
 		c.s.route(t, p, c.nowUS, c.sess)

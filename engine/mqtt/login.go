@@ -80,6 +80,7 @@ func (c *conn) first() (*Packet, error) {
 			return p, nil
 		}
 		if err := c.read(); err != nil {
+			p.Type = 0 // there is no packet to answer
 			return p, err
 		}
 	}

@@ -105,6 +105,9 @@ type Inbound struct {
 	// Resent says that the client sent the message before, and that this server
 	// does not know of it.
 	Resent bool
+	// Memo is the inlet's to write to: what it remembers of this topic of this
+	// connection. It is 0 at first; only this connection's goroutine sees it.
+	Memo *int32
 	// Props is the message's property section; DecodeProps reads it. nil in MQTT 3.1.1.
 	Props []byte
 }

@@ -110,7 +110,7 @@ func (s *Server) publishWill(sess *session, m *Message) {
 	if s.o.Inlet != nil {
 		c := &Client{ID: sess.id, Principal: sess.principal}
 		batch := []Inbound{{Topic: m.Topic, Payload: m.Payload, Client: c, Received: s.o.Env.Clock.Now().UnixMicro(),
-			QoS: m.QoS, Retain: m.Retain, Props: m.props}}
+			QoS: m.QoS, Retain: m.Retain, Memo: new(int32), Props: m.props}}
 		if err := s.o.Inlet.Append(batch, nil); err != nil {
 			s.o.Count("not_durable", 1)
 		}

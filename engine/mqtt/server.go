@@ -21,6 +21,7 @@ type Server struct {
 	writers  sync.WaitGroup
 	readers  sync.WaitGroup
 	open     atomic.Int64 // connections
+	hurry    atomic.Bool  // nobody waits for the inlet any more
 
 	mu        sync.Mutex
 	sessions  map[string]*session
@@ -90,10 +91,15 @@ func (s *Server) accept(l Listener) {
 			nc.Close()
 			continue
 		}
-		s.readers.Add(1)
-		s.open.Add(1)
-		go s.serve(nc, l)
+		s.start(nc, l)
 	}
+}
+
+// start serves a connection on a goroutine of its own.
+func (s *Server) start(nc net.Conn, l Listener) {
+	s.readers.Add(1)
+	s.open.Add(1)
+	go s.serve(nc, l)
 }
 
 // wait waits, or until Close.
@@ -169,8 +175,11 @@ func (s *Server) delist(c *conn) {
 	delete(s.conns, c)
 }
 
-// Close says goodbye to all clients, closes everything and waits until it is. What the inlet
-// still has is waited for: its done functions must have been called, or be called soon.
+// patience is how long Close waits for what the inlet still has.
+const patience = time.Second
+
+// Close says goodbye to all clients, closes everything and waits until it is.
+// What the inlet does not confirm within a second is not acknowledged.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -198,10 +207,23 @@ func (s *Server) Close() error {
 	}
 	close(s.quit)
 	s.mu.Unlock()
+	defer s.o.Env.Clock.After(patience, s.giveUp)()
 	s.readers.Wait()
 	s.dirty.close()
 	s.writers.Wait()
 	return nil
+}
+
+// giveUp lets connections end that wait for the inlet.
+func (s *Server) giveUp() {
+	s.hurry.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.mu.Lock()
+		c.change.Broadcast()
+		c.mu.Unlock()
+	}
 }
 
 // Stats is how many there are of what.

@@ -191,7 +191,7 @@ func refuseRevised(n *Node) hcl.Diagnostics {
 		return nil
 	}
 	for i, in := range n.In {
-		if in.Node != nil && in.Node.Bound.Revises {
+		if in.Node.Revised() {
 			return config.Errorf(n.Block.From[i].Range, "Revised rows are not taken here",
 				"%s may emit a window again when late rows come (late = \"revise\"), and %s cannot take a row back. Write late = \"drop\" or \"side\" there.", in.Name, n.Block.Address())
 		}

@@ -175,6 +175,9 @@ func (n *Node) diff(h *Held) Change {
 		c.Fate, c.Why = Changed, "it says something else now"
 		if was.Args == n.ArgsDigest {
 			c.Why = "it reads from somewhere else now"
+			if n.Block.Kind == "ingest" {
+				c.Why = "it feeds another channel now"
+			}
 		}
 	}
 	if n.IsSink() && c.Fate == Changed && was.Args != n.ArgsDigest {
@@ -249,6 +252,9 @@ func (p *Plan) gone(h *Held, here map[string]bool) []Change {
 	out := make([]Change, 0, len(lost))
 	for address, n := range lost {
 		c := Change{Address: address, Fate: Lost, Entries: n, Why: "it is not in the files any more"}
+		if p.switchedOff(address) {
+			c.Why = "it is switched off"
+		}
 		if n > 0 {
 			c.Why += fmt.Sprintf("; its state of %s goes with it", entries(n))
 		}
@@ -259,6 +265,23 @@ func (p *Plan) gone(h *Held, here map[string]bool) []Change {
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Address < out[j].Address })
 	return out
+}
+
+// switchedOff tells whether the files hold the block with enabled = false.
+func (p *Plan) switchedOff(address string) bool {
+	for _, b := range p.Config.Ingests {
+		if !b.Enabled && "ingest."+b.Name == address {
+			return true
+		}
+	}
+	for _, pl := range p.Config.Pipelines {
+		for _, b := range pl.Stages {
+			if !b.Enabled && "pipeline."+pl.Name+"."+b.Address() == address {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func entries(n int64) string {

@@ -160,7 +160,7 @@ func (p *Plan) text(c *config.Channel) string {
 
 func explainNode(n *Node) StagePlan {
 	b := n.Block
-	s := StagePlan{Address: n.Address, Kind: b.Kind, Revises: n.Bound.Revises}
+	s := StagePlan{Address: n.Address, Kind: b.Kind, Revises: n.Revised()}
 	if b.Type != "" {
 		s.Kind += ` "` + b.Type + `"`
 	}

@@ -88,6 +88,16 @@ type Consumer struct {
 	In   int
 }
 
+// Revised tells whether rows of the node may revise earlier ones: it emits such rows,
+// or, where it takes all rows, passes on those of a stage before it. A channel,
+// nil, has none, whatever its columns are called.
+func (n *Node) Revised() bool {
+	if n == nil || !n.Bound.Revises {
+		return false
+	}
+	return n.Bound.Revisions != stage.TakesAll || slices.ContainsFunc(n.In, func(in Input) bool { return in.Node.Revised() })
+}
+
 // IsSink tells whether the node ends the graph.
 func (n *Node) IsSink() bool { return n.Block.Kind == "sink" }
 

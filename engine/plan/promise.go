@@ -37,7 +37,7 @@ func (p *Plan) promise() Promise {
 			if n.IsSink() {
 				weak[n.Bound.Delivery] = append(weak[n.Bound.Delivery], n.Name())
 			}
-			if n.Bound.Revises {
+			if n.Revised() {
 				revises = append(revises, n.Name())
 			}
 		}

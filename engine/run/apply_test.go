@@ -244,6 +244,33 @@ func TestNothingToDo(t *testing.T) {
 	}
 }
 
+// TestMoreKeys: a channel, and a stage, may get another limit, by an apply or with a restart.
+func TestMoreKeys(t *testing.T) {
+	config := func(keys int) string {
+		return strings.Replace(telemetry, "key    = device", fmt.Sprintf("partitions = 1\n  key = device\n  max_keys = %d", keys), 1) + followed + copying("p")
+	}
+	l := newLab(t)
+	l.write("/out/x", "")
+	l.feed(records(0, 70)) // of seven devices
+	l.open(config(2), false)
+	l.settle()
+	l.expect("/out/p.ndjson", 20)
+	l.must(l.swap(config(3)))
+	l.feed(records(70, 70))
+	l.settle()
+	l.expect("/out/p.ndjson", 50)
+	l.close()
+	l.open(config(100), false)
+	l.feed(records(140, 70))
+	l.settle()
+	l.expect("/out/p.ndjson", 120)
+	l.must(l.swap(config(1))) // those that are there stay
+	l.feed(records(210, 70))
+	l.settle()
+	l.expect("/out/p.ndjson", 190)
+	l.close()
+}
+
 // TestTwoIngests: the run ends when both have, and each record comes once.
 func TestTwoIngests(t *testing.T) {
 	l := newLab(t)

@@ -1,7 +1,9 @@
 package run_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -89,6 +91,18 @@ var balances = []struct {
 {"device":"c","n":3}
 {"device":"a","n":4}
 `, 3, 1, []string{`{"device":"a","n":4}`}},
+	{"a column called revision", `channel "c" {
+  key    = device
+  schema = { device = string, revision = integer, n = integer }
+}`, `{"device":"a","revision":3,"n":1}
+{"device":"a","revision":0,"n":2}
+`, 2, 0, nil},
+	{"a number called revision", `channel "c" {
+  key    = device
+  schema = { device = string, revision = number, n = integer }
+}`, `{"device":"a","revision":3.1,"n":1}
+{"device":"a","revision":0,"n":2}
+`, 2, 0, nil},
 	{"no event time", `channel "c" {
   time   = ts
   schema = { ts = timestamp, n = integer }
@@ -97,6 +111,9 @@ var balances = []struct {
 {"ts":"yesterday","n":3}
 `, 1, 3, []string{`{"ts":"2025-06-01T00:00:00Z","n":1}`}},
 }
+
+// key finds the name of a channel's key.
+var key = regexp.MustCompile(`\b(device|door)\b`)
 
 // TestBalance: nothing is lost on the way, nothing is doubled, and every batch
 // is given back.
@@ -114,6 +131,16 @@ ingest "file" "a" {
 pipeline "p" {
   from = channel.c
   rule "all" { set = { over = 3 } }
+  window "tumbling" "w" {
+    from  = rule.all
+    by    = [` + key.FindString(b.config) + `]
+    every = "1h"
+    emit  = { n = count() }
+  }
+  sink "file" "windows" {
+    from = window.w
+    path = "/out/windows.ndjson"
+  }
   sink "file" "rows" {
     from = channel.c
     path = "/out/rows.ndjson"
@@ -133,11 +160,26 @@ pipeline "p" {
 			if n := strings.Count(b.input, "\n"); int(total.Records) != n || int(total.Rows) != b.rows || int(total.Rejects) != b.rejects || total.Lag != 0 {
 				t.Errorf("%d records, %d rows, %d rejects, lag %d are counted of %d records", total.Records, total.Rows, total.Rejects, total.Lag, n)
 			}
+			if n := counted(t, l.lines("/out/windows.ndjson")); n != b.rows {
+				t.Errorf("%d rows were counted in windows", n)
+			}
 			if n := l.sum(); n != b.rows {
 				t.Errorf("the server has %d rows", n)
 			}
 		})
 	}
+}
+
+// counted sums the member n of rows.
+func counted(t *testing.T, rows []string) (sum int) {
+	for _, row := range rows {
+		var r struct{ N int }
+		if err := json.Unmarshal([]byte(row), &r); err != nil {
+			t.Fatalf("%s: %v", row, err)
+		}
+		sum += r.N
+	}
+	return sum
 }
 
 func head(lines []string) string {

@@ -112,7 +112,7 @@ func (k *timekeeper) fillSlots(rows arrow.RecordBatch) arrow.RecordBatch {
 	k.sel = k.sel[:0]
 	var key []byte
 	for i := range slots {
-		key = flow.AppendKey(key[:0], col, i)
+		key = appendKey(key[:0], col, i)
 		slot, _, err := k.keys.Slot(key)
 		if err != nil {
 			k.reject(stage.Reject{Rows: rows, Row: i, Field: k.ch.Config.Key,
@@ -126,6 +126,20 @@ func (k *timekeeper) fillSlots(rows arrow.RecordBatch) arrow.RecordBatch {
 		return rows
 	}
 	return k.keep(rows)
+}
+
+// appendKey appends a key as the table has it: text as it is, as InternStrings takes it.
+func appendKey(dst []byte, col arrow.Array, i int) []byte {
+	s, ok := col.(*array.String)
+	switch {
+	case !ok:
+		return flow.AppendKey(dst, col, i)
+	case s.IsNull(i):
+		return nil
+	case dst == nil:
+		dst = []byte{} // nil is the key of null
+	}
+	return append(dst, s.Value(i)...)
 }
 
 // fillMarks moves the watermarks row by row. A clock that is further ahead

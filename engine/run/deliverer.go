@@ -29,6 +29,7 @@ type deliverer struct {
 	written   bool          // something, since the sink last prepared
 	done      atomic.Uint64 // before it everything is safe with the sink; for the coordinator
 	retry     backoff
+	failing   atomic.Bool // the latest attempt; for onlookers
 	rowsOut   *Counter
 }
 
@@ -76,6 +77,7 @@ func (d *deliverer) Step() (bool, error) {
 
 // tried looks at how an attempt went.
 func (d *deliverer) tried(now time.Time, err error) (bool, error) {
+	d.failing.Store(err != nil)
 	if err == nil {
 		d.retry = backoff{}
 		return true, nil

@@ -63,10 +63,13 @@ type Engine struct {
 
 	taskBell, sourceBell, flushBell, sinkBell, coordBell *bells
 
-	mu       sync.Mutex
-	counters map[string]*Counter      // "address name"
-	did      map[string]*taskCounters // by partition; they outlive a swap
-	closed   bool
+	mu        sync.Mutex
+	counters  map[string]*Counter      // "address name"
+	did       map[string]*taskCounters // by partition; they outlive a swap
+	closed    bool
+	began     time.Time
+	tapPoints map[string]*tapPoint // by edge; they outlive a swap
+	tapped    int                  // taps that are open
 }
 
 // request asks every task for a barrier.
@@ -80,7 +83,7 @@ type request struct {
 // checkpoint. Nothing moves before Run or Step.
 func Open(p *plan.Plan, o Options) (*Engine, error) {
 	e := &Engine{o: o, env: o.Env, alloc: o.Alloc, graph: newGraph(p),
-		counters: map[string]*Counter{}, did: map[string]*taskCounters{},
+		counters: map[string]*Counter{}, did: map[string]*taskCounters{}, tapPoints: map[string]*tapPoint{}, began: o.Env.Clock.Now(),
 		taskBell: &bells{}, sourceBell: &bells{}, flushBell: &bells{}, sinkBell: &bells{}, coordBell: &bells{},
 	}
 	if e.o.Report == nil {
@@ -239,6 +242,9 @@ func (e *Engine) Done() bool { return e.coord.finished.Load() }
 // Config returns the configuration that runs now.
 func (e *Engine) Config() *config.Config { return e.plan.Config }
 
+// Plan returns the plan that runs now. It may be called at any time, from any goroutine.
+func (e *Engine) Plan() *plan.Plan { return e.view.Load().plan }
+
 // Close releases everything. It does not take a checkpoint: what was not
 // committed is done again by the next run.
 func (e *Engine) Close() error {
@@ -280,12 +286,12 @@ func (e *Engine) workers() int {
 	return min(n, max(1, len(e.tasks)))
 }
 
-// lag is how many durable records of a channel its tasks have not met yet.
-// Any goroutine may ask.
-func (e *Engine) lag(channel string) int64 {
+// behind tells whether the tasks of a channel have not met more of its records
+// yet than a queue may hold. Any goroutine may ask.
+func (e *Engine) behind(channel string) bool {
 	v := e.view.Load()
 	if v == nil {
-		return 0 // nothing moves yet
+		return false // nothing moves yet
 	}
 	var n int64
 	for _, t := range v.tasks {
@@ -294,7 +300,7 @@ func (e *Engine) lag(channel string) int64 {
 			n += int64(end - t.next.Load())
 		}
 	}
-	return n
+	return n > int64(v.plan.Config.Engine.QueueRows)
 }
 
 const pollPause = 20 * time.Millisecond

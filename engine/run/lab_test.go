@@ -298,7 +298,7 @@ func (f farSink) Prepare(context.Context, uint64) ([]byte, error) {
 	return []byte{1}, nil
 }
 
-func (f farSink) Commit(context.Context, []byte) error  { return nil }
+func (f farSink) Commit(context.Context, []byte) error { return nil }
 
 func (f farSink) Recover(context.Context, []byte) error {
 	f.mu.Lock()

@@ -20,6 +20,7 @@ type node struct {
 	tables    []*state.Table
 	consumers []consumer
 	rows      *Counter // emitted
+	tap       *tapPoint
 }
 
 // consumer is where rows go: into another node, or onto a sink's lane.
@@ -33,6 +34,7 @@ type consumer struct {
 // Emit passes rows on. It takes ownership.
 func (n *node) Emit(rows arrow.RecordBatch) {
 	n.rows.Add(rows.NumRows())
+	n.tap.show(n.task.part, rows)
 	n.task.pass(rows, n.consumers)
 }
 

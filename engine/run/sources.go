@@ -80,7 +80,7 @@ type throttled struct {
 }
 
 func (t *throttled) Append(b journal.Batch) error {
-	if !t.push && t.engine.lag(t.channel) > int64(t.engine.plan.Config.Engine.QueueRows) {
+	if !t.push && t.engine.behind(t.channel) {
 		return journal.ErrBusy
 	}
 	err := t.Appender.Append(b)
@@ -116,9 +116,9 @@ func (s *sourcer) Step() (bool, error) {
 	return status == stage.Busy, nil
 }
 
-// bulkBytes is how much is written at once when much comes: beyond it a larger
-// group saves nothing.
-const bulkBytes = 4 << 20
+// bulkBytes is how much is written at once when much comes: with less the
+// syncs weigh, and with more it has left the processor's cache before the tasks read it.
+const bulkBytes = 1 << 20
 
 // flusher makes one channel's appends durable: at once when much waits, or
 // after the linger, so that what comes together is synced together.

@@ -2,6 +2,8 @@ package run
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -11,6 +13,7 @@ import (
 // the process started. It is a copy: nothing in it moves.
 type Status struct {
 	Time       time.Time        `json:"time"`
+	Began      time.Time        `json:"began"`  // when the engine was opened
 	Plan       string           `json:"plan"`   // digest
 	Config     string           `json:"config"` // digest of the files
 	Checkpoint CheckpointStatus `json:"checkpoint"`
@@ -18,6 +21,16 @@ type Status struct {
 	Channels   []ChannelStatus  `json:"channels"`
 	Stages     []StageStatus    `json:"stages"`
 	Sinks      []SinkStatus     `json:"sinks"`
+	Rejects    []RejectStatus   `json:"rejects,omitempty"` // sorted by stage and reason
+}
+
+// RejectStatus tells how many rows were rejected, where and why: "record" (no
+// row could be made of it), "field" (the row lives on with a null), "row" (the
+// stage, or the channel's key or time, refused it), "lost" (damage in the journal).
+type RejectStatus struct {
+	Stage  string `json:"stage"`
+	Reason string `json:"reason"`
+	Count  int64  `json:"count"`
 }
 
 // CheckpointStatus tells of the newest durable checkpoint.
@@ -36,12 +49,15 @@ type IngestStatus struct {
 	Done    int64  `json:"done_bytes"` // how far it is; of Total where that is known, else 0 both
 	Total   int64  `json:"total_bytes"`
 	Errors  int64  `json:"errors"`
+	// Counters are the ingest's own, such as "requests".
+	Counters map[string]int64 `json:"counters,omitempty"`
 }
 
 // ChannelStatus tells of one channel and the tasks that read it.
 type ChannelStatus struct {
 	Name       string            `json:"name"`
 	Pending    int               `json:"pending_bytes"` // appended and not yet on disk
+	Bytes      int64             `json:"journal_bytes"` // on disk
 	Partitions []PartitionStatus `json:"partitions"`
 }
 
@@ -74,11 +90,17 @@ type SinkStatus struct {
 	Rows      int64  `json:"rows"`                 // written, committed or not
 	Waiting   uint64 `json:"waiting"`              // batches in the spool before it, if it has one
 	Failures  int64  `json:"failures"`             // attempts that failed
+	Failing   bool   `json:"failing,omitempty"`    // the latest attempt has failed
 	LastError string `json:"last_error,omitempty"` // of the latest attempt; "" when it went well
+	// Counters are the sink's own, such as "rejected".
+	Counters map[string]int64 `json:"counters,omitempty"`
 }
 
 // rowsCounter is the name of the engine's own counter of a stage's rows.
 const rowsCounter = "rows"
+
+// rejectsPrefix begins the names of the engine's own counters of rejects.
+const rejectsPrefix = "rejected:"
 
 // publish shows the graph to onlookers. What the copy holds does not change any more.
 func (e *Engine) publish() {
@@ -89,17 +111,19 @@ func (e *Engine) publish() {
 // Status tells what the engine is doing. It may be called at any time, from any goroutine.
 func (e *Engine) Status() Status {
 	v := e.view.Load()
-	s := Status{Time: e.env.Clock.Now(), Plan: v.plan.Digest, Config: v.plan.Config.Digest}
+	s := Status{Time: e.env.Clock.Now(), Began: e.began, Plan: v.plan.Digest, Config: v.plan.Config.Digest}
 	if c := e.coord.shown.Load(); c != nil {
 		s.Checkpoint = *c
 	}
 	s.Checkpoint.Failures = e.coord.failures.Value()
 	counters := e.countersByAddress()
+	s.Rejects = takeRejects(counters)
 	for _, src := range v.sources {
 		i := IngestStatus{Address: src.node.Address, Ended: src.ended.Load(), Errors: counters[src.node.Address]["errors"]}
 		if p, ok := src.source.(interface{ Progress() (done, total int64) }); ok {
 			i.Done, i.Total = p.Progress()
 		}
+		i.Counters = without(counters[i.Address], "errors")
 		s.Ingests = append(s.Ingests, i)
 	}
 	for _, ch := range v.plan.Channels {
@@ -112,12 +136,7 @@ func (e *Engine) Status() Status {
 				continue
 			}
 			own := counters[n.Address]
-			st := StageStatus{Address: n.Address, Rows: own[rowsCounter]}
-			delete(own, rowsCounter)
-			if len(own) > 0 {
-				st.Counters = own
-			}
-			s.Stages = append(s.Stages, st)
+			s.Stages = append(s.Stages, StageStatus{Address: n.Address, Rows: own[rowsCounter], Counters: without(own, rowsCounter)})
 		}
 	}
 	return s
@@ -131,6 +150,9 @@ func (v *graph) channel(name string) ChannelStatus {
 		}
 	}
 	log := v.logs[name]
+	if sized, ok := log.(interface{ Bytes() int64 }); ok {
+		c.Bytes = sized.Bytes()
+	}
 	for part := range log.Partitions() {
 		p := PartitionStatus{}
 		p.Earliest, p.End = log.Bounds(part)
@@ -161,11 +183,11 @@ func (t *task) show(p *PartitionStatus) {
 }
 
 func (v *graph) sink(address string, counters map[string]int64) SinkStatus {
-	s := SinkStatus{Address: address}
+	s := SinkStatus{Address: address, Counters: without(counters, "errors")}
 	if k := v.sinks[address]; k != nil {
 		s.Rows, s.Failures = k.rowsOut.Value(), k.failures.Value()
 		if err := k.Err(); err != nil {
-			s.LastError = err.Error()
+			s.LastError, s.Failing = err.Error(), true
 		}
 	}
 	for _, d := range v.delivers {
@@ -173,11 +195,40 @@ func (v *graph) sink(address string, counters map[string]int64) SinkStatus {
 			continue
 		}
 		s.Rows, s.Failures = d.rowsOut.Value(), s.Failures+counters["errors"]
+		s.Failing = s.Failing || d.failing.Load()
 		if done, end := d.done.Load(), d.spool.committed.Load(); end > done {
 			s.Waiting = end - done
 		}
 	}
 	return s
+}
+
+// without returns counters less one; nil when there are no others.
+func without(counters map[string]int64, name string) map[string]int64 {
+	var out map[string]int64
+	for k, n := range counters {
+		if k != name {
+			if out == nil {
+				out = map[string]int64{}
+			}
+			out[k] = n
+		}
+	}
+	return out
+}
+
+// takeRejects moves the counters of rejects out of the others.
+func takeRejects(counters map[string]map[string]int64) []RejectStatus {
+	var out []RejectStatus
+	for _, address := range slices.Sorted(maps.Keys(counters)) {
+		for _, name := range slices.Sorted(maps.Keys(counters[address])) {
+			if reason, ok := strings.CutPrefix(name, rejectsPrefix); ok {
+				out = append(out, RejectStatus{address, reason, counters[address][name]})
+				delete(counters[address], name)
+			}
+		}
+	}
+	return out
 }
 
 // countersByAddress copies the counters: by address, by name.

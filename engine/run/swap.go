@@ -69,6 +69,10 @@ func (e *Engine) openBeside(old graph) error {
 		if log := old.logs[ch.Config.Name]; log != nil {
 			e.logs[ch.Config.Name] = log
 			e.flushers = append(e.flushers, old.flusher(ch.Config.Name))
+			was := old.plan.Channel(ch.Config.Name).Config
+			if was.Retention != ch.Config.Retention || was.RetainBytes != ch.Config.RetainBytes {
+				e.report("channel." + ch.Config.Name + ": how much it keeps changes at the next start only")
+			}
 			continue
 		}
 		if err := e.openLog(ch, idle); err != nil {

@@ -47,6 +47,7 @@ type task struct {
 	err    error
 
 	counters *taskCounters
+	tap      *tapPoint // of the channel's rows
 }
 
 // pipe is a pipeline within a task.
@@ -56,8 +57,9 @@ type pipe struct {
 	source  []consumer // who reads the channel itself
 	lanes   []*lane    // to sinks, each once
 	rejects []rejectRow
-	outlet  consumer // of rejects
-	marks   bool     // some stage wants watermarks of filtered rows
+	outlet  consumer  // of rejects
+	marks   bool      // some stage wants watermarks of filtered rows
+	tap     *tapPoint // of rejects
 }
 
 // taskCounters count what a task did. Shared with whoever looks on.
@@ -157,6 +159,7 @@ func (t *task) records(b *journal.Block) []flow.KeyMark {
 	rows, marks := t.keeper.fill(r.Rows)
 	r.Rows = nil
 	t.counters.rows.Add(rows.NumRows())
+	t.tap.show(t.part, rows)
 	if n := rows.NumRows(); n > 0 {
 		t.mark.Store(flow.Marks(rows)[n-1])
 	}
@@ -174,19 +177,25 @@ func (t *task) rejectRecord(r *decode.Reject, b *journal.Block) {
 		partition: t.part, offset: r.Offset, index: r.Index, row: append([]byte(nil), r.Payload...),
 		received: arrow.Timestamp(b.Received[uint64(r.Offset)-b.First]),
 	}
-	t.rejectRow(row)
+	kind := "field"
+	if r.Whole {
+		kind = "record"
+	}
+	t.rejectRow(row, kind)
 }
 
-func (t *task) rejectRow(row rejectRow) {
+// rejectRow rejects a row for all pipelines. kind is for those who count: one of a few words.
+func (t *task) rejectRow(row rejectRow, kind string) {
 	for _, p := range t.pipes {
 		p.rejects = append(p.rejects, row)
 	}
 	t.counters.rejects.Add(1)
+	t.engine.count("channel."+t.name+" "+rejectsPrefix+kind, 1)
 }
 
 // rejectEverywhere rejects a row before any pipeline saw it.
 func (t *task) rejectEverywhere(r stage.Reject) {
-	t.rejectRow(t.rejectedRow("channel."+t.channel.Config.Name, r))
+	t.rejectRow(t.rejectedRow("channel."+t.channel.Config.Name, r), "row")
 }
 
 // rejectedRow is the reject row of a reject.
@@ -208,7 +217,7 @@ func (t *task) lost(b *journal.Block) {
 		stage: "journal", reason: fmt.Sprintf("%d records from offset %d are lost: %v", b.Count, b.First, b.Err),
 		channel: t.channel.Config.Name, partition: t.part, offset: int64(b.First), received: arrow.Timestamp(b.Time),
 	}
-	t.rejectRow(row)
+	t.rejectRow(row, "lost")
 	t.engine.report(row.reason)
 }
 
@@ -216,7 +225,9 @@ func (p *pipe) flushRejects(t *task) {
 	if len(p.rejects) == 0 {
 		return
 	}
-	t.pass(rejectBatch(p.rejects, t.alloc), []consumer{p.outlet})
+	rows := rejectBatch(p.rejects, t.alloc)
+	p.tap.show(t.part, rows)
+	t.pass(rows, []consumer{p.outlet})
 	p.rejects = p.rejects[:0]
 }
 
@@ -287,7 +298,11 @@ func (t *task) close() {
 }
 
 func takeZero(rows arrow.RecordBatch, col int, alloc memory.Allocator) arrow.RecordBatch {
-	revision := rows.Column(col).(*array.Int64)
+	revision, ok := rows.Column(col).(*array.Int64)
+	if !ok { // some other column took the name
+		rows.Retain()
+		return rows
+	}
 	var sel []int32
 	for i := range revision.Len() {
 		if revision.Value(i) == 0 {
@@ -304,6 +319,7 @@ func (t *task) opening(n *plan.Node, p *pipe, tables []*state.Table) stage.Openi
 		Reject: func(r stage.Reject) {
 			p.rejects = append(p.rejects, t.rejectedRow(n.Address, r))
 			t.counters.rejects.Add(1)
+			t.engine.count(n.Address+" "+rejectsPrefix+"row", 1)
 		},
 		Count: t.engine.counter(n.Address),
 	}

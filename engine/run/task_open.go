@@ -24,7 +24,8 @@ func addressOfKey(key string) string {
 // openTask makes the task of one partition; tables and fields come from part,
 // the partition's state in a checkpoint, or are new when part is nil.
 func (e *Engine) openTask(ch *plan.Channel, part int, from *restored) (*task, error) {
-	t := &task{engine: e, name: ch.Config.Name, part: part, alloc: e.alloc, log: e.logs[ch.Config.Name], counters: e.didOf(ch.Config.Name, part)}
+	t := &task{engine: e, name: ch.Config.Name, part: part, alloc: e.alloc, log: e.logs[ch.Config.Name], counters: e.didOf(ch.Config.Name, part),
+		tap: e.tapOf("channel." + ch.Config.Name)}
 	tables := map[string]*state.Table{}
 	var fields []decode.Field
 	if from != nil {
@@ -137,14 +138,15 @@ func (t *task) bindKeeper(p *plan.Plan) {
 
 // table returns the table that there is for a declaration, or a new one.
 func table(have map[string]*state.Table, address string, d state.Decl) *state.Table {
-	if t := have[tableKey(address, d)]; t != nil {
+	if t := have[tableKey(address, d)]; t != nil && t.Decl().Same(d) {
+		t.Relimit(d)
 		return t
 	}
 	return state.New(d)
 }
 
 func (t *task) openPipe(pl *plan.Pipeline, have map[string]*state.Table) (*pipe, error) {
-	p := &pipe{plan: pl}
+	p := &pipe{plan: pl, tap: t.engine.tapOf(rejectsEdge(pl.Config.Name))}
 	nodes := map[*plan.Node]*node{}
 	for _, pn := range pl.Nodes {
 		if pn.IsSink() {
@@ -155,7 +157,7 @@ func (t *task) openPipe(pl *plan.Pipeline, have map[string]*state.Table) (*pipe,
 			}
 			continue
 		}
-		n := &node{task: t, plan: pn, rows: t.engine.counterOf(pn.Address + " " + rowsCounter)}
+		n := &node{task: t, plan: pn, rows: t.engine.counterOf(pn.Address + " " + rowsCounter), tap: t.engine.tapOf(pn.Address)}
 		for _, d := range pn.Bound.State {
 			n.tables = append(n.tables, table(have, pn.Address, d))
 		}
@@ -176,7 +178,7 @@ func (t *task) openPipe(pl *plan.Pipeline, have map[string]*state.Table) (*pipe,
 func (t *task) connect(pl *plan.Pipeline, p *pipe, nodes map[*plan.Node]*node) {
 	for _, pn := range pl.Nodes {
 		for i, in := range pn.In {
-			c := consumer{node: nodes[pn], in: i, first: pn.Bound.Revisions == takesFirst}
+			c := consumer{node: nodes[pn], in: i, first: pn.Bound.Revisions == takesFirst && in.Node.Revised()}
 			if pn.IsSink() {
 				c.lane = t.engine.sinks[pn.Address].lanes[t.engine.laneOf(t)]
 			}

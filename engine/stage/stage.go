@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/decode"
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/expr"
 	"github.com/tidemill/tidemill/engine/flow"
@@ -108,6 +109,9 @@ type Bound struct {
 	Identity  string
 	Revisions Revisions
 	Revises   bool // Out can hold revised rows (it has a revision column)
+	// Topics are, of an ingest, how the topics of its records look; their names
+	// are columns of the channel (decode.Field.Topic).
+	Topics []decode.TopicTemplate
 	// Push says that a source cannot make its senders wait: the journal takes what comes
 	// however far the tasks are behind.
 	Push bool

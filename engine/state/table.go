@@ -170,6 +170,16 @@ func checkDecl(d Decl) error {
 // Decl returns what the table was made with.
 func (t *Table) Decl() Decl { return t.decl }
 
+// Relimit gives the table the limits of d, which declares the same table. Keys
+// that it has already stay, also beyond the limit.
+func (t *Table) Relimit(d Decl) {
+	if !t.decl.Same(d) {
+		panic("BUG: the limits of table " + t.decl.Name + " are not those of " + d.Name)
+	}
+	t.decl = d
+	t.decl.MaxKeys = max(d.maxKeys(), int(t.high))
+}
+
 // Len is the number of live slots.
 func (t *Table) Len() int { return t.n }
 

@@ -5,6 +5,8 @@
 //	validate  finds every mistake in it           validate.go
 //	plan      says what would run, and change     plan.go
 //	apply     changes what a running engine does  apply.go
+//	tap       shows the rows that pass an edge    tap.go
+//	top       shows what a running engine does    top.go
 //	fmt       lays files out                      fmt.go
 //	graph     draws the graph                     graph.go
 //	simulate  writes the records of a fleet       simulate.go

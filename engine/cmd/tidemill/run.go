@@ -33,6 +33,7 @@ type runFlags struct {
 	folder
 	once, json, quiet bool
 	every             string
+	admin             string
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -48,6 +49,7 @@ func (a *app) runCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&f.once, "once", false, "stop when all there is has been read, also where an ingest would wait for more")
 	cmd.Flags().BoolVar(&f.json, "json", false, "write events to standard error as JSON, one object a line")
 	cmd.Flags().StringVar(&f.every, "status-every", "", "how often to tell how it is going (default 1s on a terminal, else 10s)")
+	cmd.Flags().StringVar(&f.admin, "admin", "", "show by HTTP what the engine does, at `HOST:PORT`, such as 127.0.0.1:9464 (default: as the engine block says)")
 	cmd.Flags().BoolVar(&f.quiet, "quiet", false, "write reports of trouble only")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		f.take(args)
@@ -105,16 +107,45 @@ func (a *app) drive(f *runFlags, e *run.Engine, w *watcher) error {
 	if err != nil {
 		return err
 	}
-	control, err := admin.Serve(&admin.Server{
-		Engine: e, Env: a.env, Specs: stages.Builtin(), Vars: vars,
-	}, path.Join(f.data, admin.SocketName))
+	s := &admin.Server{Engine: e, Env: a.env, Specs: stages.Builtin(), Vars: vars, Stopping: func() bool { return ctx.Err() != nil }}
+	controls, err := serveAdmin(f, e, s)
 	if err != nil {
-		return failed(err)
+		return w.failed(errors.Join(err, closeAll(controls)))
 	}
 	w.start(e)
 	err = e.Run(ctx)
 	w.stop(err, ctx.Err() != nil)
-	return w.failed(errors.Join(err, control.Close()))
+	return w.failed(errors.Join(err, closeAll(controls)))
+}
+
+// serveAdmin opens the control socket and, where one is asked for, the HTTP listener.
+func serveAdmin(f *runFlags, e *run.Engine, s *admin.Server) ([]*admin.Control, error) {
+	control, err := admin.Serve(s, path.Join(f.data, admin.SocketName))
+	if err != nil {
+		return nil, err
+	}
+	controls := []*admin.Control{control}
+	set := e.Config().Engine
+	address := set.Admin
+	if f.admin != "" {
+		address = f.admin
+	}
+	if address == "" {
+		return controls, nil
+	}
+	l, err := admin.Listen(address, set.AdminInsecure)
+	if err != nil {
+		return controls, err
+	}
+	return append(controls, admin.ServeHTTP(s, l)), nil
+}
+
+func closeAll(controls []*admin.Control) error {
+	var errs []error
+	for _, c := range controls {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // interruptible returns a context that the first interrupt ends. The second

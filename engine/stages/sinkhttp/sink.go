@@ -41,9 +41,10 @@ type sink struct {
 	client *http.Client
 	until  time.Time // the server wants to be left alone
 
+	// A request that failed comes again as it was: done and size decide where
+	// it begins and ends, and neither changes with an error.
 	place  uint64
 	done   int // rows of this Write that need no more
-	end    int // of the request that failed, so that it comes again as it was; 0: none
 	size   int // rows a request, less than options.rows where the server refused some
 	buffer []byte
 }
@@ -64,7 +65,7 @@ func newSink(op stage.Opening, o *options) *sink {
 // Place tells where the rows of the next Write stand; see stage.Placed.
 func (s *sink) Place(place uint64) {
 	if s.place != place {
-		s.place, s.done, s.end, s.size = place, 0, 0, s.opts.rows
+		s.place, s.done, s.size = place, 0, s.opts.rows
 	}
 }
 
@@ -78,26 +79,21 @@ func (s *sink) Write(ctx context.Context, in int, rows arrow.RecordBatch) error 
 			s.reject(rows, "the body is null for this row")
 			continue
 		}
-		end := s.end
-		if end <= s.done {
-			end = s.cut(texts)
-		}
+		end := s.cut(texts)
 		refused, err := s.send(ctx, in, rows, texts[s.done:end])
 		switch {
 		case err != nil:
-			s.end = end
 			return err
 		case refused == "":
 			s.op.Count("requests", 1)
-			s.done, s.end, s.size = end, 0, min(2*s.size, s.opts.rows)
+			s.done, s.size = end, min(2*s.size, s.opts.rows)
 		case end-s.done > 1:
 			s.size = (end - s.done) / 2
-			s.end = s.done + s.size
 		default:
 			s.reject(rows, refused)
 		}
 	}
-	s.done, s.end, s.size = 0, 0, s.opts.rows
+	s.done, s.size = 0, s.opts.rows
 	return nil
 }
 
@@ -105,7 +101,7 @@ func (s *sink) Write(ctx context.Context, in int, rows arrow.RecordBatch) error 
 func (s *sink) reject(rows arrow.RecordBatch, reason string) {
 	s.op.Count("rejected", 1)
 	s.op.Reject(stage.Reject{Rows: rows, Row: s.done, Reason: reason})
-	s.done, s.end = s.done+1, 0
+	s.done++
 }
 
 // cut returns the end of the next request.

@@ -38,6 +38,7 @@ type server struct {
 	*httptest.Server
 	mu  sync.Mutex
 	all []got
+	one sync.Mutex // holds while do runs
 	do  func(n int, g got, w http.ResponseWriter)
 }
 
@@ -56,6 +57,8 @@ func serve(t testing.TB, do func(n int, g got, w http.ResponseWriter)) *server {
 		n := len(s.all) - 1
 		s.mu.Unlock()
 		if s.do != nil {
+			s.one.Lock()
+			defer s.one.Unlock()
 			s.do(n, g, w)
 		}
 	}))
@@ -300,6 +303,10 @@ func TestDedupe(t *testing.T) {
 	keys := map[string]string{}
 	var rows []string
 	srv := serve(t, func(n int, g got, w http.ResponseWriter) {
+		if strings.Count(g.body, "\n") > 2 {
+			w.WriteHeader(413) // so that requests get smaller, in the same way each time
+			return
+		}
 		if body, twice := keys[g.key]; twice && body != g.body {
 			t.Errorf("one key for two bodies: %q, %q", body, g.body)
 		} else if !twice {
@@ -313,14 +320,14 @@ func TestDedupe(t *testing.T) {
 	srv.Config.ErrorLog = nil
 	batch := parsed(t, 7)
 	args := fmt.Sprintf("url = %q\nbatch_rows = 3\nformat = \"ndjson\"\n", srv.URL)
+	s := open(t, memory.DefaultAllocator, args, batch.Schema())
 	for place := range uint64(4) {
-		s := open(t, memory.DefaultAllocator, args, batch.Schema())
 		for try := 0; ; try++ {
 			s.Place(place)
 			if s.Write(context.Background(), 0, batch) == nil {
 				break
 			}
-			if try%9 == 8 { // a crash: nothing is known any more
+			if try%6 == 5 { // a crash: nothing is known any more
 				s = open(t, memory.DefaultAllocator, args, batch.Schema())
 			}
 			if try > 200 {

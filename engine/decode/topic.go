@@ -1,0 +1,247 @@
+package decode
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/bitutil"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/tidemill/tidemill/engine/journal"
+)
+
+// TopicTemplate says how the topics of records look, and which of their levels
+// are columns: dt/{site}/{asset_type}/{device}/telemetry. A level + stands for anything, and
+// # at the end for any levels, also none.
+type TopicTemplate struct {
+	text    string
+	levels  []string // "{" and the name for a column
+	columns []string
+	open    bool // ends in #
+}
+
+// ParseTopicTemplate reads a template. The error says what would be right.
+func ParseTopicTemplate(text string) (TopicTemplate, error) {
+	t := TopicTemplate{text: text, levels: strings.Split(text, "/")}
+	if text == "" || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		return t, fmt.Errorf("a topic template is a text such as dt/{site}/{device}/telemetry")
+	}
+	for i, level := range t.levels {
+		name, named := strings.CutPrefix(level, "{")
+		switch {
+		case named && strings.HasSuffix(name, "}"):
+			name = strings.TrimSuffix(name, "}")
+			if err := checkTopicName(name); err != nil {
+				return t, err
+			}
+			if slices.Contains(t.columns, name) {
+				return t, fmt.Errorf("{%s} stands twice; each name is a column of its own", name)
+			}
+			t.columns = append(t.columns, name)
+			t.levels[i] = "{" + name
+		case strings.ContainsAny(level, "{}"):
+			return t, fmt.Errorf("%q mixes text and a name; a name stands for a whole level between slashes, such as {device}", level)
+		case level == "#" && i == len(t.levels)-1:
+			t.open, t.levels = true, t.levels[:i]
+		case level != "+" && strings.ContainsAny(level, "+#"):
+			return t, fmt.Errorf("%q: + stands alone between slashes, # alone at the end", level)
+		}
+	}
+	return t, nil
+}
+
+func checkTopicName(name string) error {
+	for i, c := range name {
+		if c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (i == 0 || c < '0' || c > '9') {
+			return fmt.Errorf("{%s}: a name has letters, digits and _, and begins with a letter", name)
+		}
+	}
+	if name == "" || name[0] == '_' || len(name) > maxName {
+		return fmt.Errorf("{%s}: a name has letters, digits and _, and begins with a letter", name)
+	}
+	return nil
+}
+
+// String is the template as it was written.
+func (t TopicTemplate) String() string { return t.text }
+
+// Columns lists the names, in the order of the levels.
+func (t TopicTemplate) Columns() []string { return t.columns }
+
+// Filter is the MQTT topic filter that takes every topic that the template
+// takes, and some more: those with an empty level where a name stands.
+func (t TopicTemplate) Filter() string {
+	levels := slices.Clone(t.levels)
+	for i, level := range levels {
+		if strings.HasPrefix(level, "{") {
+			levels[i] = "+"
+		}
+	}
+	if t.open {
+		levels = append(levels, "#")
+	}
+	return strings.Join(levels, "/")
+}
+
+// Match appends the values of the columns if the topic is as the template says.
+func (t TopicTemplate) Match(topic string, values []string) (_ []string, ok bool) {
+	rest, more := topic, true
+	for _, want := range t.levels {
+		if !more {
+			return values, false
+		}
+		var level string
+		level, rest, more = strings.Cut(rest, "/")
+		switch {
+		case want == "+":
+		case strings.HasPrefix(want, "{"):
+			if level == "" {
+				return values, false
+			}
+			values = append(values, level)
+		case want != level:
+			return values, false
+		}
+	}
+	return values, t.open || !more
+}
+
+// maxKnownTopics is how many topics the decoder remembers the columns of.
+const maxKnownTopics = 1 << 16
+
+// topicColumns fills the columns that come from the topic. They have no node: what a
+// payload has under such a name is ignored.
+type topicColumns struct {
+	fields    []Field
+	templates []TopicTemplate
+	known     map[string][]level // by topic
+	block     *journal.Block
+	of        [][]level // of the block, by number of the topic
+}
+
+// level is one value.
+type level struct {
+	text string
+	ok   bool
+}
+
+// splitTopicFields takes the fields from topics out of c.Fields; nil when there are none.
+func splitTopicFields(c *Config) (*topicColumns, error) {
+	t := &topicColumns{templates: c.Topics, known: map[string][]level{}}
+	for len(c.Fields) > 0 && c.Fields[0].Topic {
+		if f := c.Fields[0]; f.Type == nil || f.Type.ID() != arrow.STRING {
+			return nil, fmt.Errorf("field %q: a field from the topic is a string", f.Name)
+		}
+		t.fields = append(t.fields, c.Fields[0])
+		c.Fields = c.Fields[1:]
+	}
+	for i, f := range c.Fields {
+		if f.Topic || t.has(f.Name) {
+			return nil, fmt.Errorf("field %q, number %d: fields from the topic stand once, and before the others", f.Name, i+len(t.fields))
+		}
+	}
+	if len(t.fields) == 0 {
+		return nil, nil
+	}
+	return t, nil
+}
+
+func (t *topicColumns) has(name string) bool {
+	return t != nil && slices.ContainsFunc(t.fields, func(f Field) bool { return f.Name == name })
+}
+
+// open looks the block's topics up.
+func (t *topicColumns) open(b *journal.Block) {
+	t.block, t.of = b, t.of[:0]
+	for _, topic := range b.Topics {
+		v, ok := t.known[topic]
+		if !ok {
+			v = t.values(topic)
+			if len(t.known) >= maxKnownTopics {
+				clear(t.known)
+			}
+			t.known[topic] = v
+		}
+		t.of = append(t.of, v)
+	}
+	if len(t.of) == 0 {
+		t.of = append(t.of, make([]level, len(t.fields)))
+	}
+}
+
+// values finds the first template that a topic is like.
+func (t *topicColumns) values(topic string) []level {
+	out := make([]level, len(t.fields))
+	for _, template := range t.templates {
+		texts, ok := template.Match(topic, nil)
+		if !ok || !utf8.ValidString(topic) {
+			continue
+		}
+		for i, name := range template.columns {
+			if at := slices.IndexFunc(t.fields, func(f Field) bool { return f.Name == name }); at >= 0 {
+				out[at] = level{texts[i], true}
+			}
+		}
+		break
+	}
+	return out
+}
+
+// close makes the columns of rows with these offsets.
+func (t *topicColumns) close(offsets []int64, alloc memory.Allocator) []arrow.Array {
+	var out []arrow.Array
+	for i, f := range t.fields {
+		if !f.Skip {
+			out = append(out, t.column(i, offsets, alloc))
+		}
+	}
+	t.block = nil
+	return out
+}
+
+func (t *topicColumns) at(offset int64) []level {
+	if of := t.block.TopicOf; of != nil {
+		return t.of[of[offset-int64(t.block.First)]]
+	}
+	return t.of[0]
+}
+
+func (t *topicColumns) column(i int, offsets []int64, alloc memory.Allocator) arrow.Array {
+	size, nulls := 0, 0
+	for _, o := range offsets {
+		v := t.at(o)[i]
+		size += len(v.text)
+		if !v.ok {
+			nulls++
+		}
+	}
+	ends, texts := memory.NewResizableBuffer(alloc), memory.NewResizableBuffer(alloc)
+	defer ends.Release()
+	defer texts.Release()
+	ends.Resize(4 * (len(offsets) + 1))
+	texts.Resize(size)
+	var bits *memory.Buffer
+	if nulls > 0 {
+		bits = memory.NewResizableBuffer(alloc)
+		defer bits.Release()
+		bits.Resize((len(offsets) + 7) / 8)
+		clear(bits.Bytes())
+	}
+	to, data, n := arrow.Int32Traits.CastFromBytes(ends.Bytes()), texts.Bytes(), 0
+	to[0] = 0
+	for row, o := range offsets {
+		v := t.at(o)[i]
+		n += copy(data[n:], v.text)
+		to[row+1] = int32(n)
+		if v.ok && bits != nil {
+			bitutil.SetBit(bits.Bytes(), row)
+		}
+	}
+	d := array.NewData(arrow.BinaryTypes.String, len(offsets), []*memory.Buffer{bits, ends, texts}, nil, nulls, 0)
+	defer d.Release()
+	return array.MakeFromData(d)
+}

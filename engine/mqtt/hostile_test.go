@@ -1,0 +1,258 @@
+package mqtt
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/env"
+)
+
+// counted is a server whose counters can be read.
+func counted(t testing.TB, o Options) (*Server, func(string) int64) {
+	var counts sync.Map
+	o.Env = env.Real()
+	o.Count = func(name string, n int64) {
+		v, _ := counts.LoadOrStore(name, new(atomic.Int64))
+		v.(*atomic.Int64).Add(n)
+	}
+	s := NewServer(o)
+	t.Cleanup(func() { s.Close() })
+	return s, func(name string) int64 {
+		v, ok := counts.Load(name)
+		if !ok {
+			return 0
+		}
+		return v.(*atomic.Int64).Load()
+	}
+}
+
+// login connects over TCP.
+func login(t testing.TB, address, id string) net.Conn {
+	t.Helper()
+	nc, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	p := Packet{Type: Connect, Login: Login{Version: V311, CleanStart: true, ClientID: []byte(id)}}
+	if _, err := nc.Write(Append(nil, &p, V311)); err != nil {
+		t.Fatal(err)
+	}
+	answer(t, nc, []byte{0x20, 2, 0, 0})
+	return nc
+}
+
+func answer(t testing.TB, nc net.Conn, want []byte) {
+	t.Helper()
+	nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(nc, got); err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("% x came, not % x: %v", got, want, err)
+	}
+}
+
+func send(t testing.TB, nc net.Conn, p *Packet) {
+	t.Helper()
+	if _, err := nc.Write(Append(nil, p, V311)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for range 1000 {
+		if is() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal(what)
+}
+
+// TestSlowReader has a subscriber that reads nothing. The publisher and
+// another subscriber go on; the slow one loses messages, and then the connection.
+func TestSlowReader(t *testing.T) {
+	s, count := counted(t, Options{Inlet: newInlet(), WriteTimeout: 300 * time.Millisecond, MaxQueued: 10})
+	address := listen(t, s, Listener{})
+	slow, good, publisher := login(t, address, "slow"), login(t, address, "good"), login(t, address, "p")
+	for _, nc := range []net.Conn{slow, good} {
+		send(t, nc, &Packet{Type: Subscribe, ID: 1, Filters: []Filter{{Name: []byte("t"), QoS: 1}}})
+		answer(t, nc, []byte{0x90, 3, 0, 1, 1})
+	}
+	payload := bytes.Repeat([]byte("x"), 60_000)
+	const n = 300 // of 60 kB: more than the system keeps for a reader that does not read
+	done := make(chan error)
+	go func() {
+		raw := Append(nil, &Packet{Type: Publish, Topic: []byte("t"), Payload: payload}, V311)
+		got := make([]byte, len(raw))
+		for i := range n {
+			if i%10 == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			good.SetReadDeadline(time.Now().Add(10 * time.Second))
+			if _, err := io.ReadFull(good, got); err != nil || !bytes.Equal(raw, got) {
+				done <- errors.Join(err, errors.New("the good reader misses messages"))
+				return
+			}
+		}
+		done <- nil
+	}()
+	for i := range n {
+		send(t, publisher, &Packet{Type: Publish, Topic: []byte("t"), Payload: payload})
+		if i%4 == 3 { // not more at a time than the good reader may fall behind
+			send(t, publisher, &Packet{Type: Pingreq})
+			answer(t, publisher, []byte{0xD0, 0})
+			time.Sleep(time.Millisecond)
+		}
+	}
+	if err := <-done; err != nil {
+		t.Error(err, count("dropped_slow_reader"))
+	}
+	eventually(t, "the slow reader stays", func() bool { return s.Stats().Connections == 2 })
+	if count("dropped_slow_reader") == 0 {
+		t.Error("nothing was dropped: the test sends too little")
+	}
+}
+
+// TestSilence opens connections that never say anything, or half a handshake, at
+// a server that lets one handshake compute at a time.
+func TestSilence(t *testing.T) {
+	serverTLS, clientTLS := selfSigned(t)
+	s, count := counted(t, Options{Inlet: newInlet(), ConnectTimeout: 2 * time.Second, Handshakes: 1})
+	plain, secure := listen(t, s, Listener{}), listen(t, s, Listener{TLS: serverTLS})
+	for i := range 150 {
+		for _, address := range []string{plain, secure} {
+			nc, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			if i%2 == 0 {
+				nc.Write([]byte{0x16, 3, 1, 2, 0, 1, 0}) // the first bytes of a ClientHello, and of no packet
+			}
+		}
+	}
+	begin := time.Now()
+	for range 5 {
+		nc, err := tls.Dial("tcp", secure, clientTLS)
+		if err == nil {
+			err = conversation(nc, "x")
+			nc.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := time.Since(begin); d > 1500*time.Millisecond {
+		t.Errorf("others wait: %v", d)
+	}
+	eventually(t, "they stay", func() bool { return s.Stats().Connections == 0 })
+	if count("handshakes_failed") != 150 || count("connects_failed") != 150 {
+		t.Errorf("%d handshakes and %d connects failed", count("handshakes_failed"), count("connects_failed"))
+	}
+}
+
+func TestRate(t *testing.T) {
+	s, count := counted(t, Options{Inlet: newInlet(), Rate: 100})
+	nc := login(t, listen(t, s, Listener{}), "x")
+	begin := time.Now()
+	for range 13 {
+		for range 10 {
+			send(t, nc, &Packet{Type: Publish, Topic: []byte("t")})
+		}
+		send(t, nc, &Packet{Type: Pingreq})
+		answer(t, nc, []byte{0xD0, 0})
+	}
+	// A second's worth came at once.
+	if d := time.Since(begin); d < 150*time.Millisecond || count("slowed_down") == 0 {
+		t.Errorf("130 messages at 100/s took %v", d)
+	}
+}
+
+func TestConnectionLimit(t *testing.T) {
+	s, count := counted(t, Options{MaxConnections: 2})
+	address := listen(t, s, Listener{})
+	a := login(t, address, "a")
+	login(t, address, "b")
+	nc, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := nc.Read(make([]byte, 1)); err == nil || count("connections_over_limit") != 1 {
+		t.Error("a third connection", err)
+	}
+	a.Close()
+	eventually(t, "the first stays", func() bool { return s.Stats().Connections == 1 })
+	login(t, address, "c")
+}
+
+// deaf is an inlet that takes everything and never answers.
+type deaf struct{}
+
+func (deaf) Append([]Inbound, func(error)) error { return nil }
+
+func TestCloseWithoutTheInlet(t *testing.T) {
+	s, _ := counted(t, Options{Inlet: deaf{}})
+	nc := login(t, listen(t, s, Listener{}), "x")
+	send(t, nc, &Packet{Type: Publish, QoS: 1, ID: 1, Topic: []byte("t")})
+	send(t, nc, &Packet{Type: Pingreq})
+	answer(t, nc, []byte{0xD0, 0})
+	begin := time.Now()
+	s.Close()
+	if d := time.Since(begin); d > 5*time.Second {
+		t.Errorf("Close took %v", d)
+	}
+	nc.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if n, err := nc.Read(make([]byte, 10)); n > 0 || err == nil {
+		t.Error("acknowledged all the same", n)
+	}
+}
+
+// TestDisconnect cuts one client off.
+func TestDisconnect(t *testing.T) {
+	s, _ := counted(t, Options{})
+	address := listen(t, s, Listener{})
+	a, b := login(t, address, "a"), login(t, address, "b")
+	s.Disconnect(NotAuthorized, func(c *Client) bool { return c.ID == "a" })
+	a.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := a.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Error(err)
+	}
+	send(t, b, &Packet{Type: Pingreq})
+	answer(t, b, []byte{0xD0, 0})
+}
+
+// TestIdleMemory measures what a connection that keeps silent costs: heap and stacks.
+func TestIdleMemory(t *testing.T) {
+	const n, most = 500, 16 << 10
+	s, _ := counted(t, Options{Inlet: newInlet()})
+	address := listen(t, s, Listener{})
+	used := func() uint64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc + m.StackInuse
+	}
+	login(t, address, "first")
+	before := used()
+	for i := range n {
+		nc := login(t, address, string(rune('A'+i%26))+time.Duration(i).String())
+		send(t, nc, &Packet{Type: Publish, Topic: []byte("t"), Payload: bytes.Repeat([]byte("x"), 200)})
+	}
+	each := int(used()-before) / n
+	t.Logf("%d bytes a connection, its client in this process included", each)
+	if each > most {
+		t.Errorf("%d bytes a connection; at most %d are expected", each, most)
+	}
+}

@@ -1,0 +1,248 @@
+package ingestmqtt
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/journal"
+	"github.com/tidemill/tidemill/engine/mqtt"
+	"github.com/tidemill/tidemill/engine/stage"
+)
+
+// source is the server and the way from it to the journal.
+type source struct {
+	op     stage.Opening
+	to     stage.SourceEnv
+	opts   options
+	tls    *tls.Config
+	server *mqtt.Server
+	quit   chan struct{}
+	slots  sync.Pool // of *slot
+	heard  []net.Addr
+}
+
+// slot is what one Append needs: memory, and a way to find keys in payloads.
+type slot struct {
+	records   []journal.Record
+	partition func([]byte) int
+}
+
+func open(op stage.Opening, to stage.SourceEnv, o options) (stage.Source, error) {
+	s := &source{op: op, to: to, opts: o, quit: make(chan struct{})}
+	s.slots.New = func() any { return &slot{partition: to.NewPartition()} }
+	rules := &mqtt.Rules{NeedLogin: o.needs, Publishes: o.allowed[0], Subscribes: o.allowed[1]}
+	if o.users != "" {
+		text, err := read(op.Env.FS, o.users)
+		if err != nil {
+			return nil, err
+		}
+		if rules.Users, err = mqtt.ParseUsers(string(text)); err != nil {
+			return nil, fmt.Errorf("%s, %w", o.users, err)
+		}
+	}
+	if err := s.loadTLS(); err != nil {
+		return nil, err
+	}
+	so := o.server
+	so.Env, so.Inlet, so.Access, so.Count = op.Env, s, rules, op.Count
+	so.Report = func(line string) { op.Reject(stage.Reject{Reason: line}) }
+	s.server = mqtt.NewServer(so)
+	return s, nil
+}
+
+func (s *source) loadTLS() error {
+	t := s.opts.tls
+	if t == nil {
+		return nil
+	}
+	cert, err := read(s.op.Env.FS, t.Cert)
+	if err != nil {
+		return err
+	}
+	key, err := read(s.op.Env.FS, t.Key)
+	if err != nil {
+		return err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return fmt.Errorf("%s and %s: %w", t.Cert, t.Key, err)
+	}
+	s.tls = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
+	if t.ClientCA == "" {
+		return nil
+	}
+	ca, err := read(s.op.Env.FS, t.ClientCA)
+	if err != nil {
+		return err
+	}
+	s.tls.ClientCAs = x509.NewCertPool()
+	if !s.tls.ClientCAs.AppendCertsFromPEM(ca) {
+		return fmt.Errorf("%s holds no certificate in PEM", t.ClientCA)
+	}
+	s.tls.ClientAuth = tls.RequireAndVerifyClientCert
+	if s.opts.optional {
+		s.tls.ClientAuth = tls.VerifyClientCertIfGiven
+	}
+	return nil
+}
+
+// maxFile is how many bytes of a file of users or certificates are read.
+const maxFile = 64 << 20
+
+func read(fs env.FS, name string) ([]byte, error) {
+	f, err := fs.Open(name, env.ReadOnly)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("%s has %d bytes, which is more than such a file can need", name, info.Size())
+	}
+	b := make([]byte, info.Size())
+	n, err := f.ReadAt(b, 0)
+	if n < len(b) {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return b, nil
+}
+
+// Step listens, as far as it does not yet; all else happens on the server's goroutines.
+func (s *source) Step() (stage.Status, error) {
+	for len(s.heard) < len(s.opts.doors) {
+		d := s.opts.doors[len(s.heard)]
+		l, err := net.Listen("tcp", d.address)
+		if err != nil {
+			return stage.Idle, err
+		}
+		s.heard = append(s.heard, l.Addr())
+		door := mqtt.Listener{Listener: l, WebSocket: d.socket}
+		if d.encrypted {
+			door.TLS = s.tls
+		}
+		s.server.Listen(door)
+	}
+	return stage.Idle, nil
+}
+
+// Addresses returns where it listens. For tests that listen on port 0.
+func (s *source) Addresses() []net.Addr { return s.heard }
+
+// What a memo says of a topic beside its partition.
+const (
+	memoOther  = -1 // no record of the channel
+	memoSearch = 1  // the key is in the payload
+	memoFirst  = 2  // partition 0
+)
+
+// Append implements mqtt.Inlet.
+func (s *source) Append(batch []mqtt.Inbound, done func(error)) error {
+	slot := s.slots.Get().(*slot)
+	defer s.slots.Put(slot)
+	records := slot.records[:0]
+	for i := range batch {
+		m := &batch[i]
+		if *m.Memo == 0 {
+			*m.Memo = s.memo(m.Topic)
+		}
+		partition := int(*m.Memo) - memoFirst
+		switch {
+		case *m.Memo == memoOther:
+			s.op.Count("other_topics", 1)
+			continue
+		case m.Retain && len(m.Payload) == 0:
+			continue
+		case *m.Memo == memoSearch:
+			partition = slot.partition(m.Payload)
+		}
+		if m.Resent {
+			s.op.Count("sent_again", 1)
+		}
+		records = append(records, journal.Record{Partition: partition, Payload: m.Payload, Topic: m.Topic,
+			Principal: m.Client.Principal, Received: m.Received})
+	}
+	slot.records = records
+	defer clear(records)
+	if len(records) == 0 {
+		if done != nil {
+			done(nil)
+		}
+		return nil
+	}
+	return s.append(journal.Batch{Records: records, Done: done})
+}
+
+// memo finds out what there is to know of a topic.
+func (s *source) memo(topic string) int32 {
+	for _, t := range s.opts.topics {
+		values, ok := t.Match(topic, nil)
+		if !ok {
+			continue
+		}
+		for i, name := range t.Columns() {
+			if name == s.opts.key {
+				return memoFirst + int32(flow.PartitionOf(flow.Hash([]byte(values[i])), s.to.Channel.Partitions))
+			}
+		}
+		return memoSearch
+	}
+	return memoOther
+}
+
+// append waits while the journal has no room, and with it the connection that
+// sent the batch.
+func (s *source) append(b journal.Batch) error {
+	const longest = 200 * time.Millisecond
+	pause := time.Millisecond
+	for {
+		err := s.to.Journal.Append(b)
+		var full *journal.ErrFull
+		switch {
+		case err == nil:
+			return nil
+		case errors.As(err, &full):
+			s.op.Count("waits_for_disk", 1)
+			pause = longest
+		case errors.Is(err, journal.ErrBusy):
+			s.op.Count("waits_for_journal", 1)
+		default:
+			return err
+		}
+		if !s.wait(pause) {
+			return net.ErrClosed
+		}
+		pause = min(2*pause, longest)
+	}
+}
+
+func (s *source) wait(d time.Duration) bool {
+	passed := make(chan struct{})
+	defer s.op.Env.Clock.After(d, func() { close(passed) })()
+	select {
+	case <-passed:
+		return true
+	case <-s.quit:
+		return false
+	}
+}
+
+// Close ends all connections.
+func (s *source) Close() error {
+	close(s.quit)
+	return s.server.Close()
+}
+
+var (
+	_ stage.Source = (*source)(nil)
+	_ mqtt.Inlet   = (*source)(nil)
+)

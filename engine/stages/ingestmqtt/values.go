@@ -1,0 +1,104 @@
+package ingestmqtt
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/mqtt"
+	"github.com/tidemill/tidemill/engine/stage"
+)
+
+// texts reads a text or a list of texts; want says what they are.
+func texts(x hcl.Expression, ctx *hcl.EvalContext, name, want string) ([]string, hcl.Diagnostics) {
+	v, diags := config.Value(x, ctx)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	out, ok := textsOf(v)
+	if !ok || len(out) == 0 {
+		return nil, config.Errorf(x.Range(), "Not a text", "%s takes %s, or a list of them in brackets.", name, want)
+	}
+	return out, nil
+}
+
+func textsOf(v cty.Value) ([]string, bool) {
+	v, _ = v.UnmarkDeep()
+	if v.IsNull() || !v.IsWhollyKnown() {
+		return nil, false
+	}
+	if v.Type() == cty.String {
+		return []string{v.AsString()}, true
+	}
+	if !v.CanIterateElements() || v.Type().IsObjectType() || v.Type().IsMapType() {
+		return nil, false
+	}
+	out := []string{}
+	for _, item := range v.AsValueSlice() {
+		if item.IsNull() || item.Type() != cty.String {
+			return nil, false
+		}
+		out = append(out, item.AsString())
+	}
+	return out, true
+}
+
+// bindAllow reads allow. ${client_id} and its relatives are templates of HCL,
+// so they are given themselves as values.
+func (a *args) bindAllow(o *options, at stage.At) hcl.Diagnostics {
+	if config.Absent(a.Allow) {
+		return nil
+	}
+	ctx := at.Eval.NewChild()
+	ctx.Variables = map[string]cty.Value{}
+	for _, name := range []string{"client_id", "username", "cn"} {
+		ctx.Variables[name] = cty.StringVal("${" + name + "}")
+	}
+	const detail = `allow takes a list of topic filters, such as ["dt/+/+/${client_id}/#"], or { publish = [...], subscribe = [...] }.`
+	v, diags := config.Value(a.Allow, ctx)
+	if diags.HasErrors() {
+		return diags
+	}
+	var lists [2][]string
+	if list, ok := textsOf(v); ok {
+		lists = [2][]string{list, list}
+	} else {
+		if v.IsNull() || !v.IsWhollyKnown() || !v.Type().IsObjectType() {
+			return config.Errorf(a.Allow.Range(), "Not a list", "%s", detail)
+		}
+		for name, item := range v.AsValueMap() {
+			list, ok := textsOf(item)
+			at := map[string]int{"publish": 0, "subscribe": 1}
+			i, known := at[name]
+			if !ok || !known {
+				return config.Errorf(a.Allow.Range(), "Not a list", "%s", detail)
+			}
+			lists[i] = list
+		}
+	}
+	for i, list := range lists {
+		o.allowed[i] = []mqtt.Pattern{} // not nil: what is not allowed is forbidden
+		for _, text := range list {
+			p, err := mqtt.ParsePattern(text)
+			if err != nil {
+				diags = append(diags, config.Errorf(a.Allow.Range(), "Not a topic filter", "%s.", upper(err.Error()))...)
+				continue
+			}
+			o.allowed[i] = append(o.allowed[i], p)
+		}
+	}
+	return dedupe(diags)
+}
+
+// dedupe drops what is said of both lists.
+func dedupe(diags hcl.Diagnostics) hcl.Diagnostics {
+	var out hcl.Diagnostics
+	seen := map[string]bool{}
+	for _, d := range diags {
+		if !seen[d.Detail] {
+			seen[d.Detail] = true
+			out = append(out, d)
+		}
+	}
+	return out
+}
