@@ -3,8 +3,19 @@
 // may write to the folder as the engine's user may change what runs; nobody else
 // comes in. HTTP with JSON is spoken over it:
 //
-//	GET  /v1/status   -> run.Status
-//	POST /v1/apply    ApplyRequest -> ApplyReply
+//	GET  /v1/status      -> run.Status
+//	GET  /v1/pipelines   -> Pipelines: the plan, and the status
+//	GET  /v1/taps        -> the edges that can be tapped
+//	GET  /v1/taps/EDGE   -> the rows that pass, as server-sent events
+//	GET  /healthz        -> 200 while the process answers
+//	GET  /readyz         -> Ready, with 503 when it is not
+//	GET  /metrics        -> Prometheus, text format 0.0.4
+//	POST /v1/apply       ApplyRequest -> ApplyReply
+//
+// The same, but for apply, is shown by HTTP where the engine block says so, or
+// run --admin: engine { admin = "127.0.0.1:9464" }. Everybody on the machine can
+// then read the rows; beyond the machine it takes admin_insecure = true. A
+// change of admin counts from the next start.
 //
 // An apply comes in two steps, so that a person sees what would change before it
 // does: the first has preview set and changes nothing; the second repeats
@@ -15,6 +26,18 @@
 // env("NAME") and TIDEMILL_VAR_* mean the engine's environment, also after a
 // change, and its secrets need not be known to whoever applies.
 //
+// # What does a tap cost?
+//
+// An atomic load a batch while nobody looks. While somebody does, batches wait in a queue of
+// 16 and are written on the looker's own goroutine; what does not fit is counted, told in an
+// event "missed", and holds nobody up. A looker who takes nothing for 10 seconds is cut.
+//
+// # Why is there no password?
+//
+// A listener that is off by default, shows only, and takes no one from outside
+// needs none; in front of an open one belongs a proxy that asks for one. Requests for
+// another host's name are refused, so that no web page reads along.
+//
 // # What if the path of the socket is too long?
 //
 // The kernel takes about 100 bytes. Longer ones are reached through a descriptor
@@ -23,5 +46,5 @@
 // Imports: flow, env, config, stage, plan, run
 //
 // Not here: what an engine does with a plan (run), how it looks (cmd). Start
-// with server.go.
+// with server.go; look.go lists what is shown, metrics.go and tap.go how.
 package admin

@@ -95,6 +95,11 @@ func (o *stream) send(b []byte) error {
 // ends. row is JSON without a line end; missed is how many rows before it were not shown; one
 // of them is empty.
 func (c *Client) Tap(ctx context.Context, edge string, show func(row []byte, missed int64) error) error {
+	return c.tapFrom(ctx, edge, func() {}, show)
+}
+
+// tapFrom calls begin once rows can come.
+func (c *Client) tapFrom(ctx context.Context, edge string, begin func(), show func(row []byte, missed int64) error) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine/v1/taps/"+url.PathEscape(edge), nil)
 	if err != nil {
 		return err
@@ -113,6 +118,7 @@ func (c *Client) Tap(ctx context.Context, edge string, show func(row []byte, mis
 		}
 		return errors.New(refused.Error)
 	}
+	begin()
 	in := bufio.NewScanner(res.Body)
 	in.Buffer(nil, maxEvent)
 	event := ""

@@ -153,8 +153,10 @@ func (s *sock) drain() {
 		}
 		buf = append(buf[:0], s.unsent[:min(len(s.unsent), chunk)]...)
 		s.unsent = s.unsent[:copy(s.unsent, s.unsent[len(buf):])]
+		if !s.closing { // else the deadline stands
+			s.Conn.SetWriteDeadline(s.clock.Now().Add(s.timeout))
+		}
 		s.mu.Unlock()
-		s.Conn.SetWriteDeadline(s.clock.Now().Add(s.timeout))
 		if _, err := s.Conn.Write(buf); err != nil {
 			s.mu.Lock()
 			s.broken = err
@@ -173,7 +175,7 @@ func (s *sock) closeSoon() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining {
-		s.closing, s.timeout = true, time.Second
+		s.closing = true
 		s.Conn.SetWriteDeadline(s.clock.Now().Add(time.Second))
 		return
 	}

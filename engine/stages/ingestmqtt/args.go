@@ -100,6 +100,7 @@ func (a *args) Bind(_ []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostic
 	diags = append(diags, a.checkNumbers(at)...)
 	return stage.Bound{
 		Topics:     o.topics,
+		Push:       true,
 		OpenSource: func(op stage.Opening, env stage.SourceEnv) (stage.Source, error) { return open(op, env, o) },
 	}, diags
 }
