@@ -3,6 +3,7 @@
 // missing and nothing is double. It holds tests only.
 //
 //	kill_test.go   kill -9: 100 times, or 1,000 with TIDEMILL_SOAK=1
+//	http_test.go   kill -9 under clients that post over HTTP and a server that takes rows
 //	disk_test.go   a full disk; a sync that fails
 //
 // # Why so many short rounds?

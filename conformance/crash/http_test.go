@@ -64,7 +64,7 @@ func (h *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.all++
-	if err != nil || h.rng.IntN(50) == 0 {
+	if err != nil || h.rng.IntN(150) == 0 {
 		w.WriteHeader(http.StatusBadGateway)
 		return
 	}
@@ -74,9 +74,15 @@ func (h *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.ids[idOf(line)]++
 		}
 	}
-	if h.rng.IntN(50) == 0 {
+	if h.rng.IntN(150) == 0 {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+func (h *receiver) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.ids)
 }
 
 func idOf(line string) string {
@@ -171,6 +177,10 @@ func TestHTTP(t *testing.T) {
 	cmd, said := start(t, dir, nil)
 	cancel()
 	senders.Wait()
+	want := 0
+	s.want.Range(func(any, any) bool { want++; return true })
+	for end := time.Now().Add(time.Minute); hook.count() < want && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	}
 	must(t, cmd.Process.Signal(os.Interrupt))
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("the last run: %v\n%s", err, said)
@@ -181,18 +191,19 @@ func TestHTTP(t *testing.T) {
 	for line := range strings.Lines(string(text)) {
 		out[idOf(line)]++
 	}
-	want := 0
+	wrong := 0
 	s.want.Range(func(id, _ any) bool {
-		want++
 		if n := out[id.(string)]; n != 1 {
-			t.Errorf("%s is in the file %d times", id, n)
+			wrong++
+			t.Logf("%s is in the file %d times", id, n)
 		}
 		if n := hook.ids[id.(string)]; n != 1 {
-			t.Errorf("%s has reached the receiver %d times", id, n)
+			wrong++
+			t.Logf("%s has reached the receiver %d times", id, n)
 		}
-		return !t.Failed()
+		return wrong < 20
 	})
-	if len(out) != want || len(hook.ids) != want {
+	if wrong > 0 || len(out) != want || len(hook.ids) != want {
 		t.Errorf("%d rows in the file, %d at the receiver, want %d", len(out), len(hook.ids), want)
 	}
 	if acked < int64(kills) {

@@ -19,7 +19,7 @@ type scenario struct {
 func newScenario(seed uint64) scenario {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	late := []string{"revise", "side", "drop"}[rng.IntN(3)]
-	partitions := 1 + rng.IntN(4)
+	partitions := 1 + rng.IntN(3)
 	devices := 1 + rng.IntN(12)
 	schema := `schema = { ts = timestamp, device = string, temp = number, door = bool, extra = { a = number } }`
 	shape := shapes()[rng.IntN(4)]
@@ -78,7 +78,7 @@ pipeline "p" {
 }
 `+second+`
 `, 1+rng.IntN(200), partitions, schema, late)
-	input := shape.into(makeInput(rng, devices, 40+rng.IntN(260), schema == ""))
+	input := shape.into(makeInput(rng, devices, 30+rng.IntN(170), schema == ""))
 	s := scenario{config: config, input: input, malformed: bytes.Count(input, []byte("\"ts\":\n"))}
 	if schema != "" && rng.IntN(2) == 0 { // the order of learned columns depends on who comes first
 		s.second = renumber.ReplaceAll(shape.into(makeInput(rng, devices, rng.IntN(100), schema == "")), []byte(`"device":${1}10$2`))

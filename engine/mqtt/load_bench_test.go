@@ -137,7 +137,7 @@ func loadClient(address string, number, window, each int) error {
 	if _, err := io.ReadFull(r, ack[:]); err != nil {
 		return err
 	}
-	payload := make([]byte, 220)
+	payload := fmt.Appendf(nil, `{"ts":"2026-11-22T01:00:00Z","temp":%d.25,"setpoint":2,"door_open":false,"lat":52.520008,"lon":13.404954,"fuel":81.5,"speed":63.2,"rpm":1450,"ambient":11.75,"battery":12.6,"seq":%d,"note":"steady"}`, number%20, number)
 	message := Packet{Type: Publish, QoS: 1, Topic: fmt.Appendf(nil, "dt/berlin/trailer/d%d/telemetry", number), Payload: payload}
 	var out []byte
 	sent, acked := 0, 0

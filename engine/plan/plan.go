@@ -31,6 +31,7 @@ type Plan struct {
 
 	specs   []stage.Spec
 	learned Learned
+	part    bool // made by With, for one partition
 }
 
 // Learned holds, by channel, the fields that its partitions have learned.
@@ -131,10 +132,21 @@ func Build(c *config.Config, specs []stage.Spec, learned Learned) (*Plan, hcl.Di
 	return p, diags
 }
 
-// With binds the same configuration with what one partition has learned. It
-// fails where an expression names a field that this partition has not met.
-func (p *Plan) With(learned Learned) (*Plan, hcl.Diagnostics) {
-	return Build(p.Config, p.specs, learned)
+// With binds the pipelines of one channel again, for one of its partitions and
+// with what that has learned; there are no ingests and no other channels in the
+// result. It fails where an expression names a field that this partition has not met.
+func (p *Plan) With(channel string, learned []decode.Field) (*Plan, hcl.Diagnostics) {
+	ch := *p.Channel(channel)
+	ch.Fields = slices.Clone(ch.Fields)
+	if ch.Config.Learn {
+		ch = *newChannel(ch.Config, learned)
+	}
+	q := &Plan{Config: p.Config, Digest: p.Digest, Channels: []*Channel{&ch}, specs: p.specs, part: true}
+	if diags := q.bindAll(); diags.HasErrors() {
+		return nil, diags
+	}
+	q.findMarks()
+	return q, nil
 }
 
 // bindAll binds ingests and pipelines. Open channels are bound until no use of
@@ -148,6 +160,9 @@ func (p *Plan) bindAll() hcl.Diagnostics {
 			diags = append(diags, p.bindTime(ch, inferred)...)
 		}
 		for _, b := range p.Config.Ingests {
+			if p.part {
+				break
+			}
 			n, more := p.bindIngest(b)
 			diags = append(diags, more...)
 			if n != nil {
@@ -245,6 +260,9 @@ func (p *Plan) digest() string {
 // setDigests hashes a block's source text, references and the values of the
 // variables that it uses.
 func (p *Plan) setDigests(n *Node) {
+	if p.part {
+		return // the whole plan has them
+	}
 	b, h := n.Block, sha256.New()
 	fmt.Fprintf(h, "%s %s %s\n", b.Kind, b.Type, b.Name)
 	writeBody(h, b.Body, p.Config.Files)

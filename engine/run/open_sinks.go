@@ -43,7 +43,7 @@ func (e *Engine) openSinks(p *plan.Plan, last *checkpoint) error {
 func (e *Engine) openSink(n *plan.Node, lanes int, last *checkpoint) (*sinker, error) {
 	s := e.newSinker(n, lanes)
 	real, err := n.Bound.OpenSink(stage.Opening{Env: e.env, DataDir: e.o.Data, Alloc: e.alloc, Address: n.Address, Partition: -1,
-		Reject: func(r stage.Reject) { e.report(n.Address + ": " + r.Reason) }, Count: e.counter(n.Address)})
+		Reject: func(r stage.Reject) { e.sinkRejects(n.Address, r) }, Count: e.counter(n.Address)})
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/stage"
 )
 
 // rejectRow is a reject on its way to a batch.
@@ -23,6 +24,20 @@ type rejectRow struct {
 
 // maxRejectRow is how much of a rejected record is kept, bytes.
 const maxRejectRow = 64 << 10
+
+// sinkRejects tells of a row that the world behind a sink does not want. The
+// epoch in which it could have gone to the rejects of its pipeline is over by
+// then: it is reported with the row, and counted.
+func (e *Engine) sinkRejects(address string, r stage.Reject) {
+	const most = 1 << 10 // bytes of the row
+	e.count(address+" "+rejectsPrefix+"row", 1)
+	line := address + ": a row is rejected: " + r.Reason
+	if r.Rows != nil {
+		row := flow.NewJSONEncoder(r.Rows.Schema(), false).AppendRow(nil, r.Rows, r.Row)
+		line += "; the row: " + strings.ToValidUTF8(string(row[:min(len(row), most)]), "")
+	}
+	e.report(line)
+}
 
 // rejectBatch makes reject rows into a batch of plan.RejectSchema. Rejects are
 // rare, so this may be slow.

@@ -74,11 +74,11 @@ func (e *Engine) didOf(channel string, part int) *taskCounters {
 // expression names a field that only other partitions have met, theirs are added.
 func (e *Engine) planFor(ch *plan.Channel, fields []decode.Field) (*plan.Plan, error) {
 	name := ch.Config.Name
-	p, diags := e.plan.With(plan.Learned{name: fields})
+	p, diags := e.plan.With(name, fields)
 	if !diags.HasErrors() {
 		return p, nil
 	}
-	p, diags = e.plan.With(plan.Learned{name: mergeFields(fields, ch.Fields)})
+	p, diags = e.plan.With(name, mergeFields(fields, ch.Fields))
 	if diags.HasErrors() {
 		return nil, diags
 	}
