@@ -37,7 +37,7 @@ race:
 	go test -race -short -json -timeout 5m $(RACE) | $(TALLY)
 
 fuzz:
-	.ci/fuzz 20s 4s
+	.ci/fuzz 20s 2s
 
 soak: needs ## what takes long: a thousand kills, more seeds, longer fuzzing
 	TIDEMILL_SOAK=1 go test -json -count=1 -timeout 6h ./conformance/... | $(TALLY)

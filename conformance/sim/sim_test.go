@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	seeds    = flag.Uint64("seeds", 10_000, "how many seeds to run; at most 300 with -short")
+	seeds    = flag.Uint64("seeds", 10_000, "how many seeds to run; at most 150 with -short")
 	oneSeed  = flag.Uint64("seed", 0, "run this seed alone and tell what happened")
 	fromSeed = flag.Uint64("from", 1, "first seed")
 )
@@ -36,7 +36,7 @@ func TestSameAnswer(t *testing.T) {
 	debug.SetGCPercent(400) // many short lives make much garbage
 	list := kept(t)
 	if testing.Short() {
-		*seeds = min(*seeds, 300)
+		*seeds = min(*seeds, 150)
 	}
 	for s := *fromSeed; s < *fromSeed+*seeds; s++ {
 		list = append(list, s)
