@@ -78,10 +78,10 @@ pipeline "p" {
 }
 `+second+`
 `, 1+rng.IntN(200), partitions, schema, late)
-	input := shape.into(makeInput(rng, devices, 30+rng.IntN(170), schema == ""))
+	input := shape.into(makeInput(rng, devices, 20+rng.IntN(110), schema == ""))
 	s := scenario{config: config, input: input, malformed: bytes.Count(input, []byte("\"ts\":\n"))}
 	if schema != "" && rng.IntN(2) == 0 { // the order of learned columns depends on who comes first
-		s.second = renumber.ReplaceAll(shape.into(makeInput(rng, devices, rng.IntN(100), schema == "")), []byte(`"device":${1}10$2`))
+		s.second = renumber.ReplaceAll(shape.into(makeInput(rng, devices, rng.IntN(60), schema == "")), []byte(`"device":${1}10$2`))
 		s.malformed += bytes.Count(s.second, []byte("\"ts\":\n"))
 	}
 	return s

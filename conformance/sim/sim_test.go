@@ -33,7 +33,7 @@ func TestSameAnswer(t *testing.T) {
 		}
 		return
 	}
-	debug.SetGCPercent(400) // many short lives make much garbage
+	debug.SetGCPercent(800) // many short lives make much garbage
 	list := kept(t)
 	if testing.Short() {
 		*seeds = min(*seeds, 150)

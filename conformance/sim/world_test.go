@@ -188,7 +188,7 @@ func (w *world) steps(e *run.Engine, budget *int) error {
 	idle := 0
 	until := -1
 	if !w.calm && w.crashes < 5 && w.rng.IntN(2) > 0 {
-		until = w.rng.IntN(1200)
+		until = w.rng.IntN(900)
 	}
 	actors := e.Actors()
 	for n := 0; !e.Done(); n++ {
@@ -200,7 +200,7 @@ func (w *world) steps(e *run.Engine, budget *int) error {
 			w.note("death after %d steps", n)
 			return env.ErrCrashed
 		}
-		if !w.calm && w.swaps < 3 && w.rng.IntN(1000) == 0 {
+		if !w.calm && w.swaps < 3 && w.rng.IntN(800) == 0 {
 			w.requestSwap(e)
 		}
 		moved, err := actors[w.rng.IntN(len(actors))].Step()

@@ -54,6 +54,7 @@ type conn struct {
 	mu        sync.Mutex
 	change    sync.Cond
 	out       []byte
+	counted   int // bytes of out that are counted in the server's backlog
 	scheduled bool
 	closing   bool // after out is written
 	dead      bool

@@ -27,6 +27,7 @@
 //
 //	MQTT 3.1.1, 5.0             all of it but what follows
 //	MQTT 3.1 and others         CONNACK 0x01, or 0x84
+//	CONNECT over 32 KiB         CONNACK 0x95
 //	enhanced authentication     CONNACK 0x8C; AUTH later: DISCONNECT 0x82
 //	topic aliases to clients    none are sent
 //	sessions                    kept in memory; a restart of the engine ends them

@@ -80,41 +80,18 @@ func eventually(t testing.TB, what string, is func() bool) {
 // TestSlowReader has a subscriber that reads nothing. The publisher and
 // another subscriber go on; the slow one loses messages, and then the connection.
 func TestSlowReader(t *testing.T) {
-	s, count := counted(t, Options{Inlet: newInlet(), WriteTimeout: 300 * time.Millisecond, MaxQueued: 10})
+	s, count := counted(t, Options{Inlet: newInlet(), WriteTimeout: time.Second, MaxQueued: 10})
 	address := listen(t, s, Listener{})
 	slow, good, publisher := login(t, address, "slow"), login(t, address, "good"), login(t, address, "p")
 	for _, nc := range []net.Conn{slow, good} {
 		send(t, nc, &Packet{Type: Subscribe, ID: 1, Filters: []Filter{{Name: []byte("t"), QoS: 1}}})
 		answer(t, nc, []byte{0x90, 3, 0, 1, 1})
 	}
-	payload := bytes.Repeat([]byte("x"), 60_000)
-	const n = 300 // of 60 kB: more than the system keeps for a reader that does not read
-	done := make(chan error)
-	go func() {
-		raw := Append(nil, &Packet{Type: Publish, Topic: []byte("t"), Payload: payload}, V311)
-		got := make([]byte, len(raw))
-		for i := range n {
-			if i%10 == 0 {
-				time.Sleep(time.Millisecond)
-			}
-			good.SetReadDeadline(time.Now().Add(10 * time.Second))
-			if _, err := io.ReadFull(good, got); err != nil || !bytes.Equal(raw, got) {
-				done <- errors.Join(err, errors.New("the good reader misses messages"))
-				return
-			}
-		}
-		done <- nil
-	}()
-	for i := range n {
-		send(t, publisher, &Packet{Type: Publish, Topic: []byte("t"), Payload: payload})
-		if i%4 == 3 { // not more at a time than the good reader may fall behind
-			send(t, publisher, &Packet{Type: Pingreq})
-			answer(t, publisher, []byte{0xD0, 0})
-			time.Sleep(time.Millisecond)
-		}
-	}
-	if err := <-done; err != nil {
-		t.Error(err, count("dropped_slow_reader"))
+	message := &Packet{Type: Publish, Topic: []byte("t"), Payload: bytes.Repeat([]byte("x"), 60_000)}
+	const n = 400 // of 60 kB: more than the system keeps for a reader that does not read
+	for range n {
+		send(t, publisher, message)
+		answer(t, good, Append(nil, message, V311))
 	}
 	eventually(t, "the slow reader stays", func() bool { return s.Stats().Connections == 2 })
 	if count("dropped_slow_reader") == 0 {
@@ -254,5 +231,84 @@ func TestIdleMemory(t *testing.T) {
 	t.Logf("%d bytes a connection, its client in this process included", each)
 	if each > most {
 		t.Errorf("%d bytes a connection; at most %d are expected", each, most)
+	}
+}
+
+// byName is an Access that believes user names, and forbids what it is told to.
+type byName struct {
+	open
+	forbidden atomic.Value // string
+}
+
+func (*byName) Connect(c *Client) Reason {
+	c.Principal = c.Username
+	return Success
+}
+
+func (a *byName) Subscribe(_ *Client, filter string) bool { return a.forbidden.Load() != filter }
+
+// TestSessionBelongs to a principal, and its subscriptions do not outlive permission.
+func TestSessionBelongs(t *testing.T) {
+	access := &byName{}
+	s, count := counted(t, Options{Access: access})
+	address := listen(t, s, Listener{})
+	as := func(user string, want ...byte) net.Conn {
+		nc, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		send(t, nc, &Packet{Type: Connect, Login: Login{Version: V311, ClientID: []byte("x"), HasUser: true, User: []byte(user)}})
+		answer(t, nc, want)
+		return nc
+	}
+	anna := as("anna", 0x20, 2, 0, 0)
+	send(t, anna, &Packet{Type: Subscribe, ID: 1, Filters: []Filter{{Name: []byte("a")}, {Name: []byte("b")}}})
+	answer(t, anna, []byte{0x90, 4, 0, 1, 0, 0})
+	as("otto", 0x20, 2, 0, 2)
+	send(t, anna, &Packet{Type: Pingreq}) // she is not disturbed
+	answer(t, anna, []byte{0xD0, 0})
+	access.forbidden.Store("a")
+	anna = as("anna", 0x20, 2, 1, 0)
+	s.Publish(&Message{Topic: "a", Payload: []byte("1")})
+	s.Publish(&Message{Topic: "b", Payload: []byte("2")})
+	answer(t, anna, []byte{0x30, 4, 0, 1, 'b', '2'})
+	if count("subscriptions_revoked") != 1 || s.Stats().Subscriptions != 1 {
+		t.Error("the subscription stays")
+	}
+}
+
+// TestBacklog fills what all clients together may have waiting, and looks that everything
+// that was counted is taken off again.
+func TestBacklog(t *testing.T) {
+	s, count := counted(t, Options{MaxBacklog: 100_000, MaxQueued: 1000, MaxQueuedBytes: 50_000, Inflight: 5})
+	address := listen(t, s, Listener{})
+	var readers []net.Conn
+	for _, id := range []string{"a", "b", "c", "d"} {
+		nc := login(t, address, id)
+		send(t, nc, &Packet{Type: Subscribe, ID: 1, Filters: []Filter{{Name: []byte("t"), QoS: 2}}})
+		answer(t, nc, []byte{0x90, 3, 0, 1, 2})
+		readers = append(readers, nc)
+	}
+	send(t, readers[0], &Packet{Type: Subscribe, ID: 1, Filters: []Filter{{Name: []byte("u"), QoS: 2}}})
+	answer(t, readers[0], []byte{0x90, 3, 0, 1, 2})
+	for range 100 {
+		s.Publish(&Message{Topic: "u", QoS: 1, Payload: make([]byte, 1000)})
+	}
+	for i := range 200 {
+		s.Publish(&Message{Topic: "t", QoS: byte(i % 3), Payload: make([]byte, 1000)})
+	}
+	if n := s.backlog.Load(); n < 90_000 || n > 150_000 {
+		t.Errorf("%d bytes wait", n)
+	}
+	if count("dropped_backlog_full") == 0 || count("dropped_queue_full") == 0 {
+		t.Error("nothing was dropped")
+	}
+	for _, nc := range readers {
+		nc.Close()
+	}
+	eventually(t, "they stay", func() bool { return s.Stats().Connections == 0 })
+	if n := s.backlog.Load(); n != 0 {
+		t.Errorf("%d bytes are still counted", n)
 	}
 }

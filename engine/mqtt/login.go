@@ -12,6 +12,9 @@ import (
 // errGone ends the reading of a connection whose client has said goodbye.
 var errGone = errors.New("mqtt: the client has disconnected")
 
+// maxConnect is how many bytes a CONNECT may have: whoever sends it is not known yet.
+const maxConnect = 32 << 10
+
 // greet reads up to CONNECT, checks it and answers. false: the connection is over.
 func (c *conn) greet() bool {
 	p, err := c.first()
@@ -63,7 +66,7 @@ func (c *conn) greet() bool {
 // first reads the first packet, which has to be a CONNECT.
 func (c *conn) first() (*Packet, error) {
 	p := &c.packet
-	lim := Limits{Packet: c.s.o.MaxPacket, Levels: c.s.o.MaxLevels}
+	lim := Limits{Packet: min(c.s.o.MaxPacket, maxConnect), Levels: c.s.o.MaxLevels}
 	for {
 		if c.to > 0 && c.buf[0]>>4 != byte(Connect) {
 			p.Type = 0

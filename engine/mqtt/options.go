@@ -26,7 +26,8 @@ type Options struct {
 	MaxRetained      int // messages; default 100,000
 	MaxRetainedBytes int // default 64 MiB
 	MaxQueued        int // messages that wait for a client; default 1,000
-	MaxQueuedBytes   int // of one client; default 1 MiB
+	MaxQueuedBytes   int // of messages to one client that wait or are not acknowledged; one message more may pass; default 1 MiB
+	MaxBacklog       int // bytes of messages to all clients that are queued or not written yet; default 256 MiB
 	ReceiveMaximum   int // messages of QoS 1 and 2 of a client not acknowledged yet; default 1,024
 	Inflight         int // messages of QoS 1 and 2 to a client not acknowledged yet; default 64
 	TopicAliases     int // that a client may set; default 32
@@ -53,7 +54,7 @@ func (o *Options) setDefaults() {
 	}{
 		{&o.MaxPacket, 1 << 20}, {&o.MaxLevels, 32}, {&o.MaxConnections, 20_000}, {&o.MaxSessions, 50_000},
 		{&o.MaxSubscriptions, 100}, {&o.MaxRetained, 100_000}, {&o.MaxRetainedBytes, 64 << 20},
-		{&o.MaxQueued, 1_000}, {&o.MaxQueuedBytes, 1 << 20}, {&o.ReceiveMaximum, 1_024}, {&o.Inflight, 64},
+		{&o.MaxQueued, 1_000}, {&o.MaxQueuedBytes, 1 << 20}, {&o.MaxBacklog, 256 << 20}, {&o.ReceiveMaximum, 1_024}, {&o.Inflight, 64},
 		{&o.TopicAliases, 32}, {&o.Handshakes, 2}, {&o.Writers, 2},
 	} {
 		if *d.field <= 0 {

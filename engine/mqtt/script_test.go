@@ -55,19 +55,25 @@ func (x *inlet) Append(batch []Inbound, done func(error)) error {
 	return nil
 }
 
-// release answers what is held: in the order given, all of it without one.
-func (x *inlet) release(err error, order ...int) {
+// release answers what is held: these batches by number, or without any all that are left.
+func (x *inlet) release(err error, which ...int) {
 	x.mu.Lock()
-	held := x.held
-	x.held, x.hold = nil, false
-	x.mu.Unlock()
-	if len(order) == 0 {
-		for i := range held {
-			order = append(order, i)
+	if len(which) == 0 {
+		x.hold = false
+		for i := range x.held {
+			which = append(which, i)
 		}
 	}
-	for _, i := range order {
-		held[i](err)
+	var done []func(error)
+	for _, i := range which {
+		if x.held[i] != nil {
+			done = append(done, x.held[i])
+			x.held[i] = nil
+		}
+	}
+	x.mu.Unlock()
+	for _, f := range done {
+		f(err)
 	}
 }
 
@@ -82,11 +88,10 @@ func (x *inlet) release(err error, order ...int) {
 //	@a quiet              a ping is the next thing answered: nothing came before
 //	@a leaves             client a closes without a word
 //	inlet a/b payload 1   the inlet has got this message of QoS 1 next
-//	inlet none, hold, release [1 0], fail, refuse, accept
+//	inlet none, hold, release [2 1], fail, refuse, accept
 //	wait 100ms
 //	count NAME N          a counter stands at N, after a while
 type stage struct {
-	t       *testing.T
 	s       *Server
 	inlet   *inlet
 	address string
@@ -102,66 +107,87 @@ type peer struct {
 	present bool // of the last CONNACK
 }
 
-func scriptRules(t *testing.T) *Rules {
+func scriptRules() *Rules {
 	var patterns []Pattern
 	for _, text := range []string{"a/#", "b", "own/${client_id}/#", "$special/+"} {
 		p, err := ParsePattern(text)
 		if err != nil {
-			t.Fatal(err)
+			panic(err)
 		}
 		patterns = append(patterns, p)
 	}
 	return &Rules{Publishes: patterns, Subscribes: patterns}
 }
 
-func newStage(t *testing.T) *stage {
-	st := &stage{t: t, inlet: newInlet(), clients: map[string]*peer{}, counts: map[string]int64{}}
-	st.s = NewServer(Options{Env: env.Real(), Inlet: st.inlet, Access: scriptRules(t),
+func newStage() (*stage, error) {
+	st := &stage{inlet: newInlet(), clients: map[string]*peer{}, counts: map[string]int64{}}
+	st.s = NewServer(Options{Env: env.Real(), Inlet: st.inlet, Access: scriptRules(),
 		MaxPacket: 1024, MaxLevels: 8, MaxSubscriptions: 3, MaxSessions: 6, MaxRetained: 2, MaxQueued: 3, ReceiveMaximum: 4,
 		Inflight: 2, TopicAliases: 2, ConnectTimeout: 300 * time.Millisecond,
 		Count: func(name string, n int64) { st.mu.Lock(); st.counts[name] += n; st.mu.Unlock() }})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	st.address = l.Addr().String()
 	st.s.Listen(Listener{Listener: l})
-	return st
+	return st, nil
 }
 
+// TestScripts plays all scripts at the same time, since most of them wait: the
+// test runner would play as many as there are processors.
 func TestScripts(t *testing.T) {
 	files, _ := filepath.Glob("testdata/server/*.txt")
-	if len(files) < 5 {
-		t.Fatal("where are the scripts?")
-	}
+	var wg sync.WaitGroup
+	n, slots := 0, make(chan struct{}, 40)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, script := range strings.Split("\n"+string(text), "\n== ")[1:] {
+			n++
 			title, body, _ := strings.Cut(script, "\n")
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".txt")+"/"+title, func(t *testing.T) {
-				t.Parallel()
-				st := newStage(t)
-				for i, line := range strings.Split(body, "\n") {
-					line, _, _ = strings.Cut(line, " # ")
-					if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
-						continue
-					}
-					if err := st.do(line); err != nil {
-						t.Errorf("line %d: %s: %v", i+1, line, err)
-						break
-					}
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				if err := play(body); err != nil {
+					t.Errorf("%s: %s: %v", filepath.Base(file), title, err)
 				}
-				st.inlet.release(nil)
-				for _, c := range st.clients {
-					c.Close()
-				}
-				st.s.Close()
-			})
+			}()
 		}
 	}
+	wg.Wait()
+	if n < 80 {
+		t.Errorf("there are only %d scripts", n)
+	}
+}
+
+// play does what a script says.
+func play(body string) error {
+	st, err := newStage()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		st.inlet.release(nil)
+		for _, c := range st.clients {
+			c.Close()
+		}
+		st.s.Close()
+	}()
+	for i, line := range strings.Split(body, "\n") {
+		line, _, _ = strings.Cut(line, " # ")
+		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+			continue
+		}
+		if err := st.do(line); err != nil {
+			return fmt.Errorf("line %d: %s: %w", i+1, line, err)
+		}
+	}
+	return nil
 }
 
 func (st *stage) do(line string) error {

@@ -21,6 +21,7 @@ type Server struct {
 	writers  sync.WaitGroup
 	readers  sync.WaitGroup
 	open     atomic.Int64 // connections
+	backlog  atomic.Int64 // bytes that Options.MaxBacklog limits
 	hurry    atomic.Bool  // nobody waits for the inlet any more
 
 	mu        sync.Mutex
@@ -125,7 +126,7 @@ func (s *Server) stopped() bool {
 func (s *Server) serve(nc net.Conn, l Listener) {
 	defer s.readers.Done()
 	defer s.open.Add(-1)
-	c := newConn(s, newSock(nc, s.o.Env.Clock, s.o.WriteTimeout))
+	c := newConn(s, newSock(nc, s.o.Env.Clock, s.o.WriteTimeout, &s.backlog))
 	c.client.Remote = nc.RemoteAddr().String()
 	if !s.enlist(c) {
 		nc.Close()
@@ -145,6 +146,9 @@ func (s *Server) serve(nc net.Conn, l Listener) {
 		c.kick(nil)
 	}
 	c.sock.discard(c.buf)
+	c.mu.Lock()
+	c.uncount()
+	c.mu.Unlock()
 }
 
 // prepare does the handshakes below MQTT.

@@ -20,16 +20,16 @@ type session struct {
 	timer  int           // number of the expiry timer that counts
 	stop   func()        // stops it
 
-	mu         sync.Mutex
-	live       *conn // where to deliver
-	ended      bool
-	subs       map[string]*subscription
-	queue      []outbound // wait for room
-	queueBytes int
-	inflight   []outbound // sent and not acknowledged, in order
-	nextID     uint16
-	will       *Message
-	willDelay  time.Duration
+	mu        sync.Mutex
+	live      *conn // where to deliver
+	ended     bool
+	subs      map[string]*subscription
+	queue     []outbound // wait for room
+	inflight  []outbound // sent and not acknowledged, in order
+	held      int        // bytes of both
+	nextID    uint16
+	will      *Message
+	willDelay time.Duration
 
 	// Of the owner's reading goroutine.
 	received map[uint16]struct{} // identifiers of QoS 2 that wait for PUBREL
@@ -59,17 +59,28 @@ func (s *Server) deliver(sess *session, o outbound) {
 			return
 		}
 		c.send(&o, false)
+	case sess.held > 0 && sess.held+o.message.size() > s.o.MaxQueuedBytes:
+		s.o.Count("dropped_queue_full", 1)
+	case s.backlog.Load() > int64(s.o.MaxBacklog):
+		s.o.Count("dropped_backlog_full", 1)
 	case c != nil && len(sess.queue) == 0 && len(sess.inflight) < c.window && c.room():
+		s.hold(sess, o.message.size())
 		s.launch(sess, c, o)
-	case len(sess.queue) >= s.o.MaxQueued || sess.queueBytes+o.message.size() > s.o.MaxQueuedBytes:
+	case len(sess.queue) >= s.o.MaxQueued:
 		s.o.Count("dropped_queue_full", 1)
 	default:
+		s.hold(sess, o.message.size())
 		sess.queue = append(sess.queue, o)
-		sess.queueBytes += o.message.size()
 	}
 }
 
-// launch gives o an identifier and sends it. sess.mu is held.
+// hold counts n more bytes that a session has queued or in flight. sess.mu is held.
+func (s *Server) hold(sess *session, n int) {
+	sess.held += n
+	s.backlog.Add(int64(n))
+}
+
+// launch gives o, which is counted already, an identifier and sends it. sess.mu is held.
 func (s *Server) launch(sess *session, c *conn, o outbound) {
 	for {
 		sess.nextID++
@@ -81,6 +92,8 @@ func (s *Server) launch(sess *session, c *conn, o outbound) {
 	o.id = sess.nextID
 	if c.send(&o, false) {
 		sess.inflight = append(sess.inflight, o)
+	} else {
+		s.hold(sess, -o.message.size())
 	}
 }
 
@@ -96,8 +109,8 @@ func (s *Server) pump(sess *session) {
 	for n < len(sess.queue) && len(sess.inflight) < c.window && c.room() {
 		o := sess.queue[n]
 		n++
-		sess.queueBytes -= o.message.size()
 		if o.message.expired(nowUS) {
+			s.hold(sess, -o.message.size())
 			s.o.Count("dropped_expired", 1)
 			continue
 		}
@@ -119,10 +132,13 @@ func (s *Server) acked(sess *session, t Type, id uint16, r Reason) (answer Type,
 	case !found && t == Pubrec:
 		answer = Pubrel
 	case found && t == Pubrec && !r.Failed():
-		sess.inflight[i].released = true
-		sess.inflight[i].message = sess.inflight[i].message.emptied()
+		o := &sess.inflight[i]
+		s.hold(sess, -o.message.size())
+		o.released, o.message = true, &Message{} // it need not be sent again
+		s.hold(sess, o.message.size())
 		answer = Pubrel
 	case found:
+		s.hold(sess, -sess.inflight[i].message.size())
 		sess.inflight = slices.Delete(sess.inflight, i, i+1)
 	}
 	waiting := len(sess.queue) > 0
@@ -132,9 +148,6 @@ func (s *Server) acked(sess *session, t Type, id uint16, r Reason) (answer Type,
 	}
 	return answer, found
 }
-
-// emptied is what is left of a message that need not be sent again.
-func (m *Message) emptied() *Message { return &Message{} }
 
 // resume sends again what was in flight when the connection broke (MQTT-4.4.0-1),
 // then what waited, and makes c the connection to deliver to.
@@ -302,6 +315,7 @@ func (s *Server) bury(sess *session) *Message {
 	if n := len(sess.queue); n > 0 {
 		s.o.Count("dropped_session_ended", int64(n))
 	}
+	s.hold(sess, -sess.held)
 	w := sess.will
 	sess.subs, sess.queue, sess.inflight, sess.will = nil, nil, nil, nil
 	return w

@@ -29,6 +29,7 @@ type sock struct {
 	clock   env.Clock
 	timeout time.Duration // of writing
 	idle    func()        // called, without locks, when everything that was kept is written
+	backlog *atomic.Int64 // bytes kept by all socks are counted here
 
 	// Of the reading goroutine.
 	gate    *gate         // given up while waiting for bytes; nil: none held
@@ -45,8 +46,8 @@ type sock struct {
 	ending   atomic.Bool
 }
 
-func newSock(c net.Conn, clock env.Clock, timeout time.Duration) *sock {
-	s := &sock{Conn: c, clock: clock, timeout: timeout, last: clock.Now()}
+func newSock(c net.Conn, clock env.Clock, timeout time.Duration, backlog *atomic.Int64) *sock {
+	s := &sock{Conn: c, clock: clock, timeout: timeout, backlog: backlog, last: clock.Now()}
 	if sc, ok := c.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			s.raw = raw
@@ -121,6 +122,7 @@ func (s *sock) Write(p []byte) (int, error) {
 		return 0, s.broken
 	}
 	s.unsent = append(s.unsent, rest...)
+	s.backlog.Add(int64(len(rest)))
 	if !s.draining {
 		s.draining = true
 		go s.drain()
@@ -141,7 +143,9 @@ func (s *sock) drain() {
 	var buf []byte
 	for {
 		s.mu.Lock()
+		s.backlog.Add(-int64(len(buf))) // written, or never to be
 		if len(s.unsent) == 0 || s.broken != nil {
+			s.backlog.Add(-int64(len(s.unsent)))
 			s.unsent, s.draining = nil, false
 			if s.broken != nil {
 				s.Conn.Close()

@@ -84,7 +84,14 @@ func (c *conn) wants() bool {
 func (c *conn) room() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.out) < highWater && !c.closing && !c.dead
+	full := len(c.out) >= highWater || len(c.out) > 4<<10 && c.s.backlog.Load() > int64(c.s.o.MaxBacklog)
+	return !full && !c.closing && !c.dead
+}
+
+// uncount takes what out holds off the server's backlog. c.mu is held.
+func (c *conn) uncount() {
+	c.s.backlog.Add(-int64(c.counted))
+	c.counted = 0
 }
 
 // send writes a message; false when the client does not take packets that long.
@@ -98,7 +105,10 @@ func (c *conn) send(o *outbound, dup bool) bool {
 	at := len(c.buffer())
 	c.out = o.append(c.out, c.v, dup, nowUS)
 	fits := c.clientMax == 0 || len(c.out)-at <= c.clientMax
-	if !fits {
+	if fits {
+		c.counted += len(c.out) - at
+		c.s.backlog.Add(int64(len(c.out) - at))
+	} else {
 		c.out = c.out[:at]
 	}
 	wake := c.wants()
@@ -200,6 +210,7 @@ func (c *conn) flush() {
 		c.mu.Lock()
 		out := c.out
 		c.out = nil
+		c.uncount()
 		if len(out) == 0 {
 			c.scheduled = false
 			closing := c.closing && !c.dead
@@ -250,6 +261,7 @@ func (c *conn) afterBusy(closing bool) {
 func (c *conn) lost() {
 	c.mu.Lock()
 	c.dead, c.scheduled, c.out = true, false, nil
+	c.uncount()
 	c.change.Broadcast()
 	c.mu.Unlock()
 	c.sock.Close()

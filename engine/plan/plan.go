@@ -43,6 +43,8 @@ type Channel struct {
 	// Fields are declared, learned and inferred fields, in that order. Skip is set
 	// where no stage, key or time reads the field.
 	Fields []decode.Field
+	// Topics say how the topics of its records look; their names are the first of Fields.
+	Topics []decode.TopicTemplate
 	Schema *arrow.Schema // of the channel's rows
 	// Open says that names it does not know may still come.
 	Open bool
@@ -118,7 +120,7 @@ func Build(c *config.Config, specs []stage.Spec, learned Learned) (*Plan, hcl.Di
 	p := &Plan{Config: c, specs: specs, learned: learned}
 	var diags hcl.Diagnostics
 	for _, ch := range c.Channels {
-		p.Channels = append(p.Channels, newChannel(ch, learned[ch.Name]))
+		p.Channels = append(p.Channels, newChannel(ch, learned[ch.Name], p.topics(ch)))
 	}
 	diags = append(diags, p.bindAll()...)
 	diags = append(diags, p.refuseShared()...)
@@ -139,7 +141,7 @@ func (p *Plan) With(channel string, learned []decode.Field) (*Plan, hcl.Diagnost
 	ch := *p.Channel(channel)
 	ch.Fields = slices.Clone(ch.Fields)
 	if ch.Config.Learn {
-		ch = *newChannel(ch.Config, learned)
+		ch = *newChannel(ch.Config, learned, ch.Topics)
 	}
 	q := &Plan{Config: p.Config, Digest: p.Digest, Channels: []*Channel{&ch}, specs: p.specs, part: true}
 	if diags := q.bindAll(); diags.HasErrors() {
@@ -190,22 +192,53 @@ func (p *Plan) bindAll() hcl.Diagnostics {
 	}
 }
 
-func newChannel(c *config.Channel, learned []decode.Field) *Channel {
-	ch := &Channel{Config: c, Open: c.Learn && len(learned) == 0}
+// topics gathers how the topics of a channel's records look, from the ingests
+// that feed it. What is wrong with an ingest is told when all are bound.
+func (p *Plan) topics(c *config.Channel) []decode.TopicTemplate {
+	var out []decode.TopicTemplate
+	for _, b := range p.Config.Ingests {
+		spec, diags := p.findSpec(b)
+		if b.To.Name != c.Name || diags.HasErrors() {
+			continue
+		}
+		args := spec.Args()
+		if config.DecodeBody(b.Body, args, p.Config.Eval).HasErrors() {
+			continue
+		}
+		bound, _ := args.Bind(nil, p.at(&Node{Block: b, Address: "ingest." + b.Name}, &Channel{Config: c}))
+		out = append(out, bound.Topics...)
+	}
+	return out
+}
+
+func newChannel(c *config.Channel, learned []decode.Field, topics []decode.TopicTemplate) *Channel {
+	ch := &Channel{Config: c, Topics: topics, Open: c.Learn && len(learned) == 0}
+	for _, t := range topics {
+		for _, name := range t.Columns() {
+			ch.declare(decode.Field{Name: name, Type: arrow.BinaryTypes.String, Topic: true})
+		}
+	}
 	for _, f := range c.Schema {
-		ch.Fields = append(ch.Fields, decode.Field{Name: f.Name, Type: f.Type, Unit: f.Unit})
+		ch.declare(decode.Field{Name: f.Name, Type: f.Type, Unit: f.Unit})
 	}
 	if c.Learn {
-		ch.Fields = append(ch.Fields, learned...)
-		for i := range ch.Fields {
-			ch.Fields[i].Skip = false
+		for _, f := range learned {
+			f.Skip = false
+			ch.declare(f)
 		}
-		if c.Key != "" && !slices.Contains(fieldNames(ch.Fields), c.Key) {
-			ch.Fields = append(ch.Fields, decode.Field{Name: c.Key, Type: arrow.BinaryTypes.String})
+		if c.Key != "" {
+			ch.declare(decode.Field{Name: c.Key, Type: arrow.BinaryTypes.String})
 		}
 	}
 	ch.reschema()
 	return ch
+}
+
+// declare adds a field unless there is one of that name.
+func (ch *Channel) declare(f decode.Field) {
+	if !slices.Contains(fieldNames(ch.Fields), f.Name) {
+		ch.Fields = append(ch.Fields, f)
+	}
 }
 
 func (ch *Channel) add(fields []decode.Field) {

@@ -5,6 +5,7 @@ import (
 	"github.com/tidemill/tidemill/engine/stages/alarm"
 	"github.com/tidemill/tidemill/engine/stages/ingestfile"
 	"github.com/tidemill/tidemill/engine/stages/ingesthttp"
+	"github.com/tidemill/tidemill/engine/stages/ingestmqtt"
 	"github.com/tidemill/tidemill/engine/stages/rule"
 	"github.com/tidemill/tidemill/engine/stages/sinkfile"
 	"github.com/tidemill/tidemill/engine/stages/sinkhttp"
@@ -16,6 +17,7 @@ func Builtin() []stage.Spec {
 	return []stage.Spec{
 		alarm.Spec(),
 		ingestfile.Spec(),
+		ingestmqtt.Spec(),
 		ingesthttp.Spec(),
 		rule.Spec(),
 		sinkfile.File(),
