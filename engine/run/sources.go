@@ -69,9 +69,10 @@ func (s *sourcer) serves(n *plan.Node, ch *plan.Channel) bool {
 	})
 }
 
-// throttled is the journal as a source sees it that can wait: it is busy
-// while the tasks are further behind than a queue may hold, so that what they read
-// next is still in memory.
+// throttled is the journal as a source sees it that can wait: it is busy while
+// a whole group waits to be written, and while the tasks are further behind than a
+// queue may hold, so that what is written and read next is still in the
+// processor's cache.
 type throttled struct {
 	journal.Appender
 	engine  *Engine
@@ -80,7 +81,7 @@ type throttled struct {
 }
 
 func (t *throttled) Append(b journal.Batch) error {
-	if !t.push && t.engine.behind(t.channel) {
+	if !t.push && (t.Pending() >= bulkBytes || t.engine.behind(t.channel)) {
 		return journal.ErrBusy
 	}
 	err := t.Appender.Append(b)
@@ -169,5 +170,6 @@ func (f *flusher) Step() (bool, error) {
 		f.engine.report(fmt.Sprintf("channel.%s: there is room again", f.name))
 	}
 	f.engine.taskBell.ring()
+	f.engine.sourceBell.ring() // a source may wait for the group to be written
 	return true, nil
 }

@@ -50,6 +50,7 @@ const benchWindow = benchChannel + `
   window "tumbling" "five_min" {
     by    = [device]
     every = "5m"
+    late  = "drop" // as the peer does; with "revise", windows stay in memory for keep
     emit  = { temp_avg = avg(temp), temp_max = max(temp), n = count() }
   }
 

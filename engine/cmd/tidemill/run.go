@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -75,6 +76,9 @@ func (a *app) run(f *runFlags) (err error) {
 		return w.failed(err)
 	}
 	defer func() { err = failed(errors.Join(err, lock.release())) }()
+	if _, set := os.LookupEnv("GOGC"); !set {
+		debug.SetGCPercent(leanGC)
+	}
 	e, err := run.Open(p, run.Options{
 		Env: a.env, Data: f.data, Specs: stages.Builtin(), Report: w.report, StopAtEnd: true, Once: f.once,
 	})
@@ -167,3 +171,7 @@ func interruptible(w *watcher) (context.Context, context.CancelFunc) {
 	}()
 	return ctx, cancel
 }
+
+// leanGC is how far the heap may grow between collections, percent of what is
+// live. Tables are large and hold no pointers, so that collecting often is cheap.
+const leanGC = 50
