@@ -24,7 +24,7 @@ run: ## run pipelines/coldhaul over a simulated fleet, end to end
 	@mkdir -p bin && go build -o bin/tidemill ./engine/cmd/tidemill
 	@.ci/demo
 
-test: needs fmt-check vet unit race fuzz ## everything that must hold; under 8 minutes
+test: needs fmt-check vet unit race fuzz ## everything that must hold; about ten minutes with cold caches
 	@echo "make test: everything passed"
 
 check: fmt-check vet ## the quick part of test; under 3 minutes
