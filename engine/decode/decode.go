@@ -22,6 +22,9 @@ type Field struct {
 	// Config.Topics, and not of the payload, whose member of that name is ignored and counted. Its
 	// type is utf8. Such fields stand before all others.
 	Topic bool
+	// Property says of a field with Topic that it is a property of the record's
+	// envelope, and not a level of its topic.
+	Property bool
 }
 
 // Config says how the records of a channel are decoded.

@@ -296,7 +296,8 @@ func (d *jsonDecoder) number8(s *step, f *feed, p int) int {
 	}
 	if s.kind == stepFloat {
 		if !s.col.skip {
-			v := float64(int64(eight(x))) / d.scale[bits.TrailingZeros64(dot)>>3&15]
+			m, by := float64(int64(eight(x))), &d.scale[bits.TrailingZeros64(dot)>>3&15]
+			v := math.FMA(m, by.near, m*by.rest)
 			s.col.f64[f.row] = math.Float64frombits(math.Float64bits(v) | minus<<63)
 		}
 	} else if dot != 0 {

@@ -34,7 +34,7 @@ type jsonDecoder struct {
 	noPlans bool
 	topics  *topicColumns // nil: none
 	pow     [16]float64   // of ten
-	scale   [16]float64   // 10^(7-k) at k up to 7, and 1 at 8: what a point in byte k of 8 divides by
+	scale   [16]inverse   // of 10^(7-k) at k up to 7, and of 1 at 8: what a point in byte k of 8 multiplies by
 	day     dayCache
 
 	// Of the batch that is being made.
@@ -91,7 +91,7 @@ func newJSON(c Config) (*jsonDecoder, error) {
 	d.max = c.MaxDepth
 	for i := range d.pow {
 		d.pow[i] = exactPow10(int64(i))
-		d.scale[i] = exactPow10(int64(max(7-i, 0)))
+		d.scale[i] = inverseOf(int64(max(7-i, 0)))
 	}
 	d.reset()
 	for _, f := range c.Fields {

@@ -72,6 +72,23 @@ func exactPow10(n int64) float64 {
 		1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}[n]
 }
 
+// inverse is 1/10^n as the sum of the float64 nearest to it and the float64
+// nearest to what is left: 106 bits of it.
+type inverse struct{ near, rest float64 }
+
+// inverseOf returns the inverse of 10^n, 0 <= n <= 7. For every whole m below
+// 10^8, fma(m, near, m*rest) is the float64 nearest to m/10^n, as the quotient
+// would be, for a third of its time: m/10^n is at least 2^-78 of itself away
+// from the middle of two float64s, and the sum is within 2^-104 of it
+// (N. Brisebarre, J.-M. Muller, Correctly rounded multiplication by arbitrary
+// precision constants, 2008).
+func inverseOf(n int64) inverse {
+	by := exactPow10(n)
+	near := 1 / by
+	// What near*by lacks to 1 is exact by the fused operation.
+	return inverse{near, -math.FMA(near, by, -1) / by}
+}
+
 // parseFloat converts a number that scanner.number has accepted to the nearest
 // float64; false when it is out of range. What is too small becomes 0.
 func parseFloat(tok []byte) (float64, bool) {

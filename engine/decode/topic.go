@@ -120,7 +120,8 @@ type topicColumns struct {
 	templates []TopicTemplate
 	known     map[string][]level // by topic
 	block     *journal.Block
-	of        [][]level // of the block, by number of the topic
+	of        [][]level  // of the block, by number of the topic
+	sealed    []Envelope // of the block's records, where some field is a property
 }
 
 // level is one value.
@@ -171,6 +172,19 @@ func (t *topicColumns) open(b *journal.Block) {
 	if len(t.of) == 0 {
 		t.of = append(t.of, make([]level, len(t.fields)))
 	}
+	t.unseal(b)
+}
+
+// unseal reads the envelopes of a block if some field is a property. One that cannot be read is as none.
+func (t *topicColumns) unseal(b *journal.Block) {
+	t.sealed = t.sealed[:0]
+	if len(b.EnvelopeEnds) == 0 || !slices.ContainsFunc(t.fields, func(f Field) bool { return f.Property && !f.Skip }) {
+		return
+	}
+	for i := range b.Count {
+		e, _ := ParseEnvelope(b.Envelope(i))
+		t.sealed = append(t.sealed, e)
+	}
 }
 
 // values finds the first template that a topic is like.
@@ -203,21 +217,31 @@ func (t *topicColumns) close(offsets []int64, alloc memory.Allocator) []arrow.Ar
 	return out
 }
 
-func (t *topicColumns) at(offset int64) []level {
-	if of := t.block.TopicOf; of != nil {
-		return t.of[of[offset-int64(t.block.First)]]
+// at returns the value of field i for the record at an offset.
+func (t *topicColumns) at(offset int64, i int) level {
+	n := offset - int64(t.block.First)
+	if t.fields[i].Property {
+		if len(t.sealed) == 0 {
+			return level{}
+		}
+		v, ok := t.sealed[n].Property(t.fields[i].Name)
+		return level{string(v), ok && utf8.Valid(v)}
 	}
-	return t.of[0]
+	if of := t.block.TopicOf; of != nil {
+		return t.of[of[n]][i]
+	}
+	return t.of[0][i]
 }
 
 func (t *topicColumns) column(i int, offsets []int64, alloc memory.Allocator) arrow.Array {
 	size, nulls := 0, 0
 	for _, o := range offsets {
-		v := t.at(o)[i]
-		size += len(v.text)
+		v := t.at(o, i)
 		if !v.ok {
 			nulls++
+			continue
 		}
+		size += len(v.text)
 	}
 	ends, texts := memory.NewResizableBuffer(alloc), memory.NewResizableBuffer(alloc)
 	defer ends.Release()
@@ -234,8 +258,10 @@ func (t *topicColumns) column(i int, offsets []int64, alloc memory.Allocator) ar
 	to, data, n := arrow.Int32Traits.CastFromBytes(ends.Bytes()), texts.Bytes(), 0
 	to[0] = 0
 	for row, o := range offsets {
-		v := t.at(o)[i]
-		n += copy(data[n:], v.text)
+		v := t.at(o, i)
+		if v.ok {
+			n += copy(data[n:], v.text)
+		}
 		to[row+1] = int32(n)
 		if v.ok && bits != nil {
 			bitutil.SetBit(bits.Bytes(), row)
