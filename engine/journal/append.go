@@ -57,7 +57,10 @@ func (l *disk) weigh(b *Batch) (int, error) {
 		if n := max(len(r.Topic), len(r.Principal)); n > MaxName {
 			return 0, fmt.Errorf("journal: the topic or principal of record %d of the batch has %d bytes; %d are the limit", i, n, MaxName)
 		}
-		total += len(r.Payload) + overhead
+		if len(r.Envelope) > MaxName {
+			return 0, fmt.Errorf("journal: the envelope of record %d of the batch has %d bytes; %d are the limit", i, len(r.Envelope), MaxName)
+		}
+		total += len(r.Payload) + len(r.Envelope) + overhead
 	}
 	return total, nil
 }
@@ -117,8 +120,22 @@ func (l *disk) fill(records []Record, source string) {
 			m.topics.again()
 			m.principals.again()
 		}
+		if len(r.Envelope) > 0 || len(b.EnvelopeEnds) > 0 {
+			m.envelop(r.Envelope, at)
+		}
 		m.pos = r.Pos
 	}
+}
+
+// envelop notes the envelope of the n-th record; those before the first that has one have none.
+func (m *memory) envelop(envelope []byte, n int) {
+	b := &m.block
+	for len(b.EnvelopeEnds) < n {
+		b.EnvelopeEnds = append(b.EnvelopeEnds, 0)
+	}
+	b.Envelopes = append(b.Envelopes, envelope...)
+	b.EnvelopeEnds = append(b.EnvelopeEnds, uint32(len(b.Envelopes)))
+	m.room -= len(envelope) + 2
 }
 
 // name notes the topic and principal of the n-th record when one differs from

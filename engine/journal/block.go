@@ -35,6 +35,11 @@ type Block struct {
 	Principals  []string
 	PrincipalOf []uint16
 
+	// Envelopes holds the records' envelopes one after the other, as Payload holds
+	// the payloads; EnvelopeEnds is empty when no record has one.
+	Envelopes    []byte
+	EnvelopeEnds []uint32
+
 	Control []byte // body of a Note
 	Err     error  // of a Lost block
 
@@ -50,6 +55,18 @@ func (b *Block) Record(i int) []byte {
 		start = b.Ends[i-1]
 	}
 	return b.Payload[start:b.Ends[i]:b.Ends[i]]
+}
+
+// Envelope returns the envelope of record i; empty when it has none.
+func (b *Block) Envelope(i int) []byte {
+	if len(b.EnvelopeEnds) == 0 {
+		return nil
+	}
+	start := uint32(0)
+	if i > 0 {
+		start = b.EnvelopeEnds[i-1]
+	}
+	return b.Envelopes[start:b.EnvelopeEnds[i]:b.EnvelopeEnds[i]]
 }
 
 // Retain adds a reference. A new block has one.

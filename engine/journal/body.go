@@ -26,13 +26,14 @@ func (m *memory) encodeRecords(p *pool) {
 	b := &m.block
 	payload := len(m.buf) - headerSize
 	n := b.Count
-	room := 64 + 16*n + m.topics.bytes + m.principals.bytes + 2*len(m.topics.names) + 2*len(m.principals.names) + len(m.source)
+	room := 64 + 16*n + m.topics.bytes + m.principals.bytes + 2*len(m.topics.names) + 2*len(m.principals.names) + len(m.source) + len(b.Envelopes) + 2*len(b.EnvelopeEnds)
 	p.fit(m, len(m.buf)+room+Slack)
 	m.head.payload = uint32(payload)
 	m.putLengths()
 	m.putReceived()
 	m.putDictionary(&m.topics)
 	m.putDictionary(&m.principals)
+	m.putEnvelopes()
 	if m.source != "" {
 		m.head.flags |= flagSourced
 		m.buf = binary.LittleEndian.AppendUint64(putText(m.buf, m.source), m.pos)
@@ -98,12 +99,40 @@ func (m *memory) putDictionary(d *dictionary) {
 	}
 }
 
+func (m *memory) putEnvelopes() {
+	b := &m.block
+	if len(b.EnvelopeEnds) == 0 {
+		return
+	}
+	m.head.flags |= flagEnveloped
+	before := uint32(0)
+	for _, end := range b.EnvelopeEnds {
+		m.buf = binary.LittleEndian.AppendUint16(m.buf, uint16(end-before))
+		before = end
+	}
+	m.buf = append(m.buf, b.Envelopes...)
+}
+
+func (m *memory) takeEnvelopes(c *cursor, n int) {
+	b, end := &m.block, uint32(0)
+	raw := c.take(2 * n)
+	if c.bad {
+		return
+	}
+	for i := range n {
+		end += uint32(binary.LittleEndian.Uint16(raw[2*i:]))
+		b.EnvelopeEnds = append(b.EnvelopeEnds, end)
+	}
+	b.Envelopes = append(b.Envelopes, c.take(int(end))...)
+}
+
 // decodeRecords makes the block of m.head from m.buf, which holds header and
 // body; the body's checksum is right.
 func (m *memory) decodeRecords() error {
 	h, b := &m.head, &m.block
 	n := int(h.count)
 	c := cursor{b: m.buf[headerSize+int(h.payload) : h.size()]}
+	b.Envelopes, b.EnvelopeEnds = b.Envelopes[:0], b.EnvelopeEnds[:0]
 	if n == 0 || int(h.payload) > math.MaxUint32 {
 		return errMeta
 	}
@@ -114,6 +143,9 @@ func (m *memory) decodeRecords() error {
 	m.takeReceived(&c, n)
 	takeDictionary(&c, &m.topics, n)
 	takeDictionary(&c, &m.principals, n)
+	if h.flags&flagEnveloped != 0 {
+		m.takeEnvelopes(&c, n)
+	}
 	if h.flags&flagSourced != 0 {
 		m.source, m.pos = c.text(), c.u64()
 	}

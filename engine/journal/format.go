@@ -37,9 +37,9 @@
 //	| topics: n u16, n (len u16, text)|
 //	|   [+ count u16, when n > 1]     |     metadata of Marks
 //	| principals: likewise            |    +---------------------------------+
-//	| [source: len u16, text; pos u64]|    | n u32, n sources:               |
-//	+---------------------------------+    |   len u16, text; committed u64  |
-//	                                       +---------------------------------+
+//	| [envelopes: count u16, bytes]   |    | n u32, n sources:               |
+//	| [source: len u16, text; pos u64]|    |   len u16, text; committed u64  |
+//	+---------------------------------+    +---------------------------------+
 //	 metadata of Head
 //	+-----------------------------------------------------------------------+
 //	| partitions u32, next offset of each u64                               |
@@ -81,10 +81,11 @@ const (
 
 // How the metadata of Records is laid out.
 const (
-	flagWide    = 1 << iota // lengths are u32
-	flagSame                // one receive time for all
-	flagRaw                 // receive times are i64 each, without a base
-	flagSourced             // source and position follow
+	flagWide      = 1 << iota // lengths are u32
+	flagSame                  // one receive time for all
+	flagRaw                   // receive times are i64 each, without a base
+	flagSourced               // source and position follow
+	flagEnveloped             // envelopes follow, before those
 )
 
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) } // the same table each time

@@ -166,6 +166,9 @@ func recordsOf(script []byte) (out []Record) {
 		if shape&64 != 0 {
 			r.Principal = fmt.Sprint("p", size%3)
 		}
+		if shape&128 != 0 {
+			r.Envelope = bytes.Repeat([]byte{byte(size)}, size%300)
+		}
 		out = append(out, r)
 	}
 	return out
@@ -231,6 +234,8 @@ func differs(b *Block, i int, want *Record) string {
 		return fmt.Sprintf("received %d, not %d", b.Received[i], want.Received)
 	case b.Topics[topic] != want.Topic || b.Principals[principal] != want.Principal:
 		return fmt.Sprintf("topic %q, principal %q, not %q and %q", b.Topics[topic], b.Principals[principal], want.Topic, want.Principal)
+	case !bytes.Equal(b.Envelope(i), want.Envelope):
+		return fmt.Sprintf("envelope %x, not %x", b.Envelope(i), want.Envelope)
 	case cap(b.Payload)-len(b.Payload) < Slack:
 		return "too little slack after the payload"
 	}

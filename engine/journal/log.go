@@ -26,7 +26,7 @@ const (
 // MaxRecord is how many bytes a payload may have: Append refuses more.
 const MaxRecord = 64 << 20
 
-// MaxName is how many bytes a topic, a principal or the name of a source may have.
+// MaxName is how many bytes a topic, a principal, an envelope or the name of a source may have.
 const MaxName = 1<<16 - 1
 
 // MaxNote is how many bytes the body of a control block may have.
@@ -39,6 +39,9 @@ type Record struct {
 	Topic     string // "" where the source has none
 	Principal string // "" where the source has none
 	Received  int64  // us since 1970, UTC
+	// Envelope is what came with the record beside these, opaque here: see
+	// decode.Envelope. Copied by Append; at most MaxName bytes, mostly none.
+	Envelope []byte
 	// Pos is the source's position just after this record, such as a byte
 	// offset; it rises strictly within a source. Used when Batch.Source is set.
 	Pos uint64

@@ -27,6 +27,9 @@ type memory struct {
 
 	ends     []uint32 // kept for the next use
 	received []int64
+
+	envelopes    []byte
+	envelopeEnds []uint32
 }
 
 // dictionary numbers the different strings of a block in order of appearance.
@@ -140,7 +143,8 @@ func (p *pool) get(n int) *memory {
 		}
 		m.buf = make([]byte, 0, n)
 	}
-	m.block = Block{mem: m, free: p.put, Ends: m.ends[:0], Received: m.received[:0]}
+	m.block = Block{mem: m, free: p.put, Ends: m.ends[:0], Received: m.received[:0],
+		Envelopes: m.envelopes[:0], EnvelopeEnds: m.envelopeEnds[:0]}
 	m.block.refs.Store(1)
 	return m
 }
@@ -186,6 +190,7 @@ func (p *pool) giveBack(b *Block) {
 		panic("BUG: a view of a block was given to the pool")
 	}
 	m.ends, m.received = b.Ends[:0], b.Received[:0]
+	m.envelopes, m.envelopeEnds = b.Envelopes[:0], b.EnvelopeEnds[:0]
 	m.buf, m.source, m.pos, m.firsts, m.segment = m.buf[:0], "", 0, nil, nil
 	m.sum, m.summed = 0, 0
 	m.topics.reset()

@@ -45,7 +45,9 @@ type Channel struct {
 	Fields []decode.Field
 	// Topics say how the topics of its records look; their names are the first of Fields.
 	Topics []decode.TopicTemplate
-	Schema *arrow.Schema // of the channel's rows
+	// Properties are the fields that come from envelopes, sorted.
+	Properties []string
+	Schema     *arrow.Schema // of the channel's rows
 	// Open says that names it does not know may still come.
 	Open bool
 }
@@ -120,7 +122,7 @@ func Build(c *config.Config, specs []stage.Spec, learned Learned) (*Plan, hcl.Di
 	p := &Plan{Config: c, specs: specs, learned: learned}
 	var diags hcl.Diagnostics
 	for _, ch := range c.Channels {
-		p.Channels = append(p.Channels, newChannel(ch, learned[ch.Name], p.topics(ch)))
+		p.Channels = append(p.Channels, p.newChannel(ch))
 	}
 	diags = append(diags, p.bindAll()...)
 	diags = append(diags, p.refuseShared()...)
@@ -141,7 +143,7 @@ func (p *Plan) With(channel string, learned []decode.Field) (*Plan, hcl.Diagnost
 	ch := *p.Channel(channel)
 	ch.Fields = slices.Clone(ch.Fields)
 	if ch.Config.Learn {
-		ch = *newChannel(ch.Config, learned, ch.Topics)
+		ch = *newChannel(ch.Config, learned, ch.Topics, ch.Properties)
 	}
 	q := &Plan{Config: p.Config, Digest: p.Digest, Channels: []*Channel{&ch}, specs: p.specs, part: true}
 	if diags := q.bindAll(); diags.HasErrors() {
@@ -192,10 +194,11 @@ func (p *Plan) bindAll() hcl.Diagnostics {
 	}
 }
 
-// topics gathers how the topics of a channel's records look, from the ingests
-// that feed it. What is wrong with an ingest is told when all are bound.
-func (p *Plan) topics(c *config.Channel) []decode.TopicTemplate {
-	var out []decode.TopicTemplate
+// newChannel gathers how the topics of a channel's records look, and which of their properties
+// are columns, from the ingests that feed it. What is wrong with an ingest is told when all are bound.
+func (p *Plan) newChannel(c *config.Channel) *Channel {
+	var topics []decode.TopicTemplate
+	var properties []string
 	for _, b := range p.Config.Ingests {
 		spec, diags := p.findSpec(b)
 		if b.To.Name != c.Name || diags.HasErrors() {
@@ -206,17 +209,21 @@ func (p *Plan) topics(c *config.Channel) []decode.TopicTemplate {
 			continue
 		}
 		bound, _ := args.Bind(nil, p.at(&Node{Block: b, Address: "ingest." + b.Name}, &Channel{Config: c}))
-		out = append(out, bound.Topics...)
+		topics, properties = append(topics, bound.Topics...), append(properties, bound.Properties...)
 	}
-	return out
+	slices.Sort(properties)
+	return newChannel(c, p.learned[c.Name], topics, slices.Compact(properties))
 }
 
-func newChannel(c *config.Channel, learned []decode.Field, topics []decode.TopicTemplate) *Channel {
-	ch := &Channel{Config: c, Topics: topics, Open: c.Learn && len(learned) == 0}
+func newChannel(c *config.Channel, learned []decode.Field, topics []decode.TopicTemplate, properties []string) *Channel {
+	ch := &Channel{Config: c, Topics: topics, Properties: properties, Open: c.Learn && len(learned) == 0}
 	for _, t := range topics {
 		for _, name := range t.Columns() {
 			ch.declare(decode.Field{Name: name, Type: arrow.BinaryTypes.String, Topic: true})
 		}
+	}
+	for _, name := range properties {
+		ch.declare(decode.Field{Name: name, Type: arrow.BinaryTypes.String, Topic: true, Property: true})
 	}
 	for _, f := range c.Schema {
 		ch.declare(decode.Field{Name: f.Name, Type: f.Type, Unit: f.Unit})

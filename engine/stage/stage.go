@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -49,6 +50,8 @@ type At struct {
 	// Keys[i] is the column that holds the channel's key at input i; "" where
 	// the channel has none or a stage before dropped it.
 	Keys []string
+	// By[i] lists the columns by which a stage before input i has grouped rows (Bound.By).
+	By [][]string
 	// Scope gives names their meaning at input i; see expr.Compile.
 	Scope func(i int) *expr.Scope
 }
@@ -93,6 +96,9 @@ type Bound struct {
 	Out *arrow.Schema
 	// Key names the column of Out that holds the channel's key; "" when it is gone.
 	Key string
+	// By names the columns that say, beside Key, what a row is about: a window's or an alarm's
+	// `by`. Stages behind that say nothing of their own pass it on.
+	By []string
 	// Filters says that rows of the input may have no row in the output, so that
 	// stages behind need to be told of watermarks that such rows moved.
 	Filters bool
@@ -112,6 +118,9 @@ type Bound struct {
 	// Topics are, of an ingest, how the topics of its records look; their names
 	// are columns of the channel (decode.Field.Topic).
 	Topics []decode.TopicTemplate
+	// Properties are, of an ingest, the properties of envelopes that are columns of the
+	// channel (decode.Field.Property).
+	Properties []string
 	// Push says that a source cannot make its senders wait: the journal takes what comes
 	// however far the tasks are behind.
 	Push bool
@@ -133,6 +142,8 @@ type Opening struct {
 	Reject func(Reject)
 	// Count adds to a counter of this stage, such as "late_dropped"; never nil.
 	Count func(name string, n int64)
+	// Report tells whoever watches of something that is no error, as one line; nil in tests.
+	Report func(line string)
 }
 
 // Reject is a row, or a value of one, that a stage could not process.
@@ -231,3 +242,11 @@ type Sink interface {
 // place is the same whenever these rows come again, after an error or a crash,
 // and another for all other rows of the sink. Optional; for sinks that read a spool.
 type Placed interface{ Place(place uint64) }
+
+// Gatherer is a Sink that sends what it has taken when there is enough of it, or when it has
+// waited long enough. Optional; for sinks that read a spool.
+type Gatherer interface {
+	// Due is until when Prepare may be put off, so that more rows come together; in the past when
+	// nothing waits. Prepare comes earlier when a run ends.
+	Due() time.Time
+}
