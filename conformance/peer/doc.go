@@ -6,6 +6,9 @@
 // W1 lets rows pass with temp > setpoint + 3 && !door_open and adds over = temp -
 // setpoint. W2 makes five-minute windows by device: average and greatest temp, count.
 //
+// W3 is W1 over MQTT: -input is the broker, behind which it subscribes to bench/#. It has
+// no end; whoever started it ends it.
+//
 // # Why are W2's windows batches of a number of messages?
 //
 // Benthos' own system_window closes windows by the wall clock and drops what is
@@ -19,5 +22,6 @@
 //
 // Imports: nothing
 //
-// Not here: measuring and comparing (engine/cmd/tidemill, bench*.go). main.go is all.
+// Not here: measuring and comparing (engine/cmd/tidemill, bench*.go). Start with main.go; mqtt.go is
+// the input of W3.
 package main

@@ -54,8 +54,8 @@ output:
 `
 
 func main() {
-	workload := flag.String("workload", "W1", "W1 (filter) or W2 (window)")
-	input := flag.String("input", "", "file of JSON lines to read")
+	workload := flag.String("workload", "W1", "W1 (filter), W2 (window) or W3 (filter, over MQTT)")
+	input := flag.String("input", "", "file of JSON lines to read, or for W3 the broker, such as tcp://127.0.0.1:1883")
 	output := flag.String("output", "", "file to write")
 	group := flag.Int("group", 80_000, "messages of a W2 batch: a window's records")
 	flag.Parse()
@@ -68,15 +68,19 @@ func main() {
 }
 
 func run(ctx context.Context, workload, input, output string, group int) error {
-	text, ok := map[string]string{"W1": filter, "W2": window}[workload]
+	text, ok := map[string]string{"W1": filter, "W2": window, "W3": door}[workload]
 	if !ok {
-		return fmt.Errorf("-workload is %q; there are W1 and W2", workload)
+		return fmt.Errorf("-workload is %q; there are W1, W2 and W3", workload)
 	}
 	if input == "" || output == "" {
 		return fmt.Errorf("-input and -output name the files to read and to write")
 	}
 	text = strings.NewReplacer("$INPUT", strconv.Quote(input), "$OUTPUT", strconv.Quote(output), "$GROUP", strconv.Itoa(group)).Replace(text)
-	b := service.NewStreamBuilder()
+	env := service.GlobalEnvironment().Clone()
+	if err := register(env); err != nil {
+		return err
+	}
+	b := env.NewStreamBuilder()
 	if err := b.SetYAML(text); err != nil {
 		return err
 	}

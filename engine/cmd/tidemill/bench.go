@@ -22,9 +22,15 @@ fast wrong engine has no figure. The numbers are the middle ones of the runs.
   W2      file -> five-minute window by device -> file
   W2M     W2 with 200,000 devices, for its memory
   decode  JSON to columns alone, and encoding/json into a struct, in this process
+  W3      MQTT, QoS 1, 100 connections with 16 messages in flight -> W1's rule -> file
+  W3S     W3 with 5,000 connections and one message in flight
+  W3L     20,000 messages a second over 100 connections -> alarm -> file: how long until a message
+          is acknowledged, and until its alarm can be read
 
 W1 and W2 are compared with the same work done by Benthos, for which tidemill-peer has to stand
 beside this binary or in the PATH (make build, or: go build -o bin/tidemill-peer ./conformance/peer).
+In W3 and W3S the peer stands behind a mosquitto, which has to be installed; its CPU time counts, and
+is told apart in the JSON. The publishers are a process of their own, and connecting is not measured with the records.
 The peer gets fewer records: its cost is a record's. W1 and W2 want about four bytes of disk for
 each of the input's (--dir).
 
@@ -34,6 +40,7 @@ each of the input's (--dir).
 type benchFlags struct {
 	json, noPeer   bool
 	records, peers int64
+	doors          int64
 	devices, runs  int
 	procs          []int
 	dir            string
@@ -45,13 +52,17 @@ const (
 	windowWork = "W2"
 	memoryWork = "W2M"
 	decodeWork = "decode"
+
+	doorWork    = "W3"
+	sparseWork  = "W3S"
+	latencyWork = "W3L"
 )
 
 func (a *app) benchCommand() *cobra.Command {
 	f := &benchFlags{}
-	all := []string{filterWork, windowWork, memoryWork, decodeWork}
+	all := []string{filterWork, windowWork, memoryWork, decodeWork, doorWork, sparseWork, latencyWork}
 	cmd := &cobra.Command{
-		Use: "bench [W1 W2 W2M decode]", Short: "Measure what a record costs, beside a peer",
+		Use: "bench [W1 W2 W2M decode W3 W3S W3L]", Short: "Measure what a record costs, beside a peer",
 		Long: benchHelp + exitHelp, Example: "  tidemill bench\n  tidemill bench W1 --records 1000000 --procs 1 --json",
 		ValidArgs: all, Args: cobra.OnlyValidArgs,
 	}
@@ -60,6 +71,7 @@ func (a *app) benchCommand() *cobra.Command {
 	flags.BoolVar(&f.noPeer, "no-peer", false, "leave the peer out")
 	flags.Int64Var(&f.records, "records", 10_000_000, "records of a run")
 	flags.Int64Var(&f.peers, "peer-records", 480_000, "records of a run of the peer, rounded to whole windows")
+	flags.Int64Var(&f.doors, "door-records", 2_000_000, "records of a run over MQTT; W3S and W3L send a fourth of them")
 	flags.IntVar(&f.devices, "devices", 8000, "devices that send them")
 	flags.IntVar(&f.runs, "runs", 3, "runs of each kind; the peer gets one")
 	flags.IntSliceVar(&f.procs, "procs", []int{1, 2}, "processors to run on, one after the other")
@@ -78,8 +90,8 @@ func (a *app) benchCommand() *cobra.Command {
 
 func (f *benchFlags) check() error {
 	switch {
-	case f.records < 1 || f.devices < 1 || f.runs < 1 || f.peers < 1:
-		return errors.New("--records, --peer-records, --devices and --runs are at least 1")
+	case f.records < 1 || f.doors < 1 || f.devices < 1 || f.runs < 1 || f.peers < 1:
+		return errors.New("--records, --peer-records, --door-records, --devices and --runs are at least 1")
 	case f.devices > 10_000_000:
 		return errors.New("--devices is at most 10000000")
 	case len(f.procs) == 0 || slices.Min(f.procs) < 1:
@@ -101,6 +113,7 @@ type benchResult struct {
 	PeerCPU  float64 `json:"peer_cpu_ns_per_record,omitempty"`
 	PeerRSS  float64 `json:"peer_max_rss_mb,omitempty"`
 	Ratio    float64 `json:"ratio,omitempty"`
+	*doorResult
 }
 
 func (a *app) bench(f *benchFlags, order, args []string) error {
@@ -108,7 +121,7 @@ func (a *app) bench(f *benchFlags, order, args []string) error {
 	if err != nil {
 		return failed(err)
 	}
-	b := &bencher{app: a, benchFlags: f, dir: dir, peer: findPeer()}
+	b := &bencher{app: a, benchFlags: f, dir: dir, peer: findPeer(), broker: findBroker()}
 	if b.peer == "" && !f.noPeer {
 		fmt.Fprintln(a.err, "There is no tidemill-peer beside this binary or in the PATH, so nothing is compared; go build -o bin/tidemill-peer ./conformance/peer")
 	}
@@ -126,6 +139,9 @@ func (a *app) bench(f *benchFlags, order, args []string) error {
 		procs := f.procs
 		if w == memoryWork || w == decodeWork {
 			procs = procs[:1]
+		}
+		if w == latencyWork {
+			procs = procs[len(procs)-1:]
 		}
 		for _, p := range procs {
 			r, err := b.measure(w, p)
@@ -151,6 +167,13 @@ func (b *bencher) print(r *benchResult) error {
 	if r.Peer != "" {
 		line += fmt.Sprintf("  %-18s %14.1f %9.1f %6.1fx", r.Peer, r.PeerCPU, r.PeerRSS, r.Ratio)
 	}
+	if d := r.doorResult; d != nil {
+		line += fmt.Sprintf("\n%14s%d connections (%.0f us of CPU each to connect), %.0f records/s, acknowledged after %.1f ms (p50), %.1f ms (p99)",
+			"", d.Connections, d.ConnectCPU, d.Rate, d.AckP50, d.AckP99)
+		if d.Alarms > 0 {
+			line += fmt.Sprintf(", alarm readable after %.1f ms (p50), %.1f ms (p99)", d.AlarmP50, d.AlarmP99)
+		}
+	}
 	_, err := fmt.Fprintln(b.app.out, strings.TrimRight(line, " "))
 	return err
 }
@@ -161,10 +184,15 @@ type bencher struct {
 	*benchFlags
 	dir  string
 	peer string // path of tidemill-peer, or ""
+
+	broker string // path of mosquitto, or ""
 }
 
 // measure does a workload's runs.
 func (b *bencher) measure(workload string, procs int) (*benchResult, error) {
+	if _, ok := doorLoads()[workload]; ok {
+		return b.door(workload, procs)
+	}
 	r := &benchResult{Workload: workload, Procs: procs, Records: b.records, Devices: b.devices}
 	if workload == memoryWork {
 		r.Devices = 25 * b.devices

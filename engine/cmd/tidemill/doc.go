@@ -12,7 +12,7 @@
 //	simulate  writes the records of a fleet       simulate.go
 //	bench     measures                            bench*.go
 //
-// Imports: flow, env, config, journal, decode, stages, plan, run, simulate, admin
+// Imports: flow, env, config, journal, decode, mqtt, stages, plan, run, simulate, admin
 //
 // Not here: anything that decides an outcome. Start with root.go.
 package main
