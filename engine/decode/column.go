@@ -72,11 +72,15 @@ type column struct {
 	count int32     // a list's child: values
 	ends  []int32   // kindText, kindList: ends[row+1]; ends[0] is 0
 	valid []byte    // bits, all 1 beyond the current row; nil until the first null
+	words []uint64  // kindFloat: tokens in place of f64 (tokens.go)
+	spans []uint8   // kindFloat: what of words is a token
 	child *column   // kindList
 
 	alloc            memory.Allocator
 	room             int // rows that there is room for
 	vals, offs, bits *memory.Buffer
+
+	scratch []uint64 // words of a column without buffers
 
 	stamp uint64 // the record, or element, that set it last
 }
@@ -171,6 +175,7 @@ func (c *column) reserveText(n int) bool {
 
 // setNull makes row null.
 func (c *column) setNull(row int) {
+	c.noToken(row)
 	if c.skip {
 		return
 	}
@@ -241,6 +246,7 @@ func (c *column) markSet(row int) {
 // setFloat, setInt, setBool and setText set row, the current one or one after it.
 func (c *column) setFloat(row int, v float64) {
 	c.f64[row] = v
+	c.noToken(row)
 	c.markSet(row)
 }
 

@@ -80,7 +80,13 @@ func (d *jsonDecoder) follow(steps []step, f *feed) bool {
 			return false
 		}
 		if s.kind <= stepInt {
-			q = d.number8(s, f, q)
+			at := q
+			if s.kind != stepToken {
+				q = d.number8(s, f, at)
+			} else if q = s.col.token(s, f, at); q < 0 {
+				s.col.noToken(f.row)
+				q = d.number16(s, f, at)
+			}
 		} else {
 			q = d.other(s, f, q)
 		}
@@ -294,7 +300,7 @@ func (d *jsonDecoder) number8(s *step, f *feed, p int) int {
 	if noDigit(x)|dot>>63 != 0 || !good {
 		return d.slow(s, f, p)
 	}
-	if s.kind == stepFloat {
+	if s.kind <= stepFloat {
 		if !s.col.skip {
 			m, by := float64(int64(eight(x))), &d.scale[bits.TrailingZeros64(dot)>>3&15]
 			v := math.FMA(m, by.near, m*by.rest)
@@ -342,7 +348,7 @@ func (d *jsonDecoder) number16(s *step, f *feed, p int) int {
 		frac = 8 + bits.LeadingZeros64(dot)>>3
 		lo = closeGap(lo, dot)
 	}
-	if noDigit(hi) != 0 || noDigit(lo) != 0 || byteAt(f.base, p+n-1) == '.' || frac != 0 && s.kind != stepFloat {
+	if noDigit(hi) != 0 || noDigit(lo) != 0 || byteAt(f.base, p+n-1) == '.' || frac != 0 && s.kind > stepFloat {
 		return d.slow(s, f, p)
 	}
 	if !d.store(s, f, eight(lo)*1e8+eight(hi), frac, minus) {
@@ -360,7 +366,7 @@ func (d *jsonDecoder) store(s *step, f *feed, mant uint64, frac int, minus uint6
 		v = -v
 	}
 	switch s.kind {
-	case stepFloat:
+	case stepToken, stepFloat:
 		if !c.skip {
 			c.f64[f.row] = math.Float64frombits(math.Float64bits(float64(int64(mant))/d.pow[frac&15]) | minus<<63)
 		}

@@ -21,6 +21,9 @@ func (d *jsonDecoder) record(rec []byte) {
 	d.s, d.at, d.fault = rec, 0, ""
 	d.row = d.rows
 	d.ensure(d.row)
+	for _, c := range d.cols {
+		c.noToken(d.row) // of a plan that did not fit
+	}
 	d.last++
 	d.stamp, d.parent = d.last, d.last
 	d.list, d.prev, d.path, d.trace = -1, &d.nodes.root, d.path[:0], d.trace[:0]
@@ -245,6 +248,7 @@ func (d *jsonDecoder) unknown(p, depth int) int {
 	}
 	n := d.addField(Field{Name: name, Type: t})
 	n.col.open(d.room, d.c.Alloc)
+	n.col.openTokens(d.plans.tokens, d.room)
 	for row := range d.row {
 		n.col.setNull(row)
 	}

@@ -36,6 +36,9 @@ type jsonDecoder struct {
 	pow     [16]float64   // of ten
 	scale   [16]inverse   // of 10^(7-k) at k up to 7, and of 1 at 8: what a point in byte k of 8 multiplies by
 	day     dayCache
+	by      *inverses
+	vectors bool // short numbers may be left as tokens
+	rest    int  // blocks for which they are not
 
 	// Of the batch that is being made.
 	meta metaColumns
@@ -93,6 +96,8 @@ func newJSON(c Config) (*jsonDecoder, error) {
 		d.pow[i] = exactPow10(int64(i))
 		d.scale[i] = inverseOf(int64(max(7-i, 0)))
 	}
+	d.by = newInverses()
+	d.vectors = haveVectors() && c.Explode == ""
 	d.reset()
 	for _, f := range c.Fields {
 		if err := d.checkField(f); err != nil {
@@ -195,17 +200,36 @@ func (d *jsonDecoder) Decode(b *journal.Block, from uint64, out *Result) {
 	}
 	if first < b.Count {
 		known := len(d.cols)
-		if d.topics != nil {
-			d.topics.open(b)
+		if !d.rowsOf(b, first) {
+			d.rest = restBlocks
+			d.discard()
+			*out = Result{}
+			d.rej, d.rows = d.rej[:0], 0
+			d.rowsOf(b, first)
 		}
-		d.open(b.Count - first)
-		d.block(b, first)
 		out.Learned = len(d.cols) > known
 		out.Rows = d.close()
 		out.Stats.Records = b.Count - first
 		d.plans.tune(out.Stats.Records)
 	}
 	out.Rejects, d.out, d.s = d.rej, nil, nil
+}
+
+// rowsOf makes the columns of the records of b from number first on; false when
+// a token turned out to be no number.
+func (d *jsonDecoder) rowsOf(b *journal.Block, first int) bool {
+	if d.topics != nil {
+		d.topics.open(b)
+	}
+	d.open(b.Count - first)
+	d.tokens(b.Count - first)
+	d.block(b, first)
+	for _, c := range d.cols {
+		if !c.convert(d.rows, d.by) {
+			return false
+		}
+	}
+	return true
 }
 
 // block decodes the records of b from number first on.
@@ -259,10 +283,7 @@ func (d *jsonDecoder) ensure(row int) {
 // close gives the rows away as a batch; nil when there are none.
 func (d *jsonDecoder) close() arrow.RecordBatch {
 	if d.rows == 0 {
-		d.meta.discard()
-		for _, c := range d.cols {
-			c.discard()
-		}
+		d.discard()
 		return nil
 	}
 	var topics []arrow.Array
@@ -280,6 +301,14 @@ func (d *jsonDecoder) close() arrow.RecordBatch {
 		a.Release()
 	}
 	return rows
+}
+
+// discard gives back the buffers of a batch.
+func (d *jsonDecoder) discard() {
+	d.meta.discard()
+	for _, c := range d.cols {
+		c.discard()
+	}
 }
 
 // rejectField notes that field has no value in the current row.

@@ -34,7 +34,8 @@ const (
 type stepKind uint8
 
 const (
-	stepFloat stepKind = iota
+	stepToken stepKind = iota // a float, located now and converted later (tokens.go)
+	stepFloat
 	stepInt
 	stepNumberTime
 	stepText
@@ -73,6 +74,7 @@ type plans struct {
 	order  [maxPlans]int
 	n      int
 	credit int
+	tokens bool // short numbers are left as tokens
 }
 
 // tune learns from the last rows rows which values mostly keep their length.
@@ -87,7 +89,7 @@ func (p *plans) tune(rows int) {
 }
 
 // drop forgets all layouts: the columns have changed.
-func (p *plans) drop() { *p = plans{credit: maxCredit} }
+func (p *plans) drop() { *p = plans{credit: maxCredit, tokens: p.tokens} }
 
 // learn makes a plan of the record that d has just decoded.
 func (p *plans) learn(d *jsonDecoder) {
@@ -179,6 +181,9 @@ func stepOf(c *column, b byte) stepKind {
 	}
 	switch c.kind {
 	case kindFloat:
+		if len(c.spans) > 0 {
+			return stepToken
+		}
 		return stepFloat
 	case kindInt:
 		return stepInt
