@@ -41,6 +41,7 @@ type channelArgs struct {
 	Explode     hcl.Expression `hcl:"explode,optional"`
 	Ahead       Duration       `hcl:"ahead,optional"`
 	MaxKeys     int            `hcl:"max_keys,optional"`
+	Dedupe      hcl.Expression `hcl:"dedupe,optional"`
 }
 
 func (l *loader) channel(b *hclsyntax.Block) *Channel {
@@ -74,6 +75,9 @@ func (l *loader) channel(b *hclsyntax.Block) *Channel {
 	l.checkDuration(b.Body, "ahead", args.Ahead, 0, 100*365*24*time.Hour)
 	l.checkInt(b.Body, "max_keys", int64(args.MaxKeys), 1, 1<<31)
 	l.checkPartitions(b.Body, c)
+	if !Absent(args.Dedupe) {
+		c.Dedupe = l.dedupe(args.Dedupe, c)
+	}
 	return c
 }
 

@@ -80,17 +80,18 @@ type Channel struct {
 	// Ahead is how far a device's clock may be ahead of receive time before
 	// it is flagged; default 10m.
 	Ahead   time.Duration
-	MaxKeys int // keys of a partition; default 1<<20
+	MaxKeys int     // keys of a partition; default 1<<20
+	Dedupe  *Dedupe // nil: rows are not compared
 	Range   hcl.Range
 }
 
 // Block is an ingest or a stage: the header is read, the body is the stage's own.
 type Block struct {
-	Kind string // "ingest", "rule", "window", "alarm", "sink", "transform", "enrich", "anomaly"
+	Kind string // "ingest", "rule", "window", "alarm", "sink", "transform", "enrich", "anomaly", "join"
 	Type string // second label, such as "tumbling"; "" for rule and alarm
 	Name string
 	From []Ref // with defaults filled in: the pipeline's channel
-	To   Ref   // of an ingest
+	To   Ref   // of an ingest, or of a sink that feeds a channel
 	// Enabled is false when the block says enabled = false: it is checked and left out.
 	Enabled bool
 	Body    hcl.Body  // what is left for the stage to decode

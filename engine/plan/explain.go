@@ -42,6 +42,14 @@ type ChannelPlan struct {
 	Explode    string      `json:"explode,omitempty"`
 	Fields     []FieldPlan `json:"fields"`
 	Keys       TablePlan   `json:"keys"`
+	Dedupe     *DedupePlan `json:"dedupe,omitempty"`
+}
+
+// DedupePlan is how rows are compared with those before.
+type DedupePlan struct {
+	Key    []string  `json:"key"`
+	Within string    `json:"within"`
+	Seen   TablePlan `json:"seen"`
 }
 
 // FieldPlan is a field of a channel.
@@ -96,6 +104,9 @@ func (p *Plan) Explain() *Explanation {
 		c := p.explainChannel(ch)
 		x.Tasks += c.Partitions
 		x.Memory.State += c.Keys.Bytes
+		if c.Dedupe != nil {
+			x.Memory.State += c.Dedupe.Seen.Bytes
+		}
 		x.Channels = append(x.Channels, c)
 	}
 	for _, n := range p.Ingests {
@@ -141,6 +152,9 @@ func (p *Plan) explainChannel(ch *Channel) ChannelPlan {
 		out.Retention = config.FormatDuration(c.Retention)
 	case c.RetainBytes > 0:
 		out.Retention = "at most " + Bytes(c.RetainBytes)
+	}
+	if d := c.Dedupe; d != nil {
+		out.Dedupe = &DedupePlan{d.Keys, config.FormatDuration(d.Within), explainTable(ch.SeenDecl())}
 	}
 	for _, f := range ch.Fields {
 		out.Fields = append(out.Fields, FieldPlan{f.Name, expr.TypeName(f.Type), !f.Skip})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/hashicorp/hcl/v2"
@@ -31,7 +32,10 @@ type Plan struct {
 
 	specs   []stage.Spec
 	learned Learned
-	part    bool // made by With, for one partition
+	only    string             // made by With: the channel for one of whose partitions it is
+	own     int                // how many of Channels the configuration has; the engine's own follow
+	order   []*config.Pipeline // those that feed a channel before those that read it
+	keep    map[side]columns   // what is read of channels that pipelines feed; nil before it is known
 }
 
 // Learned holds, by channel, the fields that its partitions have learned.
@@ -50,6 +54,7 @@ type Channel struct {
 	Schema     *arrow.Schema // of the channel's rows
 	// Open says that names it does not know may still come.
 	Open bool
+	fed
 }
 
 // Pipeline is a pipeline's graph.
@@ -60,6 +65,9 @@ type Pipeline struct {
 	Nodes []*Node
 	// Rejects is the sink that takes rejects; one of Nodes.
 	Rejects *Node
+	// Homes are the channels whose tasks run the pipeline: Channel, and those that the engine
+	// has put between its stages.
+	Homes []*Channel
 }
 
 // Node is a block that has found its place.
@@ -78,13 +86,19 @@ type Node struct {
 	Marks bool
 	// Consumers are the nodes that read this one, with the input's number there.
 	Consumers []Consumer
-	open      bool // names may still come
+	// Home is the channel whose tasks run the stage; nil for a sink, which takes rows from any.
+	Home *Channel
+	// Feeds is the channel that a sink feeds; nil for others.
+	Feeds *Channel
+	open  bool // names may still come
 }
 
-// Input is where a node's rows come from: another node, or the channel (nil).
+// Input is where a node's rows come from: another node, or a channel.
 type Input struct {
-	Node *Node
-	Name string // such as "rule.plausible"
+	Node    *Node    // nil: Channel
+	Channel *Channel // nil: Node
+	Side    int      // of Channel
+	Name    string   // such as "rule.plausible"
 }
 
 // Consumer is a node that reads another.
@@ -94,13 +108,12 @@ type Consumer struct {
 }
 
 // Revised tells whether rows of the node may revise earlier ones: it emits such rows,
-// or, where it takes all rows, passes on those of a stage before it. A channel,
-// nil, has none, whatever its columns are called.
+// or, where it takes all rows, passes on those of a stage before it.
 func (n *Node) Revised() bool {
-	if n == nil || !n.Bound.Revises {
+	if !n.Bound.Revises {
 		return false
 	}
-	return n.Bound.Revisions != stage.TakesAll || slices.ContainsFunc(n.In, func(in Input) bool { return in.Node.Revised() })
+	return n.Bound.Revisions != stage.TakesAll || slices.ContainsFunc(n.In, Input.Revised)
 }
 
 // IsSink tells whether the node ends the graph.
@@ -119,11 +132,12 @@ func Check(e *env.Env, dir string, o config.Options, specs []stage.Spec) hcl.Dia
 // Build binds a configuration. With errors the Plan is nil. Warnings are in the
 // diagnostics and in the Plan.
 func Build(c *config.Config, specs []stage.Spec, learned Learned) (*Plan, hcl.Diagnostics) {
-	p := &Plan{Config: c, specs: specs, learned: learned}
-	var diags hcl.Diagnostics
+	p := &Plan{Config: c, specs: specs, learned: learned, own: len(c.Channels)}
+	diags := p.findOrder()
 	for _, ch := range c.Channels {
 		p.Channels = append(p.Channels, p.newChannel(ch))
 	}
+	diags = append(diags, p.refuseFed()...)
 	diags = append(diags, p.bindAll()...)
 	diags = append(diags, p.refuseShared()...)
 	diags = config.Sort(diags)
@@ -136,16 +150,24 @@ func Build(c *config.Config, specs []stage.Spec, learned Learned) (*Plan, hcl.Di
 	return p, diags
 }
 
-// With binds the pipelines of one channel again, for one of its partitions and
-// with what that has learned; there are no ingests and no other channels in the
-// result. It fails where an expression names a field that this partition has not met.
+// With binds the pipelines that a channel's tasks run again, for one of its partitions and
+// with what that has learned; there are no ingests in the result, and other channels are as they
+// were. It fails where an expression names a field that this partition has not met.
 func (p *Plan) With(channel string, learned []decode.Field) (*Plan, hcl.Diagnostics) {
-	ch := *p.Channel(channel)
-	ch.Fields = slices.Clone(ch.Fields)
-	if ch.Config.Learn {
-		ch = *newChannel(ch.Config, learned, ch.Topics, ch.Properties)
+	q := &Plan{Config: p.Config, Digest: p.Digest, specs: p.specs, only: channel, own: p.own, keep: p.keep}
+	for _, was := range p.Channels {
+		ch := *was
+		ch.Fields = slices.Clone(ch.Fields)
+		if ch.Config.Learn && ch.Config.Name == channel {
+			ch = *newChannel(ch.Config, learned, ch.Topics, ch.Properties)
+		}
+		q.Channels = append(q.Channels, &ch)
 	}
-	q := &Plan{Config: p.Config, Digest: p.Digest, Channels: []*Channel{&ch}, specs: p.specs, part: true}
+	for _, pl := range p.Pipelines {
+		if slices.ContainsFunc(pl.Homes, func(ch *Channel) bool { return ch.Config.Name == channel }) {
+			q.order = append(q.order, pl.Config)
+		}
+	}
 	if diags := q.bindAll(); diags.HasErrors() {
 		return nil, diags
 	}
@@ -156,30 +178,10 @@ func (p *Plan) With(channel string, learned []decode.Field) (*Plan, hcl.Diagnost
 // bindAll binds ingests and pipelines. Open channels are bound until no use of
 // a name tells anything new about its type: then every name is a column.
 func (p *Plan) bindAll() hcl.Diagnostics {
-	var diags, warnings hcl.Diagnostics
+	var warnings hcl.Diagnostics
 	for {
-		p.Ingests, p.Pipelines, diags = nil, nil, nil
 		inferred := newInference()
-		for _, ch := range p.Channels {
-			diags = append(diags, p.bindTime(ch, inferred)...)
-		}
-		for _, b := range p.Config.Ingests {
-			if p.part {
-				break
-			}
-			n, more := p.bindIngest(b)
-			diags = append(diags, more...)
-			if n != nil {
-				p.Ingests = append(p.Ingests, n)
-			}
-		}
-		for _, c := range p.Config.Pipelines {
-			pl, more := p.bindPipeline(c, inferred)
-			diags = append(diags, more...)
-			if pl != nil {
-				p.Pipelines = append(p.Pipelines, pl)
-			}
-		}
+		diags := p.bindOnce(inferred)
 		for _, d := range diags {
 			if d.Severity == hcl.DiagWarning && inferred.found() {
 				warnings = append(warnings, d)
@@ -192,6 +194,45 @@ func (p *Plan) bindAll() hcl.Diagnostics {
 			ch.add(inferred.fields[ch.Config.Name])
 		}
 	}
+}
+
+func (p *Plan) bindOnce(inferred *inference) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	p.Ingests, p.Pipelines = nil, nil
+	if p.only == "" {
+		p.Channels = p.Channels[:p.own]
+	}
+	for _, ch := range p.Channels {
+		if ch.Fed {
+			ch.empty(p.only != "")
+			continue
+		}
+		diags = append(diags, p.bindTime(ch, inferred)...)
+		diags = append(diags, ch.checkDedupe()...)
+	}
+	for _, b := range p.Config.Ingests {
+		if p.only != "" {
+			break
+		}
+		n, more := p.bindIngest(b)
+		diags = append(diags, more...)
+		if n != nil {
+			p.Ingests = append(p.Ingests, n)
+		}
+	}
+	for _, c := range p.order {
+		pl, more := p.bindPipeline(c, inferred)
+		diags = append(diags, more...)
+		if pl != nil {
+			p.Pipelines = append(p.Pipelines, pl)
+		}
+	}
+	for _, ch := range p.Channels { // also those that nobody reads
+		_, more := p.complete(ch, inferred)
+		diags = append(diags, more...)
+	}
+	slices.SortStableFunc(p.Pipelines, func(a, b *Pipeline) int { return strings.Compare(a.Config.Name, b.Config.Name) })
+	return diags
 }
 
 // newChannel gathers how the topics of a channel's records look, and which of their properties
@@ -212,7 +253,11 @@ func (p *Plan) newChannel(c *config.Channel) *Channel {
 		topics, properties = append(topics, bound.Topics...), append(properties, bound.Properties...)
 	}
 	slices.Sort(properties)
-	return newChannel(c, p.learned[c.Name], topics, slices.Compact(properties))
+	ch := newChannel(c, p.learned[c.Name], topics, slices.Compact(properties))
+	if p.isFed(c.Name) {
+		ch = newFed(c)
+	}
+	return ch
 }
 
 func newChannel(c *config.Channel, learned []decode.Field, topics []decode.TopicTemplate, properties []string) *Channel {
@@ -278,7 +323,7 @@ func (ch *Channel) KeysDecl() state.Decl {
 	return state.Decl{
 		Name:    "channel." + ch.Config.Name + ".keys",
 		Digest:  "1:" + ch.Config.Key,
-		Columns: []state.Column{{Name: "mark", Type: state.I64}},
+		Columns: []state.Column{{Name: "mark", Type: state.I64, Width: max(1, len(ch.Sides))}},
 		MaxKeys: ch.Config.MaxKeys,
 	}
 }
@@ -300,7 +345,7 @@ func (p *Plan) digest() string {
 // setDigests hashes a block's source text, references and the values of the
 // variables that it uses.
 func (p *Plan) setDigests(n *Node) {
-	if p.part {
+	if p.only != "" {
 		return // the whole plan has them
 	}
 	b, h := n.Block, sha256.New()
@@ -308,7 +353,7 @@ func (p *Plan) setDigests(n *Node) {
 	writeBody(h, b.Body, p.Config.Files)
 	p.writeVariables(h, usedVariables(b.Body))
 	n.ArgsDigest = hex.EncodeToString(h.Sum(nil))[:32]
-	if b.Kind == "ingest" {
+	if b.To != (config.Ref{}) {
 		fmt.Fprintf(h, "to %s\n", b.To)
 	}
 	for _, r := range b.From {
@@ -323,6 +368,9 @@ func (p *Plan) channelDigest(c *config.Channel) string {
 	fmt.Fprintf(h, "key %s partitions %d explode %s keep %d %d learn %t ahead %d keys %d\n", c.Key, c.Partitions, c.Explode, c.Retention, c.RetainBytes, c.Learn, c.Ahead, c.MaxKeys)
 	for _, f := range c.Schema {
 		fmt.Fprintf(h, "%s %s %s\n", f.Name, f.Type, f.Unit)
+	}
+	if d := c.Dedupe; d != nil {
+		fmt.Fprintf(h, "dedupe %q %d %d\n", d.Keys, d.Within, d.Max)
 	}
 	if c.Time != nil {
 		fmt.Fprintf(h, "time %s\n", p.text(c))

@@ -58,6 +58,9 @@ func (p *Plan) prune() {
 func (p *Plan) needed(ch *Channel) columns {
 	var need columns
 	need.add([]string{ch.Config.Key})
+	if d := ch.Config.Dedupe; d != nil {
+		need.add(d.Keys)
+	}
 	if ch.Config.Time != nil {
 		if prog, diags := ch.CompileTime(p, nil); !diags.HasErrors() {
 			need.add(prog.Columns())

@@ -30,6 +30,7 @@ type lab struct {
 	memory  *memory.CheckedAllocator
 	far     *far
 	engine  *run.Engine
+	more    []stage.Spec // beside those built in
 	reports []string
 	mu      sync.Mutex
 }
@@ -66,17 +67,19 @@ func (l *lab) plan(text string) *plan.Plan {
 	if diags.HasErrors() {
 		l.t.Fatal(diags)
 	}
-	p, diags := plan.Build(c, append(stages.Builtin(), l.far.spec()), nil)
+	p, diags := plan.Build(c, l.specs(), nil)
 	if diags.HasErrors() {
 		l.t.Fatal(diags)
 	}
 	return p
 }
 
+func (l *lab) specs() []stage.Spec { return append(append(stages.Builtin(), l.far.spec()), l.more...) }
+
 // open starts a process on the machine.
 func (l *lab) open(text string, stopAtEnd bool) *run.Engine {
 	l.t.Helper()
-	e, err := run.Open(l.plan(text), run.Options{Env: l.machine.Env(), Data: "/data", Specs: append(stages.Builtin(), l.far.spec()),
+	e, err := run.Open(l.plan(text), run.Options{Env: l.machine.Env(), Data: "/data", Specs: l.specs(),
 		StopAtEnd: stopAtEnd, BlockBytes: 1 << 10, SegmentBytes: 64 << 10, Alloc: l.memory, Report: l.report})
 	l.must(err)
 	l.engine = e

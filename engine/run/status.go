@@ -63,15 +63,19 @@ type ChannelStatus struct {
 
 // PartitionStatus tells of one partition. Next and what follows are of its task.
 type PartitionStatus struct {
-	Earliest uint64    `json:"earliest"` // oldest offset kept
-	End      uint64    `json:"end"`      // durable end
-	Next     uint64    `json:"next"`     // offset after the last record processed
-	Lag      uint64    `json:"lag"`      // records durable and not processed
-	Records  int64     `json:"records"`
-	Rows     int64     `json:"rows"` // decoded from records
-	Rejects  int64     `json:"rejects"`
-	Ignored  int64     `json:"ignored"` // values of shapes that are not taken
-	Lost     int64     `json:"lost"`    // records that the journal could not read
+	Earliest uint64 `json:"earliest"` // oldest offset kept
+	End      uint64 `json:"end"`      // durable end
+	Next     uint64 `json:"next"`     // offset after the last record processed
+	Lag      uint64 `json:"lag"`      // records durable and not processed
+	Records  int64  `json:"records"`
+	Rows     int64  `json:"rows"` // decoded from records
+	Rejects  int64  `json:"rejects"`
+	Ignored  int64  `json:"ignored"` // values of shapes that are not taken
+	Lost     int64  `json:"lost"`    // records that the journal could not read
+	// Resent and Repeated are duplicates, which no pipeline sees: records that a sender sent again within
+	// its session, and rows that the channel's dedupe has seen before.
+	Resent   int64     `json:"resent"`
+	Repeated int64     `json:"repeated"`
 	Received time.Time `json:"received,omitzero"`
 	// Watermark is that of the key of the latest record; its age is Status.Time less Watermark.
 	Watermark time.Time `json:"watermark,omitzero"`
@@ -173,6 +177,7 @@ func (t *task) show(p *PartitionStatus) {
 		p.Lag = p.End - p.Next
 	}
 	p.Records, p.Rows, p.Rejects = t.counters.records.Value(), t.counters.rows.Value(), t.counters.rejects.Value()
+	p.Resent, p.Repeated = t.counters.resent.Value(), t.counters.repeated.Value()
 	p.Ignored, p.Lost = t.counters.ignored.Value(), t.counters.lost.Value()
 	if at := t.record.Load(); at != 0 {
 		p.Received = time.UnixMicro(at).UTC()
@@ -281,6 +286,7 @@ func (s *Status) Totals() (p PartitionStatus) {
 	for _, c := range s.Channels {
 		for _, x := range c.Partitions {
 			p.Records, p.Rows, p.Rejects = p.Records+x.Records, p.Rows+x.Rows, p.Rejects+x.Rejects
+			p.Resent, p.Repeated = p.Resent+x.Resent, p.Repeated+x.Repeated
 			p.Ignored, p.Lost, p.Lag = p.Ignored+x.Ignored, p.Lost+x.Lost, p.Lag+x.Lag
 		}
 	}

@@ -31,6 +31,8 @@ type task struct {
 	decoder decode.Decoder
 	keeper  *timekeeper
 	keys    *state.Table
+	sent    *senders // nil until a sender has a session
+	seen    *seen    // nil without a dedupe
 	pipes   []*pipe
 	result  decode.Result
 	encoder *flow.JSONEncoder // of rejected rows
@@ -65,6 +67,7 @@ type pipe struct {
 // taskCounters count what a task did. Shared with whoever looks on.
 type taskCounters struct {
 	records, fast, rows, rejects, ignored, lost, blocks Counter
+	resent, repeated                                    Counter // duplicates by packet, and by the channel's dedupe
 }
 
 func (t *task) Name() string { return fmt.Sprintf("task %s/%d", t.name, t.part) }
@@ -117,6 +120,9 @@ func (t *task) take(b *journal.Block) {
 	case journal.Tick:
 		t.tick = b.Time
 		marks.Tick, marks.Ticked = b.Time, true
+		if t.sent != nil {
+			t.sent.sweep(b.Time)
+		}
 	case journal.End:
 		t.ended.Store(true)
 		marks.Ended = true
@@ -150,14 +156,17 @@ func (t *task) records(b *journal.Block) []flow.KeyMark {
 			return nil
 		}
 	}
+	t.withoutResent(b, r)
 	for i := range r.Rejects {
 		t.rejectRecord(&r.Rejects[i], b)
 	}
 	if r.Rows == nil {
 		return nil
 	}
-	rows, marks := t.keeper.fill(r.Rows)
+	rows, repeated := t.seen.filter(r.Rows)
 	r.Rows = nil
+	t.counters.repeated.Add(repeated)
+	rows, marks := t.keeper.fill(rows)
 	t.counters.rows.Add(rows.NumRows())
 	t.tap.show(t.part, rows)
 	if n := rows.NumRows(); n > 0 {
@@ -244,7 +253,9 @@ func (t *task) rowText(rows arrow.RecordBatch, i int) []byte {
 func (t *task) barrier(req *request) {
 	t.asked = req.epoch
 	part := partState{Channel: t.channel.Config.Name, Partition: t.part, Next: t.next.Load(), Ended: t.ended.Load(), Tick: t.tick, Fields: t.learned()}
-	part.add(t.keys.Decl(), "", t.keys.Snapshot(req.full))
+	for _, table := range t.ownTables() {
+		part.add(table.Decl(), "", table.Snapshot(req.full))
+	}
 	for _, p := range t.pipes {
 		for _, n := range p.nodes {
 			for _, table := range n.tables {

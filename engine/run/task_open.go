@@ -104,6 +104,7 @@ func (t *task) openPipes(p *plan.Plan, have map[string]*state.Table) error {
 	ch := p.Channel(t.name)
 	t.channel = ch
 	t.keys = table(have, "", ch.KeysDecl())
+	t.openDuplicates(have)
 	if t.decoder == nil {
 		d, err := decode.NewJSON(decode.Config{Fields: ch.Fields, Topics: ch.Topics, Learn: ch.Config.Learn, Explode: ch.Config.Explode, Alloc: t.alloc})
 		if err != nil {
@@ -194,7 +195,10 @@ func (t *task) connect(pl *plan.Pipeline, p *pipe, nodes map[*plan.Node]*node) {
 
 // have gathers the task's tables by key, for a swap or a rebind.
 func (t *task) have() map[string]*state.Table {
-	have := map[string]*state.Table{tableKey("", t.keys.Decl()): t.keys}
+	have := map[string]*state.Table{}
+	for _, table := range t.ownTables() {
+		have[tableKey("", table.Decl())] = table
+	}
 	for _, p := range t.pipes {
 		for _, n := range p.nodes {
 			for _, tb := range n.tables {

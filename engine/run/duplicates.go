@@ -1,0 +1,286 @@
+package run
+
+import (
+	"encoding/binary"
+	"slices"
+	"sort"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/decode"
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/journal"
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/state"
+)
+
+// ownTables are the task's tables that belong to no stage.
+func (t *task) ownTables() []*state.Table {
+	out := []*state.Table{t.keys}
+	if t.sent != nil {
+		out = append(out, t.sent.table)
+	}
+	if t.seen != nil {
+		out = append(out, t.seen.table)
+	}
+	return out
+}
+
+func (t *task) openDuplicates(have map[string]*state.Table) {
+	t.sent, t.seen = nil, nil
+	if d := t.channel.SentDecl(); have[tableKey("", d)] != nil {
+		t.sent = &senders{table: table(have, "", d)}
+	}
+	if d := t.channel.Config.Dedupe; d != nil {
+		t.seen = newSeen(d, table(have, "", t.channel.SeenDecl()), t.alloc)
+	}
+}
+
+// senders tells which records a sender has sent before, by the session and the
+// packet identifier in their envelopes. What is said of an identifier is kept
+// until 64 later ones have been used:
+//
+//	session | id/8 mod 8   ->   sums of the messages whose identifiers are 8k ... 8k+7 mod 64
+//
+// An identifier alone decides nothing, since it is used again for other
+// messages: a record is a duplicate when its sender says that it is sent again, and
+// the record before with that identifier has the same topic and payload. What two equal messages
+// with the same identifier are, of which the first was acknowledged and the second broken off, a
+// server cannot know; both are in the journal, and one counts.
+type senders struct {
+	table *state.Table
+	key   [9]byte
+	gone  []int64 // offsets of the duplicates of a block
+}
+
+// sentFor is how long the table keeps what it knows of a session that sends nothing, us.
+const sentFor = 7 * 24 * 3_600_000_000
+
+// sweepEach is how many rows of the table a tick looks at.
+const sweepEach = 4_096
+
+// withoutResent takes what is a duplicate out of what was decoded.
+func (t *task) withoutResent(b *journal.Block, r *decode.Result) {
+	if len(b.EnvelopeEnds) == 0 {
+		return
+	}
+	gone := t.resent(b)
+	if len(gone) == 0 {
+		return
+	}
+	t.counters.resent.Add(int64(len(gone)))
+	r.Rejects = slices.DeleteFunc(r.Rejects, func(x decode.Reject) bool {
+		_, dup := slices.BinarySearch(gone, x.Offset)
+		return dup
+	})
+	if r.Rows == nil {
+		return
+	}
+	sel := t.keeper.sel[:0]
+	for i, offset := range flow.Offsets(r.Rows) {
+		if _, dup := slices.BinarySearch(gone, offset); !dup {
+			sel = append(sel, int32(i))
+		}
+	}
+	t.keeper.sel = sel
+	r.Rows = t.keeper.keep(r.Rows)
+}
+
+// resent lists the offsets of a block's duplicates, rising; valid until the next call.
+func (t *task) resent(b *journal.Block) []int64 {
+	first := 0
+	if next := t.next.Load(); next > b.First {
+		first = int(next - b.First)
+	}
+	if t.sent != nil {
+		t.sent.gone = t.sent.gone[:0]
+	}
+	topic, topicOf := uint64(0), -1
+	for i := first; i < b.Count; i++ {
+		e, err := decode.ParseEnvelope(b.Envelope(i))
+		if err != nil || e.Session == 0 {
+			continue
+		}
+		if t.sent == nil {
+			t.sent = &senders{table: state.New(t.channel.SentDecl())}
+		}
+		of := 0
+		if b.TopicOf != nil {
+			of = int(b.TopicOf[i])
+		}
+		if of != topicOf && len(b.Topics) > 0 {
+			topic, topicOf = flow.Hash([]byte(b.Topics[of])), of
+		}
+		if t.sent.judge(&e, flow.Hash(b.Record(i))^topic, b.Received[i]) {
+			t.sent.gone = append(t.sent.gone, int64(b.First)+int64(i))
+		}
+	}
+	if t.sent == nil {
+		return nil
+	}
+	return t.sent.gone
+}
+
+// judge says whether a record is a duplicate, and remembers it otherwise.
+func (s *senders) judge(e *decode.Envelope, sum uint64, received int64) bool {
+	const odd = 0x9e3779b97f4a7c15 // 2^64 by the golden ratio: spreads the identifier over all bits
+	sum = (sum ^ uint64(e.Packet)*odd) | 1
+	binary.LittleEndian.PutUint64(s.key[:], e.Session)
+	s.key[8] = byte(e.Packet / plan.SentWidth % 8)
+	slot, _, err := s.table.Slot(s.key[:])
+	if err != nil {
+		return false // full: nothing is known of this sender
+	}
+	at := int(slot)*plan.SentWidth + int(e.Packet%plan.SentWidth)
+	sums := s.table.I64(0)
+	if e.Resent && !e.New && uint64(sums[at]) == sum {
+		return true
+	}
+	sums[at] = int64(sum)
+	s.table.I64(1)[slot] = received
+	s.table.Touch(slot)
+	return false
+}
+
+// sweep forgets sessions that have sent nothing for long, a part of the table at each tick.
+func (s *senders) sweep(tick int64) {
+	n := uint32(s.table.Slots())
+	if n == 0 {
+		return
+	}
+	parts := (n + sweepEach - 1) / sweepEach
+	from := uint32(uint64(tick/1_000_000)%uint64(parts)) * sweepEach
+	for slot := from; slot < min(from+sweepEach, n); slot++ {
+		if s.table.Live(slot) && s.table.I64(1)[slot] < tick-sentFor {
+			s.table.Delete(slot)
+		}
+	}
+}
+
+// seen tells which rows of a channel came before, by its dedupe. The time of a
+// row is when it was received, made to rise strictly from row to row, so that the order in which
+// rows were first seen, which forgetting follows, is the order of the times in the table.
+type seen struct {
+	o     *config.Dedupe
+	table *state.Table
+	order []uint32 // slots, oldest first, from head on
+	head  int
+	last  int64 // time of the newest, us
+
+	schema *arrow.Schema // that cols are of
+	cols   []int         // nil: a column is not there
+	key    []byte
+	sel    []int32
+	alloc  memory.Allocator
+}
+
+func newSeen(o *config.Dedupe, table *state.Table, alloc memory.Allocator) *seen {
+	s := &seen{o: o, table: table, alloc: alloc}
+	table.Range(func(slot uint32) bool {
+		s.order = append(s.order, slot)
+		return true
+	})
+	at := table.I64(0)
+	sort.Slice(s.order, func(i, j int) bool { return at[s.order[i]] < at[s.order[j]] })
+	if n := len(s.order); n > 0 {
+		s.last = at[s.order[n-1]]
+	}
+	return s
+}
+
+// maxSeenKey is how many bytes the key of a row may have; a longer one is compared by its hash.
+const maxSeenKey = 512
+
+// filter takes ownership of rows and gives those back that were not seen before. A row
+// that lacks one of the columns cannot be compared, and passes.
+func (s *seen) filter(rows arrow.RecordBatch) (_ arrow.RecordBatch, repeated int64) {
+	if s == nil || !s.bind(rows.Schema()) {
+		return rows, 0
+	}
+	s.sel = s.sel[:0]
+	received := flow.Received(rows)
+	for i := range received {
+		if s.keyOf(rows, i) && s.before(int64(received[i])) {
+			repeated++
+			continue
+		}
+		s.sel = append(s.sel, int32(i))
+	}
+	if repeated == 0 {
+		return rows, 0
+	}
+	kept := flow.Take(rows, s.sel, s.alloc)
+	rows.Release()
+	return kept, repeated
+}
+
+// bind finds the columns; false when one is not there.
+func (s *seen) bind(schema *arrow.Schema) bool {
+	if s.schema == schema {
+		return s.cols != nil
+	}
+	s.schema, s.cols = schema, nil
+	var cols []int
+	for _, name := range s.o.Keys {
+		at := schema.FieldIndices(name)
+		if len(at) == 0 || !flow.KeyType(schema.Field(at[0]).Type) {
+			return false
+		}
+		cols = append(cols, at[0])
+	}
+	s.cols = cols
+	return true
+}
+
+func (s *seen) keyOf(rows arrow.RecordBatch, i int) bool {
+	s.key = s.key[:0]
+	for _, c := range s.cols {
+		col := rows.Column(c)
+		if col.IsNull(i) {
+			return false
+		}
+		s.key = flow.AppendKey(s.key, col, i)
+	}
+	if len(s.key) > maxSeenKey {
+		h := flow.Hash(s.key)
+		s.key = binary.LittleEndian.AppendUint64(append(s.key[:0], 0xff), h)
+	}
+	return true
+}
+
+// before says whether the row of s.key was seen, and remembers it otherwise.
+func (s *seen) before(received int64) bool {
+	now := max(received, s.last+1)
+	within := s.o.Within.Microseconds()
+	at := s.table.I64(0)
+	for s.head < len(s.order) && at[s.order[s.head]] < now-within {
+		s.forget()
+	}
+	if _, ok := s.table.Find(s.key); ok {
+		return true
+	}
+	for s.table.Len() >= s.o.Max {
+		s.forget()
+	}
+	slot, _, err := s.table.Slot(s.key)
+	if err != nil {
+		return false
+	}
+	s.table.I64(0)[slot] = now
+	s.table.Touch(slot)
+	s.order = append(s.order, slot)
+	s.last = now
+	return false
+}
+
+// forget forgets the row that was seen first.
+func (s *seen) forget() {
+	s.table.Delete(s.order[s.head])
+	s.head++
+	if s.head > 1024 && s.head > len(s.order)/2 {
+		s.order = s.order[:copy(s.order, s.order[s.head:])]
+		s.head = 0
+	}
+}
