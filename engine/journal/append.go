@@ -31,6 +31,7 @@ func (l *disk) Append(b Batch) error {
 	f.pending += bytes
 	f.waiting += bytes
 	l.fill(b.Records, b.Source)
+	l.fillLines(&b)
 	if b.Source != "" {
 		f.marks[b.Source] = max(f.marks[b.Source], b.Pos)
 	}
@@ -62,7 +63,17 @@ func (l *disk) weigh(b *Batch) (int, error) {
 		}
 		total += len(r.Payload) + len(r.Envelope) + overhead
 	}
-	return total, nil
+	for i := range b.Lines {
+		r := &b.Lines[i]
+		if uint(r.Partition) >= uint(l.o.Partitions) {
+			panic(fmt.Sprintf("BUG: a line for partition %d of %d", r.Partition, l.o.Partitions))
+		}
+		if len(r.Payload) > MaxRecord {
+			return 0, fmt.Errorf("journal: line %d of the batch has %d bytes; %d are the limit", i, len(r.Payload), MaxRecord)
+		}
+		total += len(r.Payload)
+	}
+	return total + overhead*len(b.Lines), nil
 }
 
 func (f *filling) refused() error {
@@ -86,36 +97,29 @@ func (f *filling) know(source string) error {
 	return nil
 }
 
-// fill copies records into open blocks. A block holds records of one source, so
+// sealOthers closes blocks of other sources: a block holds records of one, so
 // that recovery can tell which are to be asked for again.
-func (l *disk) fill(records []Record, source string) {
-	f := &l.filling
-	for p, m := range f.open {
-		if m != nil && m.source != source && len(records) > 0 {
+func (l *disk) sealOthers(source string) {
+	for p, m := range l.filling.open {
+		if m != nil && m.source != source {
 			l.seal(p)
 		}
 	}
+}
+
+// fill copies records into open blocks.
+func (l *disk) fill(records []Record, source string) {
+	if len(records) > 0 {
+		l.sealOthers(source)
+	}
 	for i := range records {
 		r := &records[i]
-		m := f.open[r.Partition]
-		if m == nil || m.room < len(r.Payload) || len(m.block.Ends) == maxCount {
-			m = l.turn(r, source)
-		}
-		n := len(m.buf) + len(r.Payload)
-		if n > cap(m.buf) {
-			l.pool.grow(m, n)
-		}
+		m := l.room(r.Partition, len(r.Payload), source)
 		b := &m.block
 		at := len(b.Ends)
-		m.buf = append(m.buf, r.Payload...)
-		m.room -= len(r.Payload)
-		if n-headerSize-m.summed >= sumBytes {
-			m.addSum()
-		}
-		b.Ends = append(b.Ends, uint32(n-headerSize))
-		b.Received = append(b.Received, r.Received)
+		m.put(r.Payload, r.Received)
 		if at == 0 || r.Topic != m.topics.last || r.Principal != m.principals.last {
-			m.name(r, at)
+			m.name(r.Topic, r.Principal, at)
 		} else {
 			m.topics.again()
 			m.principals.again()
@@ -125,6 +129,51 @@ func (l *disk) fill(records []Record, source string) {
 		}
 		m.pos = r.Pos
 	}
+}
+
+// fillLines is fill for what needs less.
+func (l *disk) fillLines(batch *Batch) {
+	if len(batch.Lines) > 0 {
+		l.sealOthers(batch.Source)
+	}
+	for i := range batch.Lines {
+		r := &batch.Lines[i]
+		m := l.room(r.Partition, len(r.Payload), batch.Source)
+		b := &m.block
+		at := len(b.Ends)
+		m.put(r.Payload, batch.LinesReceived)
+		if at == 0 || len(m.topics.names) > 1 || len(m.principals.names) > 1 || m.topics.last != "" || m.principals.last != "" {
+			m.name("", "", at)
+		}
+		if len(b.EnvelopeEnds) > 0 {
+			m.envelop(nil, at)
+		}
+		m.pos = r.Pos
+	}
+}
+
+// room returns the partition's open block, which has room for n bytes more.
+func (l *disk) room(partition, n int, source string) *memory {
+	m := l.filling.open[partition]
+	if m == nil || m.room < n || len(m.block.Ends) == maxCount {
+		m = l.turn(partition, n, source)
+	}
+	if n += len(m.buf); n > cap(m.buf) {
+		l.pool.grow(m, n)
+	}
+	return m
+}
+
+// put adds a record to an open block that has room for it.
+func (m *memory) put(payload []byte, received int64) {
+	m.buf = append(m.buf, payload...)
+	m.room -= len(payload)
+	n := len(m.buf) - headerSize
+	if n-m.summed >= sumBytes {
+		m.addSum()
+	}
+	m.block.Ends = append(m.block.Ends, uint32(n))
+	m.block.Received = append(m.block.Received, received)
 }
 
 // envelop notes the envelope of the n-th record; those before the first that has one have none.
@@ -140,25 +189,25 @@ func (m *memory) envelop(envelope []byte, n int) {
 
 // name notes the topic and principal of the n-th record when one differs from
 // those of the record before.
-func (m *memory) name(r *Record, n int) {
+func (m *memory) name(topic, principal string, n int) {
 	before := m.topics.bytes + m.principals.bytes
-	m.topics.add(r.Topic, n)
-	m.principals.add(r.Principal, n)
+	m.topics.add(topic, n)
+	m.principals.add(principal, n)
 	m.room -= m.topics.bytes + m.principals.bytes - before
 }
 
-// turn seals a partition's open block and opens the next, with room for r. One
-// record may be larger than a block should be: then it has one of its own.
-func (l *disk) turn(r *Record, source string) *memory {
+// turn seals a partition's open block and opens the next, with room for n bytes.
+// One record may be larger than a block should be: then it has one of its own.
+func (l *disk) turn(partition, n int, source string) *memory {
 	f := &l.filling
-	l.seal(r.Partition)
-	m := l.pool.get(headerSize + max(f.like[r.Partition], len(r.Payload)) + Slack)
+	l.seal(partition)
+	m := l.pool.get(headerSize + max(f.like[partition], n) + Slack)
 	m.buf = m.buf[:headerSize]
 	m.source, m.room = source, l.o.BlockBytes
 	m.head = header{}
-	m.block.Kind, m.block.Partition = Records, r.Partition
+	m.block.Kind, m.block.Partition = Records, partition
 	m.block.Time = l.e.Clock.Now().UnixMicro()
-	f.open[r.Partition] = m
+	f.open[partition] = m
 	return m
 }
 

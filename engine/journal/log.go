@@ -47,9 +47,20 @@ type Record struct {
 	Pos uint64
 }
 
+// Line is a record that has no topic, principal or envelope.
+type Line struct {
+	Payload   []byte // copied by Append
+	Pos       uint64 // as Record's
+	Partition int
+}
+
 // Batch is what one Append takes: all of it becomes durable in one group.
 type Batch struct {
 	Records []Record
+	// Lines are further records, after Records, all of them received at
+	// LinesReceived, us since 1970: a file's million records need no more said of each.
+	Lines         []Line
+	LinesReceived int64
 	// Source names a source that can be asked again for what the journal does
 	// not have, and Pos is its position after the whole batch, also when the
 	// batch holds no records. See Log.Position.

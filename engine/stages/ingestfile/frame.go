@@ -30,10 +30,10 @@ type framer interface {
 
 // batch gathers records for one append.
 type batch struct {
-	records   []journal.Record
+	lines     []journal.Line
 	partition func([]byte) int
 	received  int64
-	limit     int // of len(records)
+	limit     int // of len(lines)
 	// pos is the boundary after the last record that was added or passed over.
 	pos int64
 	// reached is journal.Position's: records up to there are in the journal
@@ -48,7 +48,7 @@ type batch struct {
 // maxBatch limits the records of one append: short ones would make slices of hundreds of thousands.
 const maxBatch = 32 << 10
 
-func (b *batch) full() bool { return len(b.records) >= b.limit }
+func (b *batch) full() bool { return len(b.lines) >= b.limit }
 
 // add takes a record that ends at pos.
 func (b *batch) add(payload []byte, pos int64) {
@@ -60,7 +60,7 @@ func (b *batch) add(payload []byte, pos int64) {
 	if pos <= b.farthest && uint64(pos) <= b.reached[p] {
 		return
 	}
-	b.records = append(b.records, journal.Record{Partition: p, Payload: payload, Received: b.received, Pos: uint64(pos)})
+	b.lines = append(b.lines, journal.Line{Partition: p, Payload: payload, Pos: uint64(pos)})
 }
 
 // pass takes note that everything before pos is dealt with.
@@ -85,8 +85,7 @@ func (b *batch) keep(text []byte) []byte {
 }
 
 func (b *batch) reset(received int64) {
-	clear(b.records)
-	b.records, b.text, b.received = b.records[:0], b.text[:0], received
+	b.lines, b.text, b.received = b.lines[:0], b.text[:0], received
 }
 
 // lines is NDJSON: a record a line.

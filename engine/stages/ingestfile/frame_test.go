@@ -22,7 +22,7 @@ func framed(kind uint8, content, cuts []byte, limit int) []string {
 	b := &batch{partition: func([]byte) int { return 0 }, limit: limit}
 	var out []string
 	take := func() {
-		for _, r := range b.records {
+		for _, r := range b.lines {
 			out = append(out, fmt.Sprintf("%d %q", r.Pos, r.Payload))
 		}
 		b.reset(0)

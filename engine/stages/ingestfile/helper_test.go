@@ -35,8 +35,8 @@ func (l *fakeLog) Append(b journal.Batch) error {
 		return journal.ErrBusy
 	}
 	last := uint64(0)
-	records := make([]journal.Record, len(b.Records))
-	for i, r := range b.Records {
+	records := make([]journal.Line, len(b.Lines))
+	for i, r := range b.Lines {
 		if r.Pos <= last || r.Pos > b.Pos {
 			panic(fmt.Sprintf("position %d follows %d in a batch up to %d", r.Pos, last, b.Pos))
 		}
@@ -44,12 +44,12 @@ func (l *fakeLog) Append(b journal.Batch) error {
 		r.Payload = bytes.Clone(r.Payload)
 		records[i] = r
 	}
-	b.Records = records
+	b.Lines = records
 	l.open = append(l.open, b)
 	return nil
 }
 
-func (l *fakeLog) keep(source string, r journal.Record) {
+func (l *fakeLog) keep(source string, r journal.Line) {
 	l.partitions[r.Partition] = append(l.partitions[r.Partition], string(r.Payload))
 	if l.reached[source] == nil {
 		l.reached[source] = make([]uint64, len(l.partitions))
@@ -59,7 +59,7 @@ func (l *fakeLog) keep(source string, r journal.Record) {
 
 func (l *fakeLog) Flush() error {
 	for _, b := range l.open {
-		for _, r := range b.Records {
+		for _, r := range b.Lines {
 			l.keep(b.Source, r)
 		}
 		l.committed[b.Source] = b.Pos
@@ -78,8 +78,8 @@ func (l *fakeLog) crash(r *rand.Rand) {
 		return
 	}
 	for p := range l.partitions {
-		keep := r.IntN(len(rest[0].Records) + 1)
-		for _, record := range rest[0].Records[:keep] {
+		keep := r.IntN(len(rest[0].Lines) + 1)
+		for _, record := range rest[0].Lines[:keep] {
 			if record.Partition == p {
 				l.keep(rest[0].Source, record)
 			}

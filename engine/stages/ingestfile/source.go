@@ -241,7 +241,7 @@ func (s *source) read(f *file) (stage.Status, error) {
 	if !s.opts.follow {
 		s.at.Store(f.raw.at)
 	}
-	if len(b.records) == 0 && b.pos == f.boundary {
+	if len(b.lines) == 0 && b.pos == f.boundary {
 		return s.after(f)
 	}
 	s.pending = f
@@ -250,7 +250,7 @@ func (s *source) read(f *file) (stage.Status, error) {
 
 func (s *source) append() (stage.Status, error) {
 	f, b := s.pending, &s.batch
-	err := s.to.Journal.Append(journal.Batch{Records: b.records, Source: f.source, Pos: uint64(b.pos)})
+	err := s.to.Journal.Append(journal.Batch{Lines: b.lines, LinesReceived: b.received, Source: f.source, Pos: uint64(b.pos)})
 	if errors.Is(err, journal.ErrBusy) {
 		return stage.Idle, nil
 	}
