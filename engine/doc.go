@@ -12,6 +12,8 @@
 //	journal/       the durable log: blocks in segments on disk, or on a simulated disk
 //	decode/        payload bytes -> columns: JSON
 //	mqtt/          the MQTT protocol and its server: packets, sessions, retained messages, subscriptions
+//	lineproto/     rows -> InfluxDB line protocol
+//	publish/       many MQTT clients that publish, cheaply: a fleet's side of the door, a sink's way to a broker
 //	stage/         the contract of a stage: Spec, Args, Bound, Source, Stage, Sink
 //	stages/        what is built in, one folder a stage; builtin.go is the one sorted list
 //	plan/          what will run: graph, schemas, routes, explain, diff against what runs now
@@ -47,7 +49,7 @@
 // CSV becomes JSON where a file is read (stages/ingestfile), so that a record
 // in the journal is whole without a header that stood elsewhere.
 //
-// simulate/ and mqtt/ are rooms that the design's list did not have.
+// simulate/, mqtt/ and publish/ are rooms that the design's list did not have.
 //
 // Imports: nothing
 package engine

@@ -257,6 +257,7 @@ var doors = [...]world{
 	{"run", "go"},
 	{"journal", "go errno"},                 // it tells a full disk from a broken one
 	{"mqtt", "errno network randomness go"}, // a write that does not wait needs the system's own
+	{"publish", "network go"},
 	{"stages/ingest*", "files network go"},
 	{"stages/sink*", "files network go"},
 	{"stages/stagetest", "randomness"}, // seeded: it cuts the input of other packages' tests

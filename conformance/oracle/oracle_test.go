@@ -78,10 +78,12 @@ func run(t *testing.T, binary, pipeline string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	args := []string{"run", dir, "--quiet"}
 	if pipeline == "coldhaul" {
 		simulated(t, filepath.Join(dir, "trailers.ndjson"))
+		args = append(args, "--var", "input=trailers.ndjson")
 	}
-	command(t, binary, "run", dir, "--quiet")
+	command(t, binary, args...)
 	return dir
 }
 

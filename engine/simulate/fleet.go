@@ -17,6 +17,8 @@ type Fleet struct {
 	cycle   int64 // interval since the start
 	slot    int   // trailer whose turn it is
 	pending int32 // records that it still has to send now
+	sender  int   // trailer that sent the last line
+	onLink  func(device int, online bool)
 	repeat  []byte
 	again   bool // repeat comes next
 
@@ -105,6 +107,7 @@ func (f *Fleet) Next(dst []byte) (line []byte, arrivalUS int64, ok bool) {
 	arrival := f.arrival()
 	start := len(dst)
 	t := &f.trailers[f.slot]
+	f.sender = f.slot
 	f.pending--
 	bits := draw(&t.rng)
 	measured := arrival - int64(f.pending)*f.everyMS - int64(t.lateMS)
@@ -116,6 +119,20 @@ func (f *Fleet) Next(dst []byte) (line []byte, arrivalUS int64, ok bool) {
 	}
 	return dst, arrival * 1000, true
 }
+
+// Sender is the trailer that the line of the latest Next is from: its number,
+// from 1 to Options.Devices, and its site. Also a line that has broken off has one.
+func (f *Fleet) Sender() (device int, site string) {
+	t := &f.trailers[f.sender]
+	return int(t.number), sites[t.site].name
+}
+
+// OnLink has told called whenever a trailer loses its connection or has it back, from
+// within Next, before the lines that follow from it.
+func (f *Fleet) OnLink(told func(device int, online bool)) { f.onLink = told }
+
+// DeviceName is what a trailer calls itself.
+func DeviceName(device int) string { return string(appendName(nil, uint64(device))) }
 
 // arrival is when the trailer whose turn it is sends, ms since 1970.
 func (f *Fleet) arrival() int64 {
@@ -134,6 +151,9 @@ func (f *Fleet) advance() {
 func (t *trailer) link(f *Fleet) {
 	if t.linkLeft--; t.linkLeft <= 0 && f.onlineFor > 0 {
 		t.offline = !t.offline
+		if f.onLink != nil {
+			f.onLink(int(t.number), !t.offline)
+		}
 		steps := f.onlineFor
 		if t.offline {
 			steps = f.offlineFor

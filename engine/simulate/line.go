@@ -14,8 +14,8 @@ func (f *Fleet) appendLine(dst []byte, t *trailer, ms int64) []byte {
 	if cap(dst)-len(dst) < lineRoom {
 		dst = append(make([]byte, 0, 2*cap(dst)+2*lineRoom), dst...)
 	}
-	dst = append(dst, `{"device":"trailer-`...)
-	dst = appendPadded(dst, uint64(t.number), 5)
+	dst = append(dst, `{"device":"`...)
+	dst = appendName(dst, uint64(t.number))
 	dst = append(dst, `","ts":"`...)
 	dst = f.appendTime(dst, ms)
 	dst = append(dst, `","site":"`...)
@@ -43,6 +43,10 @@ func (f *Fleet) appendLine(dst []byte, t *trailer, ms int64) []byte {
 	dst = append(dst, `,"seq":`...)
 	dst = appendPadded(dst, uint64(t.seq), 1)
 	return append(dst, '}', '\n')
+}
+
+func appendName(dst []byte, number uint64) []byte {
+	return appendPadded(append(dst, "trailer-"...), number, 5)
 }
 
 // appendPadded writes u with at least width digits.

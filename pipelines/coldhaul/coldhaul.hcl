@@ -23,10 +23,19 @@ channel "telemetry" {
   }
 }
 
-ingest "file" "trailers" {
-  to     = channel.telemetry
-  path   = var.input
-  follow = var.follow
+# The trailers publish by themselves. Where var.input names a file, that is read instead.
+ingest "mqtt" "trailers" {
+  enabled = var.input == ""
+  to      = channel.telemetry
+  listen  = var.listen
+  topic   = "dt/{site}/{asset_type}/{device}/telemetry"
+}
+
+ingest "file" "recorded" {
+  enabled = var.input != ""
+  to      = channel.telemetry
+  path    = var.input != "" ? var.input : "none"
+  follow  = var.follow
 }
 
 pipeline "cold_chain" {
@@ -84,8 +93,14 @@ pipeline "cold_chain" {
     path = "${var.out}/alarms.ndjson"
   }
 
+  # One trailer's averages, to look at.
+  rule "watched" {
+    from  = window.five_min
+    where = device == var.watch
+  }
+
   sink "stdout" "show" {
-    from   = [alarm.too_warm, alarm.door_open_moving]
+    from   = [rule.watched, alarm.too_warm]
     format = "table"
   }
 

@@ -1,14 +1,24 @@
+variable "listen" {
+  help    = "Where trailers publish over MQTT. Other machines reach it only with TLS and authentication; see the ingest \"mqtt\"."
+  default = "tcp://127.0.0.1:1883"
+}
+
 variable "input" {
-  help    = "Telemetry of the trailers as JSON lines. `tidemill simulate --demo --out trailers.ndjson` makes some."
-  default = "trailers.ndjson"
+  help    = "A file of telemetry as JSON lines, to be read instead. `tidemill simulate --demo --out trailers.ndjson` makes some."
+  default = ""
 }
 
 variable "follow" {
-  help    = "Wait for more at the end of the input."
+  help    = "Wait for more at the end of the input file."
   default = false
 }
 
 variable "out" {
   help    = "Folder for the results."
   default = "out"
+}
+
+variable "watch" {
+  help    = "The trailer whose averages are shown on standard output."
+  default = "trailer-00042"
 }

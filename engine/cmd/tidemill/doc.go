@@ -9,10 +9,10 @@
 //	top       shows what a running engine does    top.go
 //	fmt       lays files out                      fmt.go
 //	graph     draws the graph                     graph.go
-//	simulate  writes the records of a fleet       simulate.go
+//	simulate  writes or publishes a fleet's       simulate.go, simulate_mqtt.go, resume.go
 //	bench     measures                            bench*.go
 //
-// Imports: flow, env, config, journal, decode, mqtt, stages, plan, run, simulate, admin
+// Imports: flow, env, config, journal, decode, mqtt, publish, stages, plan, run, simulate, admin
 //
 // Not here: anything that decides an outcome. Start with root.go.
 package main

@@ -27,13 +27,15 @@ func TestMain(m *testing.M) {
 //	exits CODE PROGRAM ARG...   runs a program that must exit with this code
 //	settled DATA RECORDS        waits until the engine on DATA has processed and
 //	                            committed so many records
+//	freeport NAME               sets NAME to a port that nobody listens on
+//	contains OUT WANT TIMES     every device and seq of WANT is in OUT so many times, and no other
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "", // writes what cmp has found into the scripts
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "settled": settled},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "settled": settled, "freeport": freePort, "contains": containsRecords},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("NO_COLOR", "1")
 			return nil

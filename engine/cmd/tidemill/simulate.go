@@ -18,6 +18,11 @@ import (
 const simulateHelp = `Writes the records of a fleet of refrigerated trailers that does not exist, a JSON object a line, in
 the order in which they would arrive. The same flags give the same bytes, on every machine.
 
+With --to mqtt each device connects to a broker and publishes the same records. Devices that are
+offline have no connection; they publish their backlog when they are back. What is not
+acknowledged is sent again. An interrupt ends it, and --resume FILE goes on there another time.
+With --pace the fleet's time passes faster until it has caught up with the clock, and then like it.
+
 Shares lie from 0 to 1. --demo sets a little of everything; other flags change it.
 
 `
@@ -30,16 +35,18 @@ type simulateFlags struct {
 	every, duration, offlineFor, skewBy string
 	start                               string
 	pace                                float64
+	mqtt                                mqttFlags
 }
 
 func (a *app) simulateCommand() *cobra.Command {
 	f := &simulateFlags{}
 	cmd := &cobra.Command{
-		Use:   "simulate --out FILE",
-		Short: "Write the records of a simulated fleet",
+		Use:   "simulate --out FILE | --to mqtt",
+		Short: "Write or publish the records of a simulated fleet",
 		Long:  simulateHelp + exitHelp,
 		Example: "  tidemill simulate --demo --out telemetry.ndjson\n" +
-			"  tidemill simulate --devices 8000 --records 1000000 --seed 7 --out - | zstd > big.ndjson.zst",
+			"  tidemill simulate --devices 8000 --records 1000000 --seed 7 --out - | zstd > big.ndjson.zst\n" +
+			"  tidemill simulate --to mqtt --devices 8000 --start=-6h --pace 60 --resume fleet.state",
 		Args: cobra.NoArgs,
 	}
 	f.flags(cmd)
@@ -49,7 +56,7 @@ func (a *app) simulateCommand() *cobra.Command {
 
 func (f *simulateFlags) flags(cmd *cobra.Command) {
 	fs, o := cmd.Flags(), &f.options
-	fs.StringVar(&f.to, "to", "file", "where records go: file")
+	fs.StringVar(&f.to, "to", "file", "where records go: file or mqtt")
 	fs.StringVar(&f.out, "out", "", "`FILE` to write; - is standard output")
 	fs.BoolVar(&f.demo, "demo", false, "100 devices for 6 hours, with a little of every fault")
 	fs.IntVar(&o.Devices, "devices", 0, "number of devices (default 100)")
@@ -68,7 +75,8 @@ func (f *simulateFlags) flags(cmd *cobra.Command) {
 	fs.Float64Var(&o.Faults.Missing, "missing", 0, "share of records without a temperature")
 	fs.Float64Var(&o.Faults.Failing, "failing", 0, "share of devices whose compressor fails now and then")
 	fs.Float64Var(&o.Faults.DoorMoving, "door-moving", 0, "share of devices that drive with an open door now and then")
-	fs.Float64Var(&f.pace, "pace", 0, "write at so many seconds of the fleet's time a second, to feed an ingest that follows the file (default: at once)")
+	fs.Float64Var(&f.pace, "pace", 0, "send at so many seconds of the fleet's time a second (default: at once)")
+	f.mqtt.flags(cmd)
 }
 
 // settle makes options of the flags. With --demo, flags that were not given
@@ -99,14 +107,20 @@ func (f *simulateFlags) settle(cmd *cobra.Command, now time.Time) (simulate.Opti
 		o.Start = t
 	}
 	switch {
-	case f.to != "file":
-		return o, fmt.Errorf("--to file is all there is, not %q", f.to)
+	case f.to != "file" && f.to != "mqtt":
+		return o, fmt.Errorf("--to is file or mqtt, not %q", f.to)
+	case f.pace < 0:
+		return o, errors.New("--pace is not negative")
+	case f.to == "mqtt" && f.out != "":
+		return o, errors.New("--out is for --to file")
+	case f.to == "mqtt" && o.Start.After(now):
+		return o, errors.New("--start lies in the future")
+	case f.to == "mqtt":
+		return o, nil
 	case f.out == "":
 		return o, errors.New("--out says where to: a file, or - for standard output")
 	case o.Duration == 0 && o.Records == 0:
 		return o, errors.New("--duration or --records says when to stop (or --demo)")
-	case f.pace < 0:
-		return o, errors.New("--pace is not negative")
 	}
 	return o, nil
 }
@@ -153,6 +167,9 @@ func (a *app) simulate(cmd *cobra.Command, f *simulateFlags) error {
 	o, err := f.settle(cmd, a.env.Clock.Now())
 	if err != nil {
 		return err
+	}
+	if f.to == "mqtt" {
+		return a.publish(f, o)
 	}
 	fleet, err := simulate.New(o)
 	if err != nil {
