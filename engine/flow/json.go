@@ -354,6 +354,19 @@ func AppendTime(dst []byte, us int64) []byte {
 	return dst[:len(dst)+cache.put(dst[len(dst):cap(dst)], us)]
 }
 
+// NumberRoom is how many bytes PutFloat and PutInt may need.
+const NumberRoom = jsonScalarRoom
+
+// PutFloat writes a number that is finite into b, as AppendFloat would, and returns how many bytes
+// it took. guess, 0 at first, is what one column's numbers have taught about their decimals.
+func PutFloat(b []byte, v float64, guess *int) int { return putFloat(b, v, guess) }
+
+// PutInt writes v in decimal into b and returns how many bytes it took.
+func PutInt(b []byte, v int64) int { return putInt(b, v) }
+
+// Grow makes sure that dst has n bytes of spare capacity.
+func Grow(dst []byte, n int) []byte { return grow(dst, n) }
+
 func putInt(b []byte, v int64) int {
 	n := 0
 	u := uint64(v)

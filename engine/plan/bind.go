@@ -139,6 +139,7 @@ func (p *Plan) bindNode(pl *Pipeline, b *config.Block, done map[string]*Node, in
 		schemas = append(schemas, schema)
 		at.Keys = append(at.Keys, key)
 		at.Inputs = append(at.Inputs, r.String())
+		at.By = append(at.By, from.by())
 		n.open = n.open && open
 	}
 	at.Scope = p.scopes(n, schemas, pl.Channel, inferred)
@@ -156,6 +157,21 @@ func (p *Plan) bindNode(pl *Pipeline, b *config.Block, done map[string]*Node, in
 		return nil, diags
 	}
 	return n, diags
+}
+
+// by lists the columns by which this node, or one before it, has grouped rows.
+func (n *Node) by() []string {
+	switch {
+	case n == nil: // the channel
+		return nil
+	case n.Bound.By != nil:
+		return n.Bound.By
+	}
+	var out []string
+	for _, in := range n.In {
+		out = append(out, in.Node.by()...)
+	}
+	return out
 }
 
 func refuseDisabled(c *config.Pipeline, b *config.Block, r config.Ref) hcl.Diagnostics {

@@ -179,7 +179,7 @@ func (e *Engine) activity() int64 {
 		n += s.rowsOut.Value()
 	}
 	for _, d := range e.delivers {
-		n += d.rowsOut.Value()
+		n += d.rowsOut.Value() + int64(d.done.Load())
 	}
 	return n
 }
@@ -193,6 +193,7 @@ func (c *coordinator) begin(now time.Time, pause bool) {
 	c.answers = &answers{req: req, tokens: map[string][]byte{}}
 	c.mu.Unlock()
 	c.began = now
+	c.engine.markDelivered(req.epoch)
 	c.engine.request.Store(req)
 	c.engine.taskBell.ring()
 }
@@ -273,7 +274,7 @@ func (c *coordinator) checkpointOf(a *answers) *checkpoint {
 		next.Delivered[k] = v
 	}
 	for _, d := range c.engine.delivers {
-		next.Delivered[d.key] = d.done.Load()
+		next.Delivered[d.key] = d.marked.Load()
 	}
 	next.Parts = append(next.Parts, c.idleParts()...)
 	if !a.req.full {

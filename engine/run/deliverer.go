@@ -20,6 +20,7 @@ type deliverer struct {
 	engine    *Engine
 	node      *plan.Node
 	key       string
+	channel   string // that its pipeline reads
 	spool     *spool
 	sink      stage.Sink
 	reader    journal.Reader
@@ -27,7 +28,10 @@ type deliverer struct {
 	at        int           // record of block
 	delivered uint64        // before it everything has been written, or is void
 	written   bool          // something, since the sink last prepared
-	done      atomic.Uint64 // before it everything is safe with the sink; for the coordinator
+	done      atomic.Uint64 // before it everything is safe with the sink; changed under Engine.refusing
+	marked    atomic.Uint64 // done, as of the latest barrier
+	rejects   []rejectRow   // of what is not settled
+	told      bool          // of a reject, to a person
 	retry     backoff
 	failing   atomic.Bool // the latest attempt; for onlookers
 	rowsOut   *Counter
@@ -39,6 +43,7 @@ func (d *deliverer) open() error {
 	earliest, end := d.spool.log.Bounds(0)
 	d.delivered = min(max(d.delivered, earliest), end)
 	d.done.Store(d.delivered)
+	d.marked.Store(d.delivered)
 	if err := d.sink.Recover(d.engine.working, nil); err != nil {
 		return err
 	}
@@ -54,7 +59,10 @@ func (d *deliverer) Step() (bool, error) {
 	}
 	committed := d.spool.committed.Load()
 	caughtUp := d.delivered >= committed
-	if (caughtUp || d.block == nil) && d.delivered != d.done.Load() {
+	if (caughtUp || d.block == nil) && d.delivered != d.done.Load() && !d.gathers(now) {
+		if d.holdsBack() {
+			return false, nil
+		}
 		return d.tried(now, d.settle())
 	}
 	if caughtUp {
@@ -106,9 +114,15 @@ func (d *deliverer) settle() error {
 		}
 		d.written = false
 	}
-	d.done.Store(d.delivered)
+	d.letGo()
 	d.engine.coordBell.ring()
 	return nil
+}
+
+// gathers tells that the sink would rather have more rows before it sends what it has.
+func (d *deliverer) gathers(now time.Time) bool {
+	g, ok := d.sink.(stage.Gatherer)
+	return ok && len(d.rejects) < maxHeldRejects && now.Before(g.Due()) && !d.engine.ending()
 }
 
 // deliver writes the next record of the block.

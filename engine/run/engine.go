@@ -63,6 +63,8 @@ type Engine struct {
 
 	taskBell, sourceBell, flushBell, sinkBell, coordBell *bells
 
+	refusing sync.Mutex // no barrier comes between a deliverer's rejects and its being done
+
 	mu        sync.Mutex
 	counters  map[string]*Counter      // "address name"
 	did       map[string]*taskCounters // by partition; they outlive a swap

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 
+	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/stage"
 )
@@ -27,7 +28,7 @@ func (e *Engine) openSinks(p *plan.Plan, last *checkpoint) error {
 			if !n.IsSink() {
 				continue
 			}
-			s, err := e.openSink(n, pl.Channel.Config.Partitions, last)
+			s, err := e.openSink(n, pl.Channel.Config, last)
 			if err != nil {
 				return fmt.Errorf("%s: %w", n.Address, err)
 			}
@@ -38,12 +39,17 @@ func (e *Engine) openSinks(p *plan.Plan, last *checkpoint) error {
 	return nil
 }
 
-// openSink opens a sink with a lane from every partition of its channel; one
+// openSink opens a sink with a lane from every partition of the channel; one
 // that cannot commit with the epoch gets a spool, and a deliverer behind it.
-func (e *Engine) openSink(n *plan.Node, lanes int, last *checkpoint) (*sinker, error) {
-	s := e.newSinker(n, lanes)
+func (e *Engine) openSink(n *plan.Node, ch *config.Channel, last *checkpoint) (*sinker, error) {
+	s := e.newSinker(n, ch.Partitions)
+	d := &deliverer{engine: e, node: n, key: s.key, channel: ch.Name, delivered: last.Delivered[s.key], rowsOut: &Counter{}}
+	refuse := d.refuse
+	if n.Bound.Delivery == stage.Transactional {
+		refuse = func(r stage.Reject) { e.sinkRejects(n.Address, r) }
+	}
 	real, err := n.Bound.OpenSink(stage.Opening{Env: e.env, DataDir: e.o.Data, Alloc: e.alloc, Address: n.Address, Partition: -1,
-		Reject: func(r stage.Reject) { e.sinkRejects(n.Address, r) }, Count: e.counter(n.Address)})
+		Reject: refuse, Count: e.counter(n.Address), Report: e.report})
 	if err != nil {
 		return nil, err
 	}
@@ -58,8 +64,7 @@ func (e *Engine) openSink(n *plan.Node, lanes int, last *checkpoint) (*sinker, e
 	if err != nil {
 		return nil, errors.Join(err, real.Close())
 	}
-	s.sink = sp
-	d := &deliverer{engine: e, node: n, key: s.key, spool: sp, sink: real, delivered: last.Delivered[s.key], rowsOut: &Counter{}}
+	s.sink, d.spool, d.sink = sp, sp, real
 	if err := d.open(); err != nil {
 		return nil, errors.Join(err, d.close(), sp.Close())
 	}
@@ -74,6 +79,10 @@ func (e *Engine) newSinker(n *plan.Node, lanes int) *sinker {
 	s := &sinker{env: e.env, node: n, key: sinkKey(n), ctx: func() context.Context { return e.working }, wake: e.sinkBell, parked: make([]bool, lanes), report: e.report,
 		rowsOut: &Counter{}, failures: &Counter{}}
 	s.answer = func(epoch uint64, token []byte) { e.sinkDone(epoch, s.key, token) }
+	if n.Rejects {
+		lanes++ // of what sinks behind spools reject
+		s.parked = make([]bool, lanes)
+	}
 	for range lanes {
 		s.lanes = append(s.lanes, newLane(max(1, e.plan.Config.Engine.QueueRows/lanes), e.sinkBell, e.taskBell))
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/tidemill/tidemill/engine/run"
 )
 
-// TestRefused: a row that the server behind a sink does not want is told, with
-// the row, and counted; the others go through.
+// TestRefused: a row that the server behind a sink does not want goes to the
+// rejects of its pipeline, with the row, and is told and counted; the others go through.
 func TestRefused(t *testing.T) {
 	taken := make(chan string, 100)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -40,8 +40,12 @@ func TestRefused(t *testing.T) {
 	for body := range taken {
 		rows += strings.Count(body, "device")
 	}
-	if rows != 9 || !l.reported(`twelve is one too many; the row: {"device":"d","n":12}`) {
+	if rows != 9 || !l.reported("twelve is one too many; it goes to the rejects") {
 		t.Errorf("%d rows taken; reports: %q", rows, l.reports)
+	}
+	rejects := l.lines("/data/rejects/p.ndjson")
+	if len(rejects) != 1 || !strings.Contains(rejects[0], "twelve is one too many") || !strings.Contains(rejects[0], `"row":"{\"device\":\"d\",\"n\":12}"`) {
+		t.Errorf("rejects: %q", rejects)
 	}
 	if want := (run.RejectStatus{Stage: "pipeline.p.sink.hook", Reason: "row", Count: 1}); !slices.Contains(status.Rejects, want) {
 		t.Errorf("rejects: %v", status.Rejects)

@@ -25,9 +25,9 @@ type rejectRow struct {
 // maxRejectRow is how much of a rejected record is kept, bytes.
 const maxRejectRow = 64 << 10
 
-// sinkRejects tells of a row that the world behind a sink does not want. The
-// epoch in which it could have gone to the rejects of its pipeline is over by
-// then: it is reported with the row, and counted.
+// sinkRejects tells of a row that a sink does not want and that has no way into the rejects of
+// its pipeline, since that is where it was going, or since the sink has no
+// spool: it is reported with the row, and counted.
 func (e *Engine) sinkRejects(address string, r stage.Reject) {
 	const most = 1 << 10 // bytes of the row
 	e.count(address+" "+rejectsPrefix+"row", 1)
@@ -64,7 +64,11 @@ func rejectBatch(rows []rejectRow, alloc memory.Allocator) arrow.RecordBatch {
 		text(1, r.reason)
 		text(2, r.field)
 		text(3, r.channel)
-		col(4).(*array.Int64Builder).Append(int64(r.partition))
+		if r.partition < 0 { // not known behind a spool, which all partitions share
+			col(4).AppendNull()
+		} else {
+			col(4).(*array.Int64Builder).Append(int64(r.partition))
+		}
 		col(5).(*array.Int64Builder).Append(r.offset)
 		col(6).(*array.Int64Builder).Append(int64(r.index))
 		col(7).(*array.TimestampBuilder).Append(r.received)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/plan"
 )
 
@@ -82,7 +83,7 @@ func (e *Engine) openBeside(old graph) error {
 	for _, pl := range e.plan.Pipelines {
 		for _, n := range pl.Nodes {
 			if n.IsSink() {
-				if err := e.swapSink(n, pl.Channel.Config.Partitions, old); err != nil {
+				if err := e.swapSink(n, pl.Channel.Config, old); err != nil {
 					return fmt.Errorf("%s: %w", n.Address, err)
 				}
 			}
@@ -112,17 +113,17 @@ func (g graph) handOver(channel string, part int) *restored {
 	return nil
 }
 
-func (e *Engine) swapSink(n *plan.Node, lanes int, old graph) error {
+func (e *Engine) swapSink(n *plan.Node, ch *config.Channel, old graph) error {
 	was := old.sinks[n.Address]
 	if was == nil || was.key != sinkKey(n) || was.node.ArgsDigest != n.ArgsDigest {
-		s, err := e.openSink(n, lanes, e.coord.last)
+		s, err := e.openSink(n, ch, e.coord.last)
 		if err == nil {
 			e.sinks[n.Address] = s
 			e.sinkOrder = append(e.sinkOrder, s)
 		}
 		return err
 	}
-	s := e.newSinker(n, lanes)
+	s := e.newSinker(n, ch.Partitions)
 	s.sink, s.rowsOut, s.failures = was.sink, was.rowsOut, was.failures
 	e.sinks[n.Address] = s
 	e.sinkOrder = append(e.sinkOrder, s)

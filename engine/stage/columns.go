@@ -119,6 +119,15 @@ func ColumnName(x hcl.Expression) (string, bool) {
 	return config.TraversalText(t.Traversal), true
 }
 
+// Names are the names of columns; not nil.
+func Names(cols []Column) []string {
+	out := make([]string, len(cols))
+	for i, c := range cols {
+		out[i] = c.Name
+	}
+	return out
+}
+
 // Has says whether a schema has a column.
 func Has(s *arrow.Schema, name string) bool { return s != nil && s.HasField(name) }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/tidemill/tidemill/engine/stages/rule"
 	"github.com/tidemill/tidemill/engine/stages/sinkfile"
 	"github.com/tidemill/tidemill/engine/stages/sinkhttp"
+	"github.com/tidemill/tidemill/engine/stages/sinkinfluxdb"
 	"github.com/tidemill/tidemill/engine/stages/window"
 )
 
@@ -22,6 +23,7 @@ func Builtin() []stage.Spec {
 		rule.Spec(),
 		sinkfile.File(),
 		sinkhttp.Spec(),
+		sinkinfluxdb.Spec(),
 		sinkfile.Stdout(),
 		window.Tumbling(),
 	}

@@ -99,6 +99,16 @@ pipeline "cold_chain" {
     where = device == var.watch
   }
 
+  # For Grafana: nothing runs here while influx_url is empty.
+  sink "influxdb" "hot" {
+    from    = [rule.plausible, window.five_min, alarm.too_warm, alarm.door_open_moving]
+    url     = var.influx_url
+    org     = var.influx_org
+    bucket  = var.influx_bucket
+    token   = var.influx_token
+    enabled = var.influx_url != ""
+  }
+
   sink "stdout" "show" {
     from   = [rule.watched, alarm.too_warm]
     format = "table"

@@ -68,4 +68,14 @@ pipeline "gateways" {
     from = alarm.smoke
     path = "${var.out}/gateways_alarms.ndjson"
   }
+
+  # For Grafana: nothing runs here while influx_url is empty.
+  sink "influxdb" "hot" {
+    from    = [rule.plausible, window.ten_min, alarm.smoke]
+    url     = var.influx_url
+    org     = var.influx_org
+    bucket  = var.influx_bucket
+    token   = var.influx_token
+    enabled = var.influx_url != ""
+  }
 }

@@ -64,6 +64,16 @@ pipeline "machine" {
     path = "${var.out}/machine_alarms.ndjson"
   }
 
+  # For Grafana: nothing runs here while influx_url is empty.
+  sink "influxdb" "hot" {
+    from    = [rule.celsius, window.hourly, alarm.cold, alarm.hot]
+    url     = var.influx_url
+    org     = var.influx_org
+    bucket  = var.influx_bucket
+    token   = var.influx_token
+    enabled = var.influx_url != ""
+  }
+
   sink "stdout" "show" {
     from   = [alarm.cold, alarm.hot]
     format = "table"

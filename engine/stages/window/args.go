@@ -246,7 +246,7 @@ func (p *program) bound(g *aggregates, at stage.At) stage.Bound {
 	}
 	prog := *p
 	return stage.Bound{
-		Out: p.out, Key: key, Filters: true, Reads: names, State: p.tables(g, at.Channel),
+		Out: p.out, Key: key, By: stage.Names(p.by), Filters: true, Reads: names, State: p.tables(g, at.Channel),
 		Revisions: stage.TakesFirst, Revises: p.late == revise || p.idle > 0,
 		OpenStage: func(o stage.Opening) (stage.Stage, error) { return open(prog, o) },
 	}
