@@ -14,6 +14,8 @@
 //	mqtt/          the MQTT protocol and its server: packets, sessions, retained messages, subscriptions
 //	lineproto/     rows -> InfluxDB line protocol
 //	publish/       many MQTT clients that publish, cheaply: a fleet's side of the door, a sink's way to a broker
+//	wasm/meter/    fuel metering put into WebAssembly modules, without a change of what they compute
+//	wasm/          what is plugged in: host, limits, rows in and out of guests, keyed state
 //	stage/         the contract of a stage: Spec, Args, Bound, Source, Stage, Sink
 //	stages/        what is built in, one folder a stage; builtin.go is the one sorted list
 //	plan/          what will run: graph, schemas, routes, explain, diff against what runs now

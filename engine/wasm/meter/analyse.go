@@ -1,0 +1,203 @@
+package meter
+
+import "fmt"
+
+const (
+	// smallLeaf is the price up to which a function without loops and calls is
+	// paid for by its callers.
+	smallLeaf = 64
+	// coarse is the price up to which a loop's turn is paid for at its header as a whole,
+	// whatever branch it takes.
+	coarse = 256
+)
+
+// function is what a first walk finds out about a function.
+type function struct {
+	typ     Type
+	locals  uint32 // with parameters
+	declAt  int    // where the instructions begin in the body
+	groups  uint32 // of declared locals
+	groupAt int    // where the groups begin
+	regions []region
+	charges []int64 // what the places where something may be charged cost, in their order
+	loops   bool
+	calls   bool // other functions that are metered, or anything that is not known
+	bulk    bool
+	direct  []uint32 // functions of the module that it calls, once per call
+	total   int64
+}
+
+// free says that the function has no meter of its own.
+func (f *function) free() bool { return !f.loops && !f.calls && !f.bulk && f.total <= smallLeaf }
+
+// region is a loop, or the function around all loops. Instructions belong to
+// the innermost one.
+type region struct {
+	place int // where it begins, among charges
+	cost  int64
+}
+
+// analysis is a walk under way.
+type analysis struct {
+	w     *walker
+	f     *function
+	stack []open // of blocks
+}
+
+// open is a block that is not closed.
+type open struct {
+	op     byte
+	region int // the innermost region within
+}
+
+// analyse walks through a function for the first time. Calls of free functions are priced by paid.
+func (m *Module) analyse(index int, limits Limits, paid func(function uint32) (int64, bool)) (*function, error) {
+	b := m.bodies[index]
+	r := &reader{b: b.data, base: b.base}
+	f := &function{typ: m.Types[m.Functions[index]]}
+	f.groups = r.count("groups of locals", limits.Locals)
+	f.groupAt = r.at
+	locals := uint64(len(f.typ.Params))
+	for range f.groups {
+		locals += uint64(r.u32())
+		if t := r.byte(); !isValueType(t) {
+			r.fail("a local of type %#x", t)
+		}
+		if locals > uint64(limits.Locals) {
+			r.fail("%d locals; at most %d are allowed", locals, limits.Locals)
+		}
+		if r.err != nil {
+			return nil, r.err
+		}
+	}
+	f.declAt, f.locals = r.at, uint32(locals)
+	a := &analysis{w: &walker{reader: r, m: m, locals: f.locals}, f: f}
+	a.enter(opBlock)
+	for {
+		i, ok := a.w.next()
+		if !ok {
+			break
+		}
+		a.step(i, paid)
+	}
+	if r.err == nil && !a.w.ended {
+		r.fail("a function has no end")
+	}
+	if r.err != nil {
+		return nil, fmt.Errorf("function %d: %w", m.imported[Func]+uint32(index), r.err)
+	}
+	a.settle()
+	return f, nil
+}
+
+// enter opens a block. Loops, and the function itself, are regions.
+func (a *analysis) enter(op byte) {
+	region := 0
+	if len(a.stack) > 0 {
+		region = a.stack[len(a.stack)-1].region
+	}
+	if op == opLoop || len(a.stack) == 0 {
+		region = a.newRegion()
+	}
+	a.stack = append(a.stack, open{op, region})
+}
+
+func (a *analysis) newRegion() int {
+	a.f.regions = append(a.f.regions, region{place: len(a.f.charges)})
+	a.place()
+	return len(a.f.regions) - 1
+}
+
+func (a *analysis) place() { a.f.charges = append(a.f.charges, 0) }
+
+func (a *analysis) step(i instruction, paid func(uint32) (int64, bool)) {
+	cost := price(i)
+	switch i.op {
+	case opCall:
+		c, free := paid(i.arg)
+		cost += c
+		a.f.calls = a.f.calls || !free
+	case opTailCall, opTailIndirect, opCallIndirect:
+		cost += smallLeaf
+		a.f.calls = true
+	}
+	a.f.bulk = a.f.bulk || bulkLength(i)
+	if len(a.stack) > 0 {
+		a.f.regions[a.stack[len(a.stack)-1].region].cost += cost
+	}
+	a.f.charges[len(a.f.charges)-1] += cost
+	a.f.total += cost
+	switch i.op {
+	case opLoop:
+		a.f.loops = true
+		a.enter(opLoop)
+	case opBlock:
+		a.enter(opBlock)
+	case opIf:
+		a.enter(opIf)
+		a.place()
+	case opElse:
+		a.place()
+	case opEnd:
+		a.stack = a.stack[:len(a.stack)-1]
+		if len(a.stack) > 0 {
+			a.place()
+		}
+	}
+}
+
+// settle decides where a region is paid for: at its beginning, when a turn is
+// cheap; else branch by branch. Functions without loops pay at once.
+func (a *analysis) settle() {
+	f := a.f
+	if !f.loops {
+		clear(f.charges)
+		f.charges[0] = f.total
+		return
+	}
+	a.w.at, a.w.ended, a.w.depth = f.declAt, false, 0
+	owner := []int{0} // region of each open block
+	place, next := 0, 1
+	take := func(region int) {
+		r := f.regions[region]
+		if r.cost <= coarse && place != r.place {
+			f.charges[place] = 0
+		}
+	}
+	advance := func() {
+		place++
+		take(owner[len(owner)-1])
+	}
+	for {
+		i, ok := a.w.next()
+		if !ok {
+			break
+		}
+		switch i.op {
+		case opLoop:
+			owner = append(owner, next)
+			next++
+			place++
+		case opBlock:
+			owner = append(owner, owner[len(owner)-1])
+		case opIf:
+			owner = append(owner, owner[len(owner)-1])
+			advance()
+		case opElse:
+			advance()
+		case opEnd:
+			owner = owner[:len(owner)-1]
+			if len(owner) > 0 {
+				advance()
+			}
+		}
+	}
+	for _, r := range f.regions {
+		if r.cost <= coarse {
+			f.charges[r.place] = r.cost
+		}
+		if r.place > 0 {
+			f.charges[r.place] = max(f.charges[r.place], 1)
+		}
+	}
+}

@@ -1,0 +1,54 @@
+// Package meter reads WebAssembly modules and inserts fuel metering into them.
+// What a module computes stays as it is.
+//
+// The rewritten module has one import more, one global more (mutable, i64,
+// exported) and a check at every place where it could run on for ever:
+//
+//	function entry    unless it is short and calls nothing: its callers pay then
+//	loop header       in a local, which costs a subtraction and a branch a turn
+//	bulk operations   memory.fill, memory.copy, memory.init, table.*: by length
+//	memory.grow       a flat price, likewise table.grow; limits are lowered too
+//
+//	          original                          rewritten (a function with a loop)
+//	+---------------------------+     +------------------------------------------------+
+//	| func (param..) (result R) |     | func (param..) (result R) (local.. f: i64)     |
+//	|                           |     |   f = $fuel - cost                             |
+//	|                           |     |   block (result R)       ;; label of the body  |
+//	|   loop                    |     |     loop                                       |
+//	|                           |     |       f = f - cost                             |
+//	|                           |     |       if f < 0 { f = $more(f) }                |
+//	|     call $g               |     |       $fuel = f; call $g; f = $fuel            |
+//	|     return                |     |       br (to the block's end)                  |
+//	|   end                     |     |     end                                        |
+//	|                           |     |   end                                          |
+//	|                           |     |   $fuel = f                                    |
+//	| end                       |     | end                                            |
+//	+---------------------------+     +------------------------------------------------+
+//
+// $more is the import, (i64) -> (i64): it takes what is left, a negative number,
+// and returns what there is then, or does not return.
+//
+// # Why a local, and not the global alone?
+//
+// A counter in memory costs a load and a store that depend on each other, about
+// four cycles a turn: as much as a whole turn of a loop over a column. A local
+// lives in a register. Functions without loops use the global, since they pay once.
+//
+// # Why an import, and not a trap?
+//
+// A host function lets the Go runtime stop the goroutine for garbage
+// collection, which native code does not. Fuel is given out in slices, so that a slice bounds
+// the pause; the host looks at the clock there too.
+//
+// # How can the module not reach its own meter?
+//
+// Every index in the original is checked against the original's counts before
+// anything is inserted: a module that names the global, the local or the
+// import that it is about to get was not valid, and is refused. Function indices
+// behind the import move up by one and so never name it.
+//
+// Imports: nothing
+//
+// Not here: what fuel costs a row, and who gives it (wasm). Types are checked by
+// the runtime that compiles the result. Start with rewrite.go.
+package meter

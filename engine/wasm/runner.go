@@ -1,0 +1,435 @@
+package wasm
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/tidemill/tidemill/engine/state"
+)
+
+const (
+	maxPiece   = 65_536
+	firstPiece = 64 // rows of the first call, before it is known what a row costs
+
+	// A plugin's level rises by faultCost with every row that fails and falls by
+	// one with every row that does not; at quarantineLevel it runs no more. 64 failures in a
+	// row reach it, and so does any share of failures well over 1 %.
+	faultCost       = 100
+	quarantineLevel = 64 * faultCost
+)
+
+// RunnerOptions are what a runner is made with.
+type RunnerOptions struct {
+	Alloc    memory.Allocator
+	Settings map[string]Setting
+	Tables   []*state.Table // as Manifest.Tables declares them
+	// Seed tells partitions apart where randomness is granted.
+	Seed uint64
+	Log  func(level int, line string) // nil: lines are dropped
+	// Quarantine is told of what a person should look at; nil: nobody is. It is called on the
+	// runner's goroutine.
+	Quarantine func(Evidence)
+	Count      func(name string, n int64) // nil: nobody counts
+}
+
+// Evidence is why a plugin is, or should be, quarantined.
+type Evidence struct {
+	Plugin *Plugin
+	Cause  string
+	// ByClock says that the deadline has passed: the rows were processed all the same, since a
+	// replay must agree, and only a record in the journal may act on it.
+	ByClock bool
+	Offset  int64 // of the last row concerned, in its partition
+}
+
+// Input is a batch for a plugin, borrowed.
+type Input struct {
+	Rows     int
+	Columns  []arrow.Array     // as the manifest reads them; nil for one that is not there
+	Keys     []uint32          // slots in the table of state; nil without state
+	Offsets  []int64           // of the records
+	Indexes  []int32           // within a record
+	Received []arrow.Timestamp // us
+}
+
+// Output is what a plugin made of a batch.
+type Output struct {
+	Rows    int
+	Columns []arrow.Array // as the manifest writes them; the caller releases them
+	// From is the input row of each output row, rising; nil: each input row has one.
+	From    []int32
+	Rejects []Reject // in order of row
+	Fuel    int64
+}
+
+// Reject is a row that was refused, or that failed.
+type Reject struct {
+	Row    int
+	Reason string // with the plugin's name, version and digest
+	Failed bool   // the guest failed at it; else the guest refused it
+}
+
+// Runner runs a plugin over the rows of one partition. One goroutine.
+type Runner struct {
+	plugin   *Plugin
+	o        RunnerOptions
+	instance *Instance // nil after a failure
+	columns  []columnType
+	schema   []childSchema
+	perRow   bool
+	rowFuel  int64 // what a row costs, about
+
+	in     Input
+	out    Output
+	parts  []*output
+	states stateBatch
+	cols   []arrow.Array // of the piece under way
+}
+
+// NewRunner makes a runner with a first instance.
+func (p *Plugin) NewRunner(o RunnerOptions) (*Runner, error) {
+	if want := len(p.Manifest.Tables("", 0)); len(o.Tables) != want {
+		panic(fmt.Sprintf("BUG: plugin %s is given %d tables; it declares %d", p.Manifest.Name, len(o.Tables), want))
+	}
+	if o.Count == nil {
+		o.Count = func(string, int64) {}
+	}
+	r := &Runner{plugin: p, o: o, perRow: len(p.granted()) > 0}
+	for _, c := range p.Manifest.Reads {
+		t, _ := typeOf(c.Type)
+		r.columns = append(r.columns, t)
+		r.schema = append(r.schema, childSchema{c.Name, t.format(), true})
+	}
+	if p.Manifest.State != nil {
+		r.states.table, r.states.decl = o.Tables[1], p.Manifest.State
+	}
+	return r, r.open()
+}
+
+// granted lists what the manifest wants of the grants that it has.
+func (p *Plugin) granted() []string {
+	var out []string
+	for _, g := range p.Limits.Grants {
+		if slices.Contains(p.Manifest.Grants, g) || slices.Contains(p.Manifest.Calls, g) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+func (r *Runner) open() (err error) {
+	r.instance, err = r.plugin.open(r.o.Settings, r.o.Log, r.overdue)
+	return err
+}
+
+func (r *Runner) overdue(took time.Duration) {
+	if r.o.Quarantine != nil {
+		e := Evidence{Plugin: r.plugin, ByClock: true, Cause: fmt.Sprintf("a batch took %v and more; the deadline is %v", took.Round(time.Millisecond), r.plugin.Limits.Deadline)}
+		if len(r.in.Offsets) > 0 {
+			e.Offset = r.in.Offsets[len(r.in.Offsets)-1]
+		}
+		r.o.Quarantine(e)
+	}
+}
+
+// Close ends the runner.
+func (r *Runner) Close() {
+	if r.instance != nil {
+		r.instance.Close()
+		r.instance = nil
+	}
+}
+
+// Plugin is what the runner runs.
+func (r *Runner) Plugin() *Plugin { return r.plugin }
+
+// Run processes a batch. Whatever the guest does, every input row is
+// in the output, dropped by a transform, or among the rejects.
+func (r *Runner) Run(in Input) Output {
+	r.in, r.out = in, Output{}
+	for _, w := range r.plugin.Manifest.Writes {
+		t, _ := typeOf(w.Type)
+		r.parts = append(r.parts, newOutput(t, r.o.Alloc))
+	}
+	if r.instance != nil {
+		r.instance.logLeft = r.plugin.Limits.LogBytes
+	}
+	for lo := 0; lo < in.Rows; {
+		hi := min(lo+r.pieceRows(), in.Rows)
+		r.piece(lo, hi)
+		lo = hi
+	}
+	for _, p := range r.parts {
+		r.out.Columns = append(r.out.Columns, p.done())
+	}
+	if r.identity() {
+		r.out.From = nil
+	}
+	clear(r.parts)
+	r.parts, r.in = r.parts[:0], Input{}
+	r.o.Count("fuel", r.out.Fuel)
+	return r.out
+}
+
+// identity says whether each input row has one output row.
+func (r *Runner) identity() bool {
+	if r.out.Rows != r.in.Rows {
+		return false
+	}
+	for i, f := range r.out.From {
+		if int(f) != i {
+			return false
+		}
+	}
+	return true
+}
+
+// pieceRows is how many rows a call gets: so many that half of a row's limit should do for all.
+func (r *Runner) pieceRows() int {
+	switch {
+	case r.perRow:
+		return 1
+	case r.rowFuel == 0:
+		return firstPiece
+	}
+	return int(min(max(r.plugin.Limits.FuelPerRow/2/r.rowFuel, 1), maxPiece))
+}
+
+// piece processes rows lo to hi. When the guest fails, it is called with halves,
+// the first before the second, until a row fails alone in a fresh instance.
+func (r *Runner) piece(lo, hi int) {
+	if cause := r.quarantined(); cause != "" {
+		for row := lo; row < hi; row++ {
+			r.reject(row, cause, true)
+		}
+		r.o.Count("quarantined", int64(hi-lo))
+		return
+	}
+	err := r.try(lo, hi)
+	if err == nil {
+		r.sank(int64(hi - lo))
+		return
+	}
+	if hi-lo > 1 {
+		r.o.Count("split", 1)
+		mid := lo + (hi-lo)/2
+		r.piece(lo, mid)
+		r.piece(mid, hi)
+		return
+	}
+	if r.instance == nil || r.instance.Used > 1 {
+		r.Close()
+		if err = r.try(lo, hi); err == nil {
+			r.sank(1)
+			return
+		}
+	}
+	r.reject(lo, err.Error(), true)
+	r.o.Count("failed", 1)
+	r.rose(lo, err.Error())
+}
+
+func (r *Runner) reject(row int, reason string, failed bool) {
+	r.out.Rejects = append(r.out.Rejects, Reject{row, "plugin " + r.plugin.String() + ": " + reason, failed})
+}
+
+// level finds the plugin's place in the table of failures.
+func (r *Runner) level(make bool) (slot uint32, ok bool) {
+	t := r.o.Tables[0]
+	key := []byte(r.plugin.Digest)
+	if slot, ok = t.Find(key); ok || !make {
+		return slot, ok
+	}
+	slot, _, err := t.Slot(key)
+	return slot, err == nil
+}
+
+// quarantined says why the plugin runs no more; "" when it runs.
+func (r *Runner) quarantined() string {
+	slot, ok := r.level(false)
+	if !ok || r.o.Tables[0].I64(colLevel)[slot] < quarantineLevel {
+		return ""
+	}
+	return "it is quarantined, since it failed too often; the last time: " + string(r.o.Tables[0].Bytes(colCause, slot))
+}
+
+// sank lowers the level, for rows that did not fail.
+func (r *Runner) sank(rows int64) {
+	slot, ok := r.level(false)
+	if !ok {
+		return
+	}
+	if levels := r.o.Tables[0].I64(colLevel); levels[slot] > 0 {
+		levels[slot] = max(0, levels[slot]-rows)
+		r.o.Tables[0].Touch(slot)
+	}
+}
+
+// rose raises the level, for a row that failed.
+func (r *Runner) rose(row int, cause string) {
+	slot, ok := r.level(true)
+	if !ok {
+		return
+	}
+	t := r.o.Tables[0]
+	t.I64(colLevel)[slot] += faultCost
+	t.SetBytes(colCause, slot, []byte(clip([]byte(cause), maxReason)))
+	if t.I64(colLevel)[slot] >= quarantineLevel && r.o.Quarantine != nil {
+		e := Evidence{Plugin: r.plugin, Cause: cause}
+		if row < len(r.in.Offsets) {
+			e.Offset = r.in.Offsets[row]
+		}
+		r.o.Quarantine(e)
+	}
+}
+
+// try gives rows lo to hi to the guest and takes what it made of them. After an
+// error nothing has happened but that the instance may be gone.
+func (r *Runner) try(lo, hi int) error {
+	if r.instance == nil || r.instance.dead {
+		if err := r.open(); err != nil {
+			return err
+		}
+		r.o.Count("instances", 1)
+	}
+	i := r.instance
+	i.Used++
+	i.begin(r.plugin.Limits.FuelPerRow)
+	if r.perRow {
+		i.now = int64(r.in.Received[lo])
+		i.seed = r.o.Seed ^ uint64(r.in.Offsets[lo])*0x9e3779b97f4a7c15 ^ uint64(r.in.Indexes[lo])<<48
+	}
+	err := r.call(i, lo, hi)
+	if err != nil && !errors.Is(err, errNoRoom) {
+		r.Close()
+	}
+	r.releaseColumns(lo, hi)
+	return err
+}
+
+var errNoRoom = errors.New("tidemill_alloc has no memory for the batch")
+
+func (r *Runner) call(i *Instance, lo, hi int) error {
+	r.takeColumns(lo, hi)
+	n := hi - lo
+	if err := r.states.begin(r.in.Keys, lo, hi); err != nil {
+		return err
+	}
+	dry := &arena{}
+	r.lay(dry, n)
+	if ok, err := i.reserve(int(dry.at) + bufferAlign); err != nil || !ok {
+		if err == nil {
+			err = errNoRoom
+		}
+		return err
+	}
+	a := &arena{mem: i.view(), at: i.region, top: i.region + i.room}
+	batch := r.lay(a, n)
+	if err := r.states.migrate(i, a); err != nil {
+		return err
+	}
+	at, err := i.call(i.run, batch)
+	if err != nil {
+		return err
+	}
+	if at == 0 {
+		return &failure{"tidemill_run returned 0"}
+	}
+	g := &guest{mem: i.view()}
+	answer := g.answer(at, r.plugin.Manifest, n)
+	if g.err != nil {
+		return g.err
+	}
+	if err := r.states.end(g.mem); err != nil {
+		return err
+	}
+	i.lookAtClock()
+	used := i.used()
+	r.out.Fuel += used
+	r.rowFuel = max((3*r.rowFuel+used/int64(n))/4, used/int64(n), 1)
+	r.accept(&answer, lo, hi)
+	return nil
+}
+
+// takeColumns cuts the piece's rows out of the columns.
+func (r *Runner) takeColumns(lo, hi int) {
+	r.cols = r.cols[:0]
+	for _, c := range r.in.Columns {
+		if c != nil && (lo > 0 || hi < r.in.Rows) {
+			c = array.NewSlice(c, int64(lo), int64(hi))
+		}
+		r.cols = append(r.cols, c)
+	}
+}
+
+func (r *Runner) releaseColumns(lo, hi int) {
+	for _, c := range r.cols {
+		if c != nil && (lo > 0 || hi < r.in.Rows) {
+			c.Release()
+		}
+	}
+}
+
+// lay lays a batch out and returns where it is.
+func (r *Runner) lay(a *arena, n int) uint32 {
+	batch := a.take(batchBytes, bufferAlign)
+	children := make([]uint32, len(r.cols))
+	schema := a.structSchema(r.schema)
+	for i, c := range r.cols {
+		children[i] = a.column(c, r.columns[i], n)
+	}
+	a.put32(batch, schema)
+	a.put32(batch+4, a.structArray(n, children))
+	for at := uint32(8); at < batchBytes; at += 8 {
+		a.put64(batch+at, 0)
+	}
+	r.states.lay(a, batch, n)
+	return batch
+}
+
+// accept takes an answer: rows and refusals.
+func (r *Runner) accept(a *answer, lo, hi int) {
+	if a.rejects != nil {
+		for row := range hi - lo {
+			if a.rejects.valid(row) {
+				r.reject(lo+row, clip(a.rejects.bytes(row), maxReason), false)
+			}
+		}
+		r.o.Count("refused", int64(hi-lo-a.rejects.nulls))
+	}
+	many := r.plugin.Manifest.Kind == Transform || r.plugin.Manifest.Kind == Decode
+	if many || a.rejects == nil {
+		for i, p := range r.parts {
+			p.add(&a.columns[i], 0, a.rows)
+		}
+		for row := range a.rows {
+			from := row
+			if many {
+				from = int(a.row(row))
+			}
+			r.out.From = append(r.out.From, int32(lo+from))
+		}
+		r.out.Rows += a.rows
+		return
+	}
+	for from := 0; from < a.rows; {
+		to := from
+		for to < a.rows && !a.rejects.valid(to) {
+			r.out.From = append(r.out.From, int32(lo+to))
+			to++
+		}
+		if to > from {
+			for i, p := range r.parts {
+				p.add(&a.columns[i], from, to)
+			}
+			r.out.Rows += to - from
+		}
+		from = to + 1
+	}
+}
