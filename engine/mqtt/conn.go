@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/tidemill/tidemill/engine/flow"
 )
 
 const (
@@ -45,6 +43,7 @@ type conn struct {
 	tokens     float64
 	tokensAt   time.Time
 	graceful   bool // DISCONNECT has come
+	stored     bool // something of the batch is being written down
 	sessionTTL time.Duration
 
 	// Of the client; set before the session is attached.
@@ -77,6 +76,7 @@ type ack struct {
 type pending struct {
 	c    *conn
 	acks []ack
+	left int // answers that it waits for: of the inlet, and of the log
 	done bool
 	err  error
 	call func(error) // finish, bound once
@@ -131,8 +131,6 @@ func (c *conn) settle() {
 		case a.known:
 		case a.t == Pubrec:
 			delete(c.sess.received, a.id)
-		case c.sess.recent != nil:
-			c.sess.recent[a.id%recentSize] = sent{}
 		}
 	}
 }
@@ -148,6 +146,9 @@ func (c *conn) loop() error {
 		}
 		if !c.breathe() {
 			return io.EOF
+		}
+		for c.s.log.Load().full() && !c.s.stopped() {
+			c.s.wait(10 * time.Millisecond)
 		}
 		if err := c.read(); err != nil {
 			return err
@@ -227,17 +228,24 @@ func (c *conn) submit() error {
 	case len(c.batch) == 0:
 		p.finish(nil)
 	case c.s.o.Inlet == nil:
-		if p != nil {
+		if p != nil && c.stored {
+			c.s.log.Load().after(p.call)
+		} else if p != nil {
 			p.finish(nil)
 		}
 	case p == nil:
 		err = c.s.o.Inlet.Append(c.batch, nil)
 	default:
+		if c.stored {
+			p.left++
+			defer c.s.log.Load().after(p.call)
+		}
 		if err = c.s.o.Inlet.Append(c.batch, p.call); err != nil {
 			p.finish(err)
 		}
 	}
 	n := len(c.batch)
+	c.stored = false
 	clear(c.batch)
 	c.batch = c.batch[:0]
 	if cap(c.batch) > 4*minBatch && n < cap(c.batch)/8 {
@@ -262,7 +270,7 @@ func (c *conn) group() *pending {
 		p = &pending{c: c}
 		p.call = p.finish
 	}
-	p.done, p.err = false, nil
+	p.done, p.err, p.left = false, nil, 1
 	p.acks, c.acks = c.acks, p.acks[:0]
 	c.groups = append(c.groups, p)
 	c.waiting.Add(p.pubacks())
@@ -279,12 +287,13 @@ func (p *pending) pubacks() int32 {
 	return n
 }
 
-// finish notes that the inlet has the batch for good, or has it not, and sends the
-// acks of all batches that are done up to the first that is not.
+// finish notes that the batch is durable, or is not, and sends the acks of all batches that are done up
+// to the first that is not.
 func (p *pending) finish(err error) {
 	c := p.c
 	c.mu.Lock()
-	p.done, p.err = true, err
+	p.left--
+	p.done, p.err = p.left == 0, errors.Join(p.err, err)
 	n := 0
 	for ; n < len(c.groups) && c.groups[n].done; n++ {
 		c.answer(c.groups[n])
@@ -346,22 +355,4 @@ func (c *conn) slowDown(n int) {
 	case <-passed:
 	case <-c.s.quit:
 	}
-}
-
-// again says whether a message of QoS 1 that says it is sent again is one that
-// this session has, and remembers it otherwise.
-func (c *conn) again(p *Packet) bool {
-	if c.sessionTTL <= 0 {
-		return false
-	}
-	h := flow.Hash(p.Payload) ^ flow.Hash(p.Topic)
-	if c.sess.recent == nil {
-		c.sess.recent = make([]sent, recentSize)
-	}
-	at := &c.sess.recent[p.ID%recentSize]
-	if p.Dup && at.id == p.ID && at.hash == h {
-		return true
-	}
-	*at = sent{p.ID, h}
-	return false
 }

@@ -30,7 +30,7 @@
 //	CONNECT over 32 KiB         CONNACK 0x95
 //	enhanced authentication     CONNACK 0x8C; AUTH later: DISCONNECT 0x82
 //	topic aliases to clients    none are sent
-//	sessions                    kept in memory; a restart of the engine ends them
+//	sessions                    outlive the engine where they outlive their connection (Server.Restore)
 //	$ topics                    no filter with a wildcard in front finds them; allowed where a rule names them
 //	QoS 0 to a slow reader      dropped and counted, once 256 KiB wait for it
 //	QoS 1, 2 to a slow reader   queued up to the limits, then dropped and counted
@@ -49,11 +49,27 @@
 //
 // # What is a duplicate?
 //
-// QoS 2: a message whose identifier has not been released, as the protocol says. QoS
-// 1: within a session that outlives its connection, a message that says it is sent again and
-// has the identifier and the bytes of one that is there; it is acknowledged and not
-// handed on. Any other that says so is handed on as Resent. A new connection
-// waits until everything of the one before is settled, so that this is known.
+// QoS 2: a message whose identifier has not been released, as the protocol says; it is not handed on. Everything
+// else is, with the number of its session and its identifier, and whether the client says that it is sent
+// again: who reads what was written down tells duplicates by that, also where the server that took the
+// first one is no more. So nothing about messages of clients has to be kept here but which identifiers of QoS 2 were
+// released lately. A new connection waits until everything of the one before is settled.
+//
+// # What outlives the server?
+//
+// Sessions that outlive their connection, with subscriptions, messages of QoS 1 and 2 that wait or are not
+// acknowledged, and released identifiers; retained messages; wills (log.go). A client is told only of what is
+// durable: a CONNACK waits for a new session, SUBACK, UNSUBACK and PUBCOMP for what they confirm, and the acknowledgement of a
+// message that is retained, or on its way to such a session, waits for that too.
+// What is written down a moment late is which identifier a message to a client got, and that the
+// client has it: after a failure it may get the message again, under another identifier if power failed within
+// milliseconds of the first time.
+//
+// # When is a will published, if the server stops?
+//
+// By the next server, since section 3.1.2.5 of MQTT 5.0 lets a server put that off until it is there again:
+// after the will's delay, counted from then, unless the client has come back. A server that is
+// started anew in a second would else tell everybody that its whole fleet is gone.
 //
 // # Whose is a client identifier?
 //
@@ -65,7 +81,7 @@
 // Places limit what computes at one time, so that connected clients are served
 // during a storm. Clients that never finish would take all places if waiting counted.
 //
-// Imports: flow, env
+// Imports: env
 //
 // Not here: what becomes of messages (stages/ingestmqtt). Start with options.go,
 // the contract, then conn.go; decode.go for the protocol.

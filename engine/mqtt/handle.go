@@ -53,11 +53,16 @@ func (c *conn) publish(p *Packet) *Error {
 		return c.refuse(p)
 	}
 	a := ack{id: p.ID}
-	resent := p.Dup
+	var session uint64
+	fresh := false
 	if p.QoS > 0 {
 		if a, err = c.admit(p); err != nil {
 			return err
 		}
+		if c.sessionTTL > 0 {
+			session = c.sess.number
+		}
+		fresh = p.QoS == 2 && c.sess.taken(p.ID)
 		c.acks = append(c.acks, a)
 		if a.known {
 			c.s.o.Count("duplicates", 1)
@@ -65,10 +70,10 @@ func (c *conn) publish(p *Packet) *Error {
 		}
 	}
 	m := Inbound{Topic: t.name, Payload: p.Payload, Client: &c.client, Received: c.nowUS,
-		QoS: p.QoS, Retain: p.Retain, Resent: resent, Memo: &t.memo, Props: p.RawProps}
+		QoS: p.QoS, Retain: p.Retain, Resent: p.Dup, Session: session, Packet: p.ID, New: fresh, Memo: &t.memo, Props: p.RawProps}
 	c.batch = append(c.batch, m)
 	if p.Retain || len(t.hits) > 0 || t.change != c.s.tree.change.Load() {
-		c.s.route(t, p, c.nowUS, c.sess)
+		c.stored = c.s.route(t, p, c.nowUS, c.sess) || c.stored
 	}
 	return nil
 }
@@ -97,7 +102,7 @@ func (c *conn) admit(p *Packet) (ack, *Error) {
 		if c.v == V5 && len(c.acks)+int(c.waiting.Load())+len(c.sess.received) >= c.s.o.ReceiveMaximum && c.unanswered() >= c.s.o.ReceiveMaximum {
 			return ack{}, &Error{ReceiveMaxExceeded, "MQTT-3.3.4-9", "more messages without acknowledgement than the receive maximum"}
 		}
-		return ack{t: Puback, id: p.ID, known: c.again(p)}, nil
+		return ack{t: Puback, id: p.ID}, nil
 	}
 	a := ack{t: Pubrec, id: p.ID}
 	if _, a.known = c.sess.received[p.ID]; a.known {
@@ -191,7 +196,7 @@ func (c *conn) release(p *Packet) {
 	if !found {
 		r = IDNotFound
 	}
-	c.sendAck(Pubcomp, p.ID, r)
+	c.s.noteFreed(c, p.ID, r)
 }
 
 func (c *conn) subscribe(p *Packet) *Error {
@@ -213,6 +218,9 @@ func (c *conn) subscribe(p *Packet) *Error {
 		if send && !r.Failed() {
 			fresh = append(fresh, sub)
 		}
+	}
+	if c.s.log.Load().wait() != nil {
+		return &Error{Reason: ServerUnavailable, Text: "subscriptions could not be written down"}
 	}
 	c.sendPacket(&Packet{Type: Suback, ID: p.ID, Reasons: reasons})
 	for _, sub := range fresh {
@@ -242,6 +250,10 @@ func (c *conn) addSubscription(sub *subscription) (r Reason, send bool) {
 	}
 	c.s.tree.add(sub)
 	sess.subs[sub.filter] = sub
+	if old == nil || old.options.QoS != sub.options.QoS || old.id != sub.id || old.options.NoLocal != sub.options.NoLocal ||
+		old.options.RetainAsPublished != sub.options.RetainAsPublished {
+		c.s.noteSub(sess, sub, false)
+	}
 	handling := sub.options.RetainHandling
 	return Success, group == "" && (handling == 0 || handling == 1 && old == nil)
 }
@@ -257,8 +269,12 @@ func (c *conn) unsubscribe(p *Packet) {
 		}
 		delete(c.sess.subs, old.filter)
 		c.s.tree.remove(old)
+		c.s.noteSub(c.sess, old, true)
 	}
 	c.sess.mu.Unlock()
+	if c.s.log.Load().wait() != nil {
+		return
+	}
 	c.sendPacket(&Packet{Type: Unsuback, ID: p.ID, Reasons: reasons})
 }
 

@@ -53,9 +53,11 @@ func (c *conn) greet() bool {
 		c.turnAway(err3)
 		return false
 	}
-	c.sess.mu.Lock()
-	c.sess.will, c.sess.willDelay = w, time.Duration(l.WillProps.Num(WillDelay, 0))*time.Second
-	c.sess.mu.Unlock()
+	if c.s.remember(c, w, time.Duration(l.WillProps.Num(WillDelay, 0))*time.Second) && c.s.log.Load().wait() != nil {
+		c.turnAway(&Error{Reason: ShuttingDown, Text: "the server stops"})
+		c.kick(nil)
+		return true // the session is to be let go of
+	}
 	answer.SessionPresent = present
 	c.sendPacket(answer)
 	c.sock.setQuiet(keep * 3 / 2)

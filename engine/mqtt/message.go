@@ -46,6 +46,7 @@ type outbound struct {
 	retain  bool
 	// released says of QoS 2 that PUBREC has come: the message is not sent again, PUBREL is.
 	released bool
+	seq      uint64 // where it is written down; 0: nowhere
 }
 
 // append encodes the PUBLISH.

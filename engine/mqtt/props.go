@@ -83,6 +83,12 @@ func (p *Props) SetNum(id Property, v uint32) { p.has |= 1 << id; p.num[id] = v 
 // SetText sets a property that is a text or bytes.
 func (p *Props) SetText(id Property, v []byte) { p.has |= 1 << id; p.text[id] = v }
 
+// AddUser adds a user property.
+func (p *Props) AddUser(key, value []byte) {
+	p.has |= 1 << UserProperty
+	p.User = append(p.User, Pair{key, value})
+}
+
 type form byte
 
 const (

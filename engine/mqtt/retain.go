@@ -22,14 +22,15 @@ type leaf struct {
 }
 
 // set keeps m as the retained message of its topic; an empty payload removes
-// what is there. false: the limits leave no room.
-func (r *retained) set(m *Message) bool {
+// what is there. changed: something is different now; not ok: the limits leave no room.
+func (r *retained) set(m *Message) (changed, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	path := strings.Split(m.Topic, "/")
 	if len(m.Payload) == 0 {
+		before := r.count
 		r.drop(&r.root, path)
-		return true
+		return r.count != before, true
 	}
 	at := &r.root
 	for _, level := range path {
@@ -42,7 +43,7 @@ func (r *retained) set(m *Message) bool {
 		count, bytes = count-1, bytes-at.message.size()
 	}
 	if count > r.maxCount || bytes > r.maxBytes {
-		return false
+		return false, false
 	}
 	r.count, r.bytes = count, bytes
 	at = &r.root
@@ -56,7 +57,7 @@ func (r *retained) set(m *Message) bool {
 		at = at.next[level]
 	}
 	at.message = m
-	return true
+	return true, true
 }
 
 func (r *retained) drop(l *leaf, path []string) {

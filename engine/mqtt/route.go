@@ -5,34 +5,38 @@ import (
 	"strings"
 )
 
-// route delivers a message to whom it concerns, and keeps it when it is retained.
-func (s *Server) route(t *topic, p *Packet, nowUS int64, from *session) {
+// route delivers a message to whom it concerns, and keeps it when it is retained. stored: something of that
+// is being written down.
+func (s *Server) route(t *topic, p *Packet, nowUS int64, from *session) (stored bool) {
 	if t.change != s.tree.change.Load() {
 		clear(t.hits)
 		t.hits, t.change = s.tree.match(t.name, t.hits[:0])
 	}
 	if len(t.hits) == 0 && !p.Retain {
-		return
+		return false
 	}
 	m := newMessage(t.name, p.Payload, p.QoS, p.Retain, &p.Props, nowUS, from)
 	if p.Retain {
-		s.retain(m)
+		stored = s.retain(m)
 	}
-	s.spread(m, t.hits)
+	return s.spread(m, t.hits) || stored
 }
 
-func (s *Server) retain(m *Message) {
-	if !s.retained.set(m) {
+func (s *Server) retain(m *Message) (stored bool) {
+	s.retaining.Lock() // what is written down last is what is there
+	defer s.retaining.Unlock()
+	changed, ok := s.retained.set(m)
+	if !ok {
 		s.o.Count("retained_over_limit", 1)
 	}
+	return changed && s.noteRetained(m)
 }
 
 // spread delivers m to each session that is hit, once (MQTT-3.3.4-2): at the
 // highest QoS of its subscriptions, with all their identifiers.
-func (s *Server) spread(m *Message, hits []hit) {
+func (s *Server) spread(m *Message, hits []hit) (stored bool) {
 	if len(hits) == 1 && hits[0].sub != nil { // nearly always
-		s.one(m, hits)
-		return
+		return s.one(m, hits)
 	}
 	bySession := make(map[*session][]hit, len(hits))
 	var order []*session
@@ -49,13 +53,14 @@ func (s *Server) spread(m *Message, hits []hit) {
 		bySession[sub.session] = append(bySession[sub.session], hit{sub: sub, group: h.group})
 	}
 	for _, sess := range order {
-		s.one(m, bySession[sess])
+		stored = s.one(m, bySession[sess]) || stored
 	}
+	return stored
 }
 
 // one delivers m to the one session that all hits are of. What comes by a shared subscription is
 // a message of its own, since the share would lose it otherwise.
-func (s *Server) one(m *Message, hits []hit) {
+func (s *Server) one(m *Message, hits []hit) (stored bool) {
 	o := outbound{message: m}
 	any := false
 	for _, h := range hits {
@@ -70,7 +75,7 @@ func (s *Server) one(m *Message, hits []hit) {
 			if sub.id != 0 {
 				shared.ids = []uint32{sub.id}
 			}
-			s.deliver(sub.session, shared)
+			stored = s.deliver(sub.session, shared) || stored
 			continue
 		}
 		any = true
@@ -80,8 +85,9 @@ func (s *Server) one(m *Message, hits []hit) {
 		}
 	}
 	if any {
-		s.deliver(hits[0].sub.session, o)
+		stored = s.deliver(hits[0].sub.session, o) || stored
 	}
+	return stored
 }
 
 // sendRetained sends a new subscription what is retained.
@@ -107,15 +113,24 @@ func (s *Server) publishWill(sess *session, m *Message) {
 		return
 	}
 	s.o.Count("wills", 1)
-	if s.o.Inlet != nil {
-		c := &Client{ID: sess.id, Principal: sess.principal}
-		batch := []Inbound{{Topic: m.Topic, Payload: m.Payload, Client: c, Received: s.o.Env.Clock.Now().UnixMicro(),
-			QoS: m.QoS, Retain: m.Retain, Memo: new(int32), Props: m.props}}
-		if err := s.o.Inlet.Append(batch, nil); err != nil {
+	published := func(err error) {
+		if err != nil {
 			s.o.Count("not_durable", 1)
+			return
 		}
+		s.noteWill(sess)
 	}
-	s.Publish(m)
+	defer s.Publish(m)
+	if s.o.Inlet == nil {
+		published(nil)
+		return
+	}
+	c := &Client{ID: sess.id, Principal: sess.principal}
+	batch := []Inbound{{Topic: m.Topic, Payload: m.Payload, Client: c, Received: s.o.Env.Clock.Now().UnixMicro(),
+		QoS: m.QoS, Retain: m.Retain, Memo: new(int32), Props: m.props}}
+	if err := s.o.Inlet.Append(batch, published); err != nil {
+		published(err)
+	}
 }
 
 // Publish delivers a message to the subscribers, and keeps it when it is

@@ -42,6 +42,12 @@ func (x *inlet) Append(batch []Inbound, done func(error)) error {
 		if m.Resent {
 			text += " resent"
 		}
+		if m.New {
+			text += " new"
+		}
+		if m.Session != 0 && m.Packet == 0 || m.Session == 0 && m.Resent {
+			text += " of no session"
+		}
 		x.got = append(x.got, text)
 		x.come <- struct{}{}
 	}
@@ -90,6 +96,7 @@ func (x *inlet) release(err error, which ...int) {
 //	inlet a/b payload 1   the inlet has got this message of QoS 1 next
 //	inlet none, hold, release [2 1], fail, refuse, accept
 //	wait 100ms
+//	restart, crash        the server stops, or the power fails; and another one starts
 //	count NAME N          a counter stands at N, after a while
 type stage struct {
 	s       *Server
@@ -98,6 +105,8 @@ type stage struct {
 	clients map[string]*peer
 	mu      sync.Mutex
 	counts  map[string]int64
+	disk    *env.Sim
+	crashes int
 }
 
 type peer struct {
@@ -120,18 +129,28 @@ func scriptRules() *Rules {
 }
 
 func newStage() (*stage, error) {
-	st := &stage{inlet: newInlet(), clients: map[string]*peer{}, counts: map[string]int64{}}
-	st.s = NewServer(Options{Env: env.Real(), Inlet: st.inlet, Access: scriptRules(),
+	st := &stage{inlet: newInlet(), clients: map[string]*peer{}, counts: map[string]int64{}, disk: env.NewSim(1)}
+	return st, st.start()
+}
+
+// start starts a server on the stage's disk.
+func (st *stage) start() error {
+	world := *env.Real()
+	world.FS = st.disk.Env().FS
+	st.s = NewServer(Options{Env: &world, Inlet: st.inlet, Access: scriptRules(),
 		MaxPacket: 1024, MaxLevels: 8, MaxSubscriptions: 3, MaxSessions: 6, MaxRetained: 2, MaxQueued: 3, ReceiveMaximum: 4,
 		Inflight: 2, TopicAliases: 2, ConnectTimeout: 300 * time.Millisecond,
 		Count: func(name string, n int64) { st.mu.Lock(); st.counts[name] += n; st.mu.Unlock() }})
+	if err := st.s.Restore("/sessions"); err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	st.address = l.Addr().String()
 	st.s.Listen(Listener{Listener: l})
-	return st, nil
+	return nil
 }
 
 // TestScripts plays all scripts at the same time, since most of them wait: the
@@ -202,6 +221,15 @@ func (st *stage) do(line string) error {
 		d, err := time.ParseDuration(rest)
 		time.Sleep(d)
 		return err
+	case what == "restart" || what == "crash":
+		if what == "crash" {
+			st.crashes++
+			st.disk.Crash(uint64(st.crashes))
+		}
+		if err := st.s.Close(); err != nil {
+			return err
+		}
+		return st.start()
 	case what == "count":
 		name, n, _ := strings.Cut(rest, " ")
 		want, err := strconv.ParseInt(n, 10, 64)

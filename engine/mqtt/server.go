@@ -15,14 +15,17 @@ type Server struct {
 	gate     *gate
 	tree     tree
 	retained retained
-	dirty    line
-	buffers  buffers
-	quit     chan struct{} // closed by Close
-	writers  sync.WaitGroup
-	readers  sync.WaitGroup
-	open     atomic.Int64 // connections
-	backlog  atomic.Int64 // bytes that Options.MaxBacklog limits
-	hurry    atomic.Bool  // nobody waits for the inlet any more
+	// retaining is held while retained changes and that is written down.
+	retaining sync.Mutex
+	log       atomic.Pointer[entryLog] // nil: nothing is written down
+	dirty     line
+	buffers   buffers
+	quit      chan struct{} // closed by Close
+	writers   sync.WaitGroup
+	readers   sync.WaitGroup
+	open      atomic.Int64 // connections
+	backlog   atomic.Int64 // bytes that Options.MaxBacklog limits
+	hurry     atomic.Bool  // nobody waits for the inlet any more
 
 	mu        sync.Mutex
 	sessions  map[string]*session
@@ -213,6 +216,7 @@ func (s *Server) Close() error {
 	s.mu.Unlock()
 	defer s.o.Env.Clock.After(patience, s.giveUp)()
 	s.readers.Wait()
+	s.log.Load().close()
 	s.dirty.close()
 	s.writers.Wait()
 	return nil

@@ -12,6 +12,7 @@ import (
 type session struct {
 	id        string
 	principal string
+	number    uint64 // of this session, and never of another
 	online    atomic.Bool
 
 	// Guarded by Server.mu.
@@ -30,22 +31,17 @@ type session struct {
 	nextID    uint16
 	will      *Message
 	willDelay time.Duration
+	noted     bool     // it is written down
+	durable   bool     // and so are its subscriptions and messages
+	seq       uint64   // of the latest message written down
+	freed     []uint16 // identifiers of QoS 2 released lately, by identifier modulo freedSize; nil: none
 
 	// Of the owner's reading goroutine.
 	received map[uint16]struct{} // identifiers of QoS 2 that wait for PUBREL
-	recent   []sent              // by packet identifier modulo its length; nil: none yet
 }
 
-// sent remembers a message of QoS 1, so that it is known when it comes again.
-type sent struct {
-	id   uint16
-	hash uint64
-}
-
-const recentSize = 64
-
-// deliver sends a message to the session's client, or keeps it for later.
-func (s *Server) deliver(sess *session, o outbound) {
+// deliver sends a message to the session's client, or keeps it for later. stored: it is being written down.
+func (s *Server) deliver(sess *session, o outbound) (stored bool) {
 	sess.mu.Lock()
 	defer sess.mu.Unlock()
 	c := sess.live
@@ -56,7 +52,7 @@ func (s *Server) deliver(sess *session, o outbound) {
 	case o.qos == 0:
 		if !c.room() {
 			s.o.Count("dropped_slow_reader", 1)
-			return
+			return false
 		}
 		c.send(&o, false)
 	case sess.held > 0 && sess.held+o.message.size() > s.o.MaxQueuedBytes:
@@ -65,13 +61,16 @@ func (s *Server) deliver(sess *session, o outbound) {
 		s.o.Count("dropped_backlog_full", 1)
 	case c != nil && len(sess.queue) == 0 && len(sess.inflight) < c.window && c.room():
 		s.hold(sess, o.message.size())
+		stored = s.noteQueued(sess, &o)
 		s.launch(sess, c, o)
 	case len(sess.queue) >= s.o.MaxQueued:
 		s.o.Count("dropped_queue_full", 1)
 	default:
 		s.hold(sess, o.message.size())
+		stored = s.noteQueued(sess, &o)
 		sess.queue = append(sess.queue, o)
 	}
+	return stored
 }
 
 // hold counts n more bytes that a session has queued or in flight. sess.mu is held.
@@ -92,7 +91,9 @@ func (s *Server) launch(sess *session, c *conn, o outbound) {
 	o.id = sess.nextID
 	if c.send(&o, false) {
 		sess.inflight = append(sess.inflight, o)
+		s.noteMessage(sess, entrySent, o.seq, uint64(o.id))
 	} else {
+		s.noteMessage(sess, entryDone, o.seq)
 		s.hold(sess, -o.message.size())
 	}
 }
@@ -111,6 +112,7 @@ func (s *Server) pump(sess *session) {
 		n++
 		if o.message.expired(nowUS) {
 			s.hold(sess, -o.message.size())
+			s.noteMessage(sess, entryDone, o.seq)
 			s.o.Count("dropped_expired", 1)
 			continue
 		}
@@ -136,8 +138,10 @@ func (s *Server) acked(sess *session, t Type, id uint16, r Reason) (answer Type,
 		s.hold(sess, -o.message.size())
 		o.released, o.message = true, &Message{} // it need not be sent again
 		s.hold(sess, o.message.size())
+		s.noteMessage(sess, entryReleased, o.seq)
 		answer = Pubrel
 	case found:
+		s.noteMessage(sess, entryDone, sess.inflight[i].seq)
 		s.hold(sess, -sess.inflight[i].message.size())
 		sess.inflight = slices.Delete(sess.inflight, i, i+1)
 	}
@@ -220,7 +224,7 @@ func (s *Server) claim(c *conn, old *session, clean bool, expiry time.Duration) 
 		old.stop = nil
 	}
 	if old == nil || clean {
-		sess = &session{id: c.client.ID, principal: c.client.Principal, subs: map[string]*subscription{}}
+		sess = &session{id: c.client.ID, principal: c.client.Principal, number: newNumber(), subs: map[string]*subscription{}}
 		s.sessions[sess.id] = sess
 	}
 	sess.timer++
@@ -238,6 +242,7 @@ func (s *Server) recheck(sess *session, c *conn) {
 		if _, plain := splitShare(filter); !s.o.Access.Subscribe(&c.client, plain) {
 			delete(sess.subs, filter)
 			s.tree.remove(sub)
+			s.noteSub(sess, sub, true)
 			s.o.Count("subscriptions_revoked", 1)
 		}
 	}
@@ -249,16 +254,21 @@ func (s *Server) detach(c *conn) (due *Message) {
 	sess.mu.Lock()
 	sess.live = nil
 	sess.online.Store(false)
+	took := c.graceful && sess.will != nil
 	if c.graceful {
 		sess.will = nil
 	}
 	w, delay := sess.will, sess.willDelay
 	sess.mu.Unlock()
+	if took {
+		s.noteWill(sess)
+	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sess.owner = nil
 	expiry := sess.expiry
+	s.noteAway(sess)
 	if s.closed {
 		return nil
 	}
@@ -274,7 +284,7 @@ func (s *Server) detach(c *conn) (due *Message) {
 	case delay <= 0:
 		return sess.takeWill(w)
 	case delay < expiry:
-		s.o.Env.Clock.After(delay, func() { s.publishWill(sess, sess.takeWill(w)) })
+		s.o.Env.Clock.After(delay, func() { s.publishLate(sess, w) })
 	}
 	return nil
 }
@@ -317,6 +327,9 @@ func (s *Server) bury(sess *session) *Message {
 	}
 	s.hold(sess, -sess.held)
 	w := sess.will
+	if l := s.log.Load(); l != nil && sess.noted && w == nil {
+		l.add(func(b []byte) []byte { return entryOf(b, entryEnd, sess.number) })
+	}
 	sess.subs, sess.queue, sess.inflight, sess.will = nil, nil, nil, nil
 	return w
 }

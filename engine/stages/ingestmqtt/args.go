@@ -33,6 +33,7 @@ type args struct {
 	TLS            *tlsArgs        `hcl:"tls,block" help:"Certificates for tls:// and wss://."`
 	Users          string          `hcl:"users,optional" help:"File of users, a line each: name:hash, by bcrypt or argon2id."`
 	Allow          hcl.Expression  `hcl:"allow,optional" help:"Topic filters that clients may use; ${client_id}, ${username} and ${cn} stand for who the client is. A list, or { publish = [...], subscribe = [...] }."`
+	UserProperties hcl.Expression  `hcl:"user_properties,optional" help:"Names of user properties (MQTT 5.0) that become columns, such as [\"firmware\"]; the first of a name counts."`
 	Insecure       bool            `hcl:"insecure,optional" help:"Allows listening beyond this machine without TLS or without authentication."`
 	MaxPacket      config.Size     `hcl:"max_packet,optional" help:"Largest packet taken."`
 	MaxConnections int             `hcl:"max_connections,optional" help:"Connections at one time; default 20000."`
@@ -81,6 +82,8 @@ type options struct {
 	allowed  [2][]mqtt.Pattern
 	server   mqtt.Options
 	optional bool // client certificates are
+	// properties are the user properties that are columns.
+	properties []string
 }
 
 func (a *args) Bind(_ []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
@@ -94,12 +97,14 @@ func (a *args) Bind(_ []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostic
 	}
 	var diags hcl.Diagnostics
 	diags = append(diags, a.bindTopics(&o, at)...)
+	diags = append(diags, a.bindProperties(&o, at)...)
 	diags = append(diags, a.bindTLS(&o, at)...)
 	diags = append(diags, a.bindDoors(&o, at)...)
 	diags = append(diags, a.bindAllow(&o, at)...)
 	diags = append(diags, a.checkNumbers(at)...)
 	return stage.Bound{
 		Topics:     o.topics,
+		Properties: o.properties,
 		Push:       true,
 		OpenSource: func(op stage.Opening, env stage.SourceEnv) (stage.Source, error) { return open(op, env, o) },
 	}, diags

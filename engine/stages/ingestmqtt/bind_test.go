@@ -33,7 +33,7 @@ func TestBind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ch := &config.Channel{Name: "telemetry", Partitions: 1, Schema: []config.Field{{Name: "temp", Type: arrow.PrimitiveTypes.Float64}}}
+	ch := &config.Channel{Name: "telemetry", Key: "key", Partitions: 1, Schema: []config.Field{{Name: "temp", Type: arrow.PrimitiveTypes.Float64}}}
 	cases := strings.Split("\n"+string(text), "\n== ")[1:]
 	if len(cases) < 20 {
 		t.Fatalf("%d cases", len(cases))

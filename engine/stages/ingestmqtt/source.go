@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/tidemill/tidemill/engine/decode"
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/journal"
@@ -26,12 +29,17 @@ type source struct {
 	quit   chan struct{}
 	slots  sync.Pool // of *slot
 	heard  []net.Addr
+	// restored says that sessions and retained messages are back.
+	restored bool
 }
 
 // slot is what one Append needs: memory, and a way to find keys in payloads.
 type slot struct {
 	records   []journal.Record
 	partition func([]byte) int
+	envelopes []byte
+	envelope  decode.Envelope
+	props     mqtt.Props
 }
 
 func open(op stage.Opening, to stage.SourceEnv, o options) (stage.Source, error) {
@@ -119,6 +127,13 @@ func read(fs env.FS, name string) ([]byte, error) {
 
 // Step listens, as far as it does not yet; all else happens on the server's goroutines.
 func (s *source) Step() (stage.Status, error) {
+	if !s.restored && s.op.DataDir != "" {
+		// Not in Open: when the ingest is exchanged, the one before still writes there.
+		if err := s.server.Restore(path.Join(s.op.DataDir, "mqtt", s.op.Address)); err != nil {
+			return stage.Idle, err
+		}
+		s.restored = true
+	}
 	for len(s.heard) < len(s.opts.doors) {
 		d := s.opts.doors[len(s.heard)]
 		l, err := net.Listen("tcp", d.address)
@@ -150,6 +165,7 @@ func (s *source) Append(batch []mqtt.Inbound, done func(error)) error {
 	slot := s.slots.Get().(*slot)
 	defer s.slots.Put(slot)
 	records := slot.records[:0]
+	slot.envelopes = slot.envelopes[:0]
 	for i := range batch {
 		m := &batch[i]
 		if *m.Memo == 0 {
@@ -169,7 +185,7 @@ func (s *source) Append(batch []mqtt.Inbound, done func(error)) error {
 			s.op.Count("sent_again", 1)
 		}
 		records = append(records, journal.Record{Partition: partition, Payload: m.Payload, Topic: m.Topic,
-			Principal: m.Client.Principal, Received: m.Received})
+			Principal: m.Client.Principal, Received: m.Received, Envelope: s.envelope(slot, m)})
 	}
 	slot.records = records
 	defer clear(records)
@@ -180,6 +196,28 @@ func (s *source) Append(batch []mqtt.Inbound, done func(error)) error {
 		return nil
 	}
 	return s.append(journal.Batch{Records: records, Done: done})
+}
+
+// envelope says which message of its sender m is, and what of its properties is asked for. It
+// is in the slot's memory.
+func (s *source) envelope(slot *slot, m *mqtt.Inbound) []byte {
+	if m.Session == 0 && !m.Resent && (len(s.opts.properties) == 0 || len(m.Props) == 0) {
+		return nil
+	}
+	e := &slot.envelope
+	e.Reset()
+	e.Session, e.Packet, e.Resent, e.New = m.Session, m.Packet, m.Resent, m.New
+	if len(s.opts.properties) > 0 && len(m.Props) > 0 && mqtt.DecodeProps(m.Props, mqtt.Publish, &slot.props) == nil {
+		for _, name := range s.opts.properties {
+			at := slices.IndexFunc(slot.props.User, func(p mqtt.Pair) bool { return string(p.Key) == name })
+			if at >= 0 && !e.AddProperty(name, string(slot.props.User[at].Value)) {
+				s.op.Count("properties_over_limit", 1)
+			}
+		}
+	}
+	at := len(slot.envelopes)
+	slot.envelopes = e.Append(slot.envelopes)
+	return slot.envelopes[at:len(slot.envelopes):len(slot.envelopes)]
 }
 
 // memo finds out what there is to know of a topic.

@@ -34,6 +34,7 @@ type rig struct {
 	log    journal.Log
 	source *source
 	stop   chan struct{}
+	close  func()
 	done   sync.WaitGroup
 	mu     sync.Mutex
 	counts map[string]int64
@@ -52,7 +53,7 @@ func newRig(t *testing.T, partitions int, text string, dir string) *rig {
 		t.Fatal(diags)
 	}
 	byPayload := func() func([]byte) int { return func(p []byte) int { return len(p) % partitions } }
-	src, err := b.OpenSource(stage.Opening{Env: env.Real(), Address: "ingest.t", Partition: -1,
+	src, err := b.OpenSource(stage.Opening{Env: env.Real(), DataDir: dir, Address: "ingest.t", Partition: -1,
 		Reject: func(r stage.Reject) { t.Log(r.Reason) },
 		Count:  func(name string, n int64) { r.mu.Lock(); r.counts[name] += n; r.mu.Unlock() }},
 		stage.SourceEnv{Channel: ch, Journal: log.Appender(), Partition: byPayload(), NewPartition: byPayload})
@@ -77,15 +78,20 @@ func newRig(t *testing.T, partitions int, text string, dir string) *rig {
 			}
 		}
 	}()
-	t.Cleanup(func() {
-		if err := src.Close(); err != nil {
-			t.Error(err)
-		}
-		close(r.stop)
-		r.done.Wait()
-		log.Close()
-	})
+	var once sync.Once
+	r.close = func() { once.Do(func() { r.end() }) }
+	t.Cleanup(r.close)
 	return r
+}
+
+// end closes everything.
+func (r *rig) end() {
+	if err := r.source.Close(); err != nil {
+		r.t.Error(err)
+	}
+	close(r.stop)
+	r.done.Wait()
+	r.log.Close()
 }
 
 func (r *rig) port(i int) string {

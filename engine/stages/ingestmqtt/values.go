@@ -1,10 +1,15 @@
 package ingestmqtt
 
 import (
+	"fmt"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/decode"
 	"github.com/tidemill/tidemill/engine/mqtt"
 	"github.com/tidemill/tidemill/engine/stage"
 )
@@ -41,6 +46,48 @@ func textsOf(v cty.Value) ([]string, bool) {
 		out = append(out, item.AsString())
 	}
 	return out, true
+}
+
+// bindProperties reads user_properties.
+func (a *args) bindProperties(o *options, at stage.At) hcl.Diagnostics {
+	if config.Absent(a.UserProperties) {
+		return nil
+	}
+	names, diags := texts(a.UserProperties, at.Eval, "user_properties", `the name of a user property, such as "firmware"`)
+	fail := func(summary, format string, args ...any) {
+		diags = append(diags, config.Errorf(a.UserProperties.Range(), summary, format, args...)...)
+	}
+	for _, name := range names {
+		template, err := decode.ParseTopicTemplate("{" + name + "}")
+		switch {
+		case err != nil || len(template.Columns()) != 1:
+			fail("Not a column", "%q cannot be the name of a column: that has letters, digits and _, and begins with a letter.", name)
+		case slices.Contains(o.properties, name):
+			fail("Named twice", "%q stands there twice.", name)
+		case slices.ContainsFunc(o.topics, func(t decode.TopicTemplate) bool { return slices.Contains(t.Columns(), name) }):
+			fail("Two meanings of a name", "%q is a level of the topic already; give that another name.", name)
+		case at.Channel != nil && name == at.Channel.Key:
+			fail("A key in a property", "%q is the channel's key, by which records find their partition: it has to be in the topic or the payload.", name)
+		default:
+			o.properties = append(o.properties, name)
+			diags = append(diags, checkText(a.UserProperties, at, name, fmt.Sprintf("%q gives texts", name))...)
+		}
+	}
+	return diags
+}
+
+// checkText refuses a name that gives texts, and that the channel's schema gives another type.
+func checkText(x hcl.Expression, at stage.At, name, gives string) hcl.Diagnostics {
+	if at.Channel == nil {
+		return nil
+	}
+	for _, f := range at.Channel.Schema {
+		if f.Name == name && f.Type.ID() != arrow.STRING {
+			return config.Errorf(x.Range(), "A name of another type",
+				"%s, and the schema of channel.%s says that %s is something else. Make it a string there, or use another name.", gives, at.Channel.Name, name)
+		}
+	}
+	return nil
 }
 
 // bindAllow reads allow. ${client_id} and its relatives are templates of HCL,

@@ -1,0 +1,286 @@
+package mqtt
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/env"
+)
+
+// notebook is a log on a simulated disk, and what it was told.
+type notebook struct {
+	t       *testing.T
+	disk    *env.Sim
+	env     *env.Env
+	log     *entryLog
+	said    *saved
+	quit    chan struct{}
+	mu      sync.Mutex
+	reports []string
+}
+
+func openNotebook(t *testing.T, disk *env.Sim) *notebook {
+	t.Helper()
+	world := *env.Real()
+	world.FS = disk.Env().FS
+	n := &notebook{t: t, disk: disk, env: &world, said: newSaved(), quit: make(chan struct{})}
+	var err error
+	n.log, err = openLog(n.env, "/d", n.said, n.quit, func(line string) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.reports = append(n.reports, line)
+	}, func(string, int64) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (n *notebook) reported(text string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return strings.Contains(strings.Join(n.reports, "\n"), text)
+}
+
+func (n *notebook) retain(topic, payload string) {
+	n.log.add(func(b []byte) []byte { return putRetained(b, &Message{Topic: topic, Payload: []byte(payload)}) })
+}
+
+// tell writes something of every kind, in groups; it returns what stands after each group.
+func (n *notebook) tell() (after []string) {
+	m := newSaved()
+	groups := everyEntry()
+	for _, group := range groups {
+		for _, body := range group {
+			if err := m.apply(body); err != nil {
+				n.t.Fatalf("%x: %v", body, err)
+			}
+			n.log.add(func(b []byte) []byte { return append(b, body...) })
+		}
+		if err := n.log.wait(); err != nil {
+			n.t.Fatal(err)
+		}
+		after = append(after, m.text())
+	}
+	return after
+}
+
+func everyEntry() [][][]byte {
+	message := func(topic, payload string) *Message {
+		return &Message{Topic: topic, Payload: []byte(payload), QoS: 1, props: []byte{1, 1}, Expires: 99}
+	}
+	sub := &subscription{filter: "$share/g/a/+", id: 7, options: Filter{QoS: 2, RetainHandling: 2, RetainAsPublished: true}}
+	queued := func(seq uint64, payload string) []byte {
+		return putQueued(nil, 5, &savedMessage{seq: seq, qos: 2, ids: []uint32{1, 300}, message: message("a/b", payload)})
+	}
+	return [][][]byte{
+		{putSession(nil, &savedSession{number: 5, id: "five", principal: "p", expiry: 1_000_000}), putWill(nil, 5, message("a/w", "gone"), 30)},
+		{putRetained(nil, message("r/1", "one")), putRetained(nil, message("r/2", "two")), putSub(nil, 5, sub)},
+		{queued(1, "x"), queued(2, "y"), queued(3, "z"), entryOf(nil, entrySent, 5, 1, 17), entryOf(nil, entrySent, 5, 2, 18)},
+		{entryOf(nil, entryReleased, 5, 1), entryOf(nil, entryDone, 5, 2), entryOf(nil, entryFreed, 5, 9), entryOf(nil, entryFreed, 5, 9+freedSize)},
+		{entryOf(nil, entryAway, 5, 12345, 2_000_000), putRetained(nil, &Message{Topic: "r/1"})},
+		{putSession(nil, &savedSession{number: 6, id: "six"}), putSession(nil, &savedSession{number: 7, id: "five"}), entryOf(nil, entryEnd, 6)},
+		{putSub(nil, 7, sub), putBytes(entryOf(nil, entryUnsub, 7), sub.filter), putWill(nil, 7, nil, 0)},
+	}
+}
+
+// text is everything, entry by entry.
+func (m *saved) text() string { return fmt.Sprintf("%x", m.append(nil)) }
+
+// What was confirmed is there after the log was cut at any byte; what was not is there whole, or not at all.
+func TestLogTorn(t *testing.T) {
+	n := openNotebook(t, env.NewSim(1))
+	after := n.tell()
+	n.log.close()
+	file := n.log.name(1, "log")
+	whole := contents(t, n.env, file)
+	if len(whole) < 300 {
+		t.Fatalf("a log of %d bytes", len(whole))
+	}
+	entries := 0
+	for cut := 0; cut <= len(whole); cut++ {
+		disk := env.NewSim(1)
+		world := disk.Env()
+		if err := world.FS.MkdirAll("/d"); err != nil {
+			t.Fatal(err)
+		}
+		torn := slices.Clone(whole[:min(cut+9, len(whole))]) // what a torn write may leave
+		for i := cut; i < len(torn); i++ {
+			torn[i] ^= 0xa5
+		}
+		put(t, world, file, torn)
+		got := openNotebook(t, disk)
+		if cut == len(whole) && got.said.text() != after[len(after)-1] {
+			t.Error("the whole log says something else")
+		}
+		want, end := newSaved(), 0
+		for end < cut {
+			body, size, ok := entryAt(whole[:cut], end, 1)
+			if size == 0 || !ok {
+				break
+			}
+			end += size
+			if err := want.apply(body); err != nil {
+				t.Fatal(err)
+			}
+			if cut == len(whole) {
+				entries++
+			}
+		}
+		if got.said.text() != want.text() || len(got.reports) > 0 {
+			t.Errorf("cut at %d: %s, reports %q", cut, got.said.text(), got.reports)
+		}
+		got.retain("more", "1")
+		if err := got.log.wait(); err != nil {
+			t.Fatal(err)
+		}
+		got.log.close()
+		if again := openNotebook(t, disk); again.said.retained["more"] == nil {
+			t.Errorf("cut at %d: what came after is lost", cut)
+		} else {
+			again.log.close()
+		}
+	}
+	if entries < 20 {
+		t.Errorf("%d entries", entries)
+	}
+}
+
+// A flipped bit costs one entry, and is told.
+func TestLogRot(t *testing.T) {
+	n := openNotebook(t, env.NewSim(1))
+	for i := range 10 {
+		n.retain(fmt.Sprint("t/", i), strings.Repeat("x", i+1))
+	}
+	if err := n.log.wait(); err != nil {
+		t.Fatal(err)
+	}
+	n.log.close()
+	whole := contents(t, n.env, n.log.name(1, "log"))
+	for at := range whole {
+		disk := env.NewSim(1)
+		if err := disk.Env().FS.MkdirAll("/d"); err != nil {
+			t.Fatal(err)
+		}
+		bad := slices.Clone(whole)
+		bad[at] ^= 1 << (at % 8)
+		put(t, disk.Env(), n.log.name(1, "log"), bad)
+		got := openNotebook(t, disk)
+		last := len(whole) - at
+		if len(got.said.retained) != 9 || len(got.reports) != 1 && last > 40 {
+			t.Fatalf("byte %d: %d of 10 are left, told: %q", at, len(got.said.retained), got.reports)
+		}
+		got.log.close()
+	}
+}
+
+// A snapshot says what the logs said, whatever moment the power fails at.
+func TestLogCompacts(t *testing.T) {
+	for _, point := range []string{"", "mqtt.before-write", "mqtt.before-sync", "mqtt.snapshot"} {
+		disk := env.NewSim(1)
+		n := openNotebook(t, disk)
+		after := n.tell()
+		n.log.close()
+		n = openNotebook(t, disk)
+		n.log.close() // the writer has gone: this goroutine is it now
+		n.env.Point = func(name string) {
+			if name == point {
+				disk.Crash(1)
+			}
+		}
+		n.log.compact()
+		n.log.close()
+		if point == "mqtt.snapshot" != n.reported("cannot be cleared away") {
+			t.Errorf("%s: %q", point, n.reports)
+		}
+		for i := range 3 {
+			n = openNotebook(t, disk)
+			if n.said.text() != after[len(after)-1] {
+				t.Errorf("%s, %d: it says %s", point, i, n.said.text())
+			}
+			n.log.close()
+		}
+		if point != "" {
+			continue
+		}
+		if files, err := n.env.FS.ReadDir("/d"); err != nil || len(files) != 5 {
+			t.Errorf("%d files, %v", len(files), err)
+		}
+	}
+}
+
+// While the disk is full nothing is confirmed, and what came meanwhile is not lost.
+func TestLogFull(t *testing.T) {
+	disk := env.NewSim(1)
+	n := openNotebook(t, disk)
+	disk.Fail(env.Fault{Op: env.OpWrite, Err: syscall.ENOSPC, Times: 3})
+	n.retain("a", "1")
+	n.retain("b", "2")
+	if err := n.log.wait(); err != nil {
+		t.Fatal(err)
+	}
+	if !n.reported("cannot be written down") {
+		t.Errorf("it did not fail: %q", n.reports)
+	}
+	n.log.close()
+	n = openNotebook(t, disk)
+	if len(n.said.retained) != 2 {
+		t.Errorf("%d are there", len(n.said.retained))
+	}
+	// One that stops does not wait for a disk that does not answer.
+	disk.Fail(env.Fault{Op: env.OpSync, Err: syscall.EIO, Times: -1})
+	n.retain("c", "3")
+	done := make(chan error, 1)
+	n.log.after(func(err error) { done <- err })
+	close(n.quit)
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("it was confirmed")
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it waits for ever")
+	}
+	n.log.close()
+}
+
+func contents(t *testing.T, e *env.Env, name string) []byte {
+	t.Helper()
+	f, err := e.FS.Open(name, env.ReadOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, info.Size())
+	if _, err := f.ReadAt(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func put(t *testing.T, e *env.Env, name string, b []byte) {
+	t.Helper()
+	f, err := e.FS.Open(name, env.Create)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.FS.SyncDir("/d"); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,219 @@
+package mqtt
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"time"
+)
+
+// Restore brings back from a folder what the server before has written there, and
+// writes down what becomes of it from here on: sessions that outlive their connection with their
+// subscriptions and messages, retained messages, and wills. Without it a server forgets. Before Listen.
+func (s *Server) Restore(dir string) error {
+	m := newSaved()
+	l, err := openLog(s.o.Env, dir, m, s.quit, s.o.Report, s.o.Count)
+	if err != nil {
+		return err
+	}
+	now := s.o.Env.Clock.Now()
+	for _, message := range m.retained {
+		if message.expired(now.UnixMicro()) {
+			continue
+		}
+		if _, ok := s.retained.set(message); !ok {
+			s.o.Count("retained_over_limit", 1)
+		}
+	}
+	s.log.Store(l)
+	for _, saved := range m.sessions {
+		s.revive(saved, now)
+	}
+	return nil
+}
+
+// revive makes a session of what was written down. That its connection ended was not told where the
+// process died; then it ends now.
+func (s *Server) revive(saved *savedSession, now time.Time) {
+	sess := &session{id: saved.id, principal: saved.principal, number: saved.number, noted: true, durable: saved.expiry > 0,
+		expiry: time.Duration(saved.expiry) * time.Microsecond, will: saved.will, willDelay: time.Duration(saved.willDelay) * time.Microsecond,
+		subs: map[string]*subscription{}}
+	away := time.Duration(0)
+	if saved.away != 0 {
+		away = max(now.Sub(time.UnixMicro(saved.away)), 0)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions[sess.id] = sess
+	for _, sub := range saved.subs {
+		sub.session = sess
+		sess.subs[sub.filter] = &sub
+		s.tree.add(&sub)
+	}
+	for i := range saved.queue {
+		sess.requeue(&saved.queue[i])
+		s.hold(sess, saved.queue[i].message.size())
+	}
+	for _, id := range saved.freed {
+		sess.free(id)
+	}
+	left := max(sess.expiry-away, 0)
+	number := sess.timer
+	sess.stop = s.o.Env.Clock.After(left, func() { s.expire(sess, number) })
+	if w, delay := sess.will, max(sess.willDelay-away, 0); w != nil && delay < left {
+		s.o.Env.Clock.After(delay, func() { s.publishLate(sess, w) })
+	}
+}
+
+func (sess *session) requeue(q *savedMessage) {
+	o := outbound{message: q.message, ids: q.ids, id: q.id, qos: q.qos, retain: q.retain, released: q.released, seq: q.seq}
+	sess.seq = max(sess.seq, q.seq)
+	if o.id == 0 {
+		sess.queue = append(sess.queue, o)
+		return
+	}
+	sess.inflight = append(sess.inflight, o)
+	sess.nextID = o.id
+}
+
+// newNumber is the number of a new session, which no other has.
+func newNumber() uint64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return binary.LittleEndian.Uint64(b[:]) | 1
+}
+
+// remember notes that a session has a connection, with this will, and writes that down if something of
+// it is to outlive the process. wait: the client must not hear of the session before that is durable.
+func (s *Server) remember(c *conn, w *Message, delay time.Duration) (wait bool) {
+	sess, l := c.sess, s.log.Load()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
+	had := sess.will != nil
+	sess.will, sess.willDelay = w, delay
+	keep := sess.expiry > 0
+	if l == nil || !sess.noted && !keep && w == nil {
+		return false
+	}
+	wait = !sess.noted && keep
+	sess.noted, sess.durable = true, keep
+	note := savedSession{number: sess.number, id: sess.id, principal: sess.principal, expiry: sess.expiry.Microseconds()}
+	l.add(func(b []byte) []byte { return putSession(b, &note) })
+	if w != nil || had {
+		l.add(func(b []byte) []byte { return putWill(b, sess.number, w, delay.Microseconds()) })
+	}
+	return wait
+}
+
+// noteSub writes down that a session has a subscription, or has it no more. sess.mu is held.
+func (s *Server) noteSub(sess *session, sub *subscription, gone bool) {
+	l := s.log.Load()
+	switch {
+	case l == nil || !sess.durable:
+	case gone:
+		l.add(func(b []byte) []byte { return putBytes(entryOf(b, entryUnsub, sess.number), sub.filter) })
+	default:
+		l.add(func(b []byte) []byte { return putSub(b, sess.number, sub) })
+	}
+}
+
+// noteQueued writes down that a message is on its way to a session, and says whether it did. sess.mu is held.
+func (s *Server) noteQueued(sess *session, o *outbound) bool {
+	l := s.log.Load()
+	if l == nil || !sess.durable {
+		return false
+	}
+	sess.seq++
+	o.seq = sess.seq
+	q := savedMessage{seq: o.seq, qos: o.qos, retain: o.retain, ids: o.ids, message: o.message}
+	l.add(func(b []byte) []byte { return putQueued(b, sess.number, &q) })
+	return true
+}
+
+// noteMessage writes down what has become of a message to a session. sess.mu is held.
+func (s *Server) noteMessage(sess *session, kind byte, numbers ...uint64) {
+	if l := s.log.Load(); l != nil && sess.durable && numbers[0] != 0 {
+		l.add(func(b []byte) []byte { return entryOf(b, kind, sess.number, numbers...) })
+	}
+}
+
+// noteFreed notes that the client has released an identifier, and answers when that is durable.
+func (s *Server) noteFreed(c *conn, id uint16, r Reason) {
+	sess := c.sess
+	sess.mu.Lock()
+	sess.free(id)
+	l, durable := s.log.Load(), sess.durable
+	if l != nil && durable {
+		l.add(func(b []byte) []byte { return entryOf(b, entryFreed, sess.number, uint64(id)) })
+	}
+	sess.mu.Unlock()
+	if l == nil || !durable {
+		c.sendAck(Pubcomp, id, r)
+		return
+	}
+	l.after(func(err error) {
+		if err == nil {
+			c.sendAck(Pubcomp, id, r)
+		}
+	})
+}
+
+// free remembers that an identifier of QoS 2 was released. sess.mu is held.
+func (sess *session) free(id uint16) {
+	if sess.freed == nil {
+		sess.freed = make([]uint16, freedSize)
+	}
+	sess.freed[id%freedSize] = id
+}
+
+// taken says whether an identifier was released before, and notes that it is in use. Of the
+// owner's reading goroutine.
+func (sess *session) taken(id uint16) (released bool) {
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
+	if sess.freed == nil || sess.freed[id%freedSize] != id {
+		return false
+	}
+	sess.freed[id%freedSize] = 0
+	return true
+}
+
+// noteAway writes down that a session has no connection. s.mu is held.
+func (s *Server) noteAway(sess *session) {
+	if l := s.log.Load(); l != nil && sess.noted {
+		since := s.o.Env.Clock.Now().UnixMicro()
+		expiry := sess.expiry.Microseconds()
+		l.add(func(b []byte) []byte { return entryOf(b, entryAway, sess.number, uint64(since), uint64(expiry)) })
+	}
+}
+
+// noteWill writes down that a session's will is no more: its client took it back, or it is published.
+func (s *Server) noteWill(sess *session) {
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
+	l := s.log.Load()
+	switch {
+	case l == nil || !sess.noted:
+	case sess.ended:
+		l.add(func(b []byte) []byte { return entryOf(b, entryEnd, sess.number) })
+	case sess.will == nil:
+		l.add(func(b []byte) []byte { return putWill(b, sess.number, nil, 0) })
+	}
+}
+
+// noteRetained writes down what is retained of a topic.
+func (s *Server) noteRetained(m *Message) bool {
+	l := s.log.Load()
+	if l != nil {
+		l.add(func(b []byte) []byte { return putRetained(b, m) })
+	}
+	return l != nil
+}
+
+// publishLate publishes a will whose delay has passed, unless the server stops: then the next one does.
+func (s *Server) publishLate(sess *session, w *Message) {
+	if !s.stopped() {
+		s.publishWill(sess, sess.takeWill(w))
+	}
+}
