@@ -21,13 +21,13 @@ func (g *guest) fail(format string, args ...any) {
 	}
 }
 
-// span returns n bytes at a place.
-func (g *guest) span(at uint32, n int64, what string) []byte {
+// span returns n bytes at a place. part and what name it in a message.
+func (g *guest) span(at uint32, n int64, part, what string) []byte {
 	if g.err != nil {
 		return nil
 	}
 	if n < 0 || n > int64(len(g.mem)) || int64(at)+n > int64(len(g.mem)) {
-		g.fail("%s is %d bytes at %d, in a memory of %d", what, n, at, len(g.mem))
+		g.fail("%s%s is %d bytes at %d, in a memory of %d", part, what, n, at, len(g.mem))
 		return nil
 	}
 	return g.mem[at : int64(at)+n : int64(at)+n]
@@ -51,7 +51,7 @@ type header struct {
 }
 
 func (g *guest) header(at uint32, what string, buffers, children int) (h header) {
-	b := g.span(at, arrayBytes, what)
+	b := g.span(at, arrayBytes, "", what)
 	if b == nil {
 		return h
 	}
@@ -69,9 +69,9 @@ func (g *guest) header(at uint32, what string, buffers, children int) (h header)
 	case i64(32) != int64(children):
 		g.fail("%s has %d children; it takes %d", what, i64(32), children)
 	}
-	h.buffers = g.span(binary.LittleEndian.Uint32(b[40:]), int64(4*buffers), "the buffers of "+what)
+	h.buffers = g.span(binary.LittleEndian.Uint32(b[40:]), int64(4*buffers), "the buffers of ", what)
 	if children > 0 {
-		h.children = g.span(binary.LittleEndian.Uint32(b[44:]), int64(4*children), "the children of "+what)
+		h.children = g.span(binary.LittleEndian.Uint32(b[44:]), int64(4*children), "the children of ", what)
 	}
 	return h
 }
@@ -94,14 +94,14 @@ func (g *guest) column(at uint32, what string, t columnType, n int, nullable boo
 	c = column{typ: t, n: n, offset: int(h.offset)}
 	end := h.offset + h.length
 	if v := pointer(h.buffers, 0); v != 0 {
-		c.validity = g.span(v, (end+7)/8, "the validity of "+what)
+		c.validity = g.span(v, (end+7)/8, "the validity of ", what)
 	}
 	if g.err == nil {
 		g.nulls(&c, h.nulls, what, nullable)
 	}
 	switch t {
 	case boolean:
-		c.data = g.span(pointer(h.buffers, 1), (end+7)/8, "the data of "+what)
+		c.data = g.span(pointer(h.buffers, 1), (end+7)/8, "the data of ", what)
 	case text, raw:
 		g.texts(&c, h, what)
 	case rowNumber:
@@ -114,7 +114,7 @@ func (g *guest) column(at uint32, what string, t columnType, n int, nullable boo
 
 // values returns the data of fixed width, from the first value on.
 func (g *guest) values(h header, width int64, what string) []byte {
-	b := g.span(pointer(h.buffers, 1), (h.offset+h.length)*width, "the data of "+what)
+	b := g.span(pointer(h.buffers, 1), (h.offset+h.length)*width, "the data of ", what)
 	if b == nil {
 		return nil
 	}
@@ -138,7 +138,7 @@ func (g *guest) nulls(c *column, said int64, what string, nullable bool) {
 
 // texts checks offsets and data of strings.
 func (g *guest) texts(c *column, h header, what string) {
-	b := g.span(pointer(h.buffers, 1), 4*(h.offset+h.length+1), "the offsets of "+what)
+	b := g.span(pointer(h.buffers, 1), 4*(h.offset+h.length+1), "the offsets of ", what)
 	if b == nil {
 		return
 	}
@@ -152,7 +152,7 @@ func (g *guest) texts(c *column, h header, what string) {
 		}
 		last = o
 	}
-	c.data = g.span(pointer(h.buffers, 2), int64(last), "the data of "+what)
+	c.data = g.span(pointer(h.buffers, 2), int64(last), "the data of ", what)
 	if g.err != nil || c.typ == raw {
 		return
 	}
@@ -195,7 +195,7 @@ const maxResultBytes = 64 << 20
 
 // answer reads the result of a batch of n rows.
 func (g *guest) answer(at uint32, m *Manifest, n int) (a answer) {
-	b := g.span(at, resultBytes, "the result")
+	b := g.span(at, resultBytes, "", "the result")
 	if g.err != nil {
 		return a
 	}

@@ -170,6 +170,8 @@ func (r *Runner) Run(in Input) Output {
 	}
 	if r.identity() {
 		r.out.From = nil
+	} else {
+		r.mapRows()
 	}
 	clear(r.parts)
 	r.parts, r.in = r.parts[:0], Input{}
@@ -404,10 +406,13 @@ func (r *Runner) accept(a *answer, lo, hi int) {
 		r.o.Count("refused", int64(hi-lo-a.rejects.nulls))
 	}
 	many := r.plugin.Manifest.Kind == Transform || r.plugin.Manifest.Kind == Decode
+	if !many && a.rejects == nil && r.out.From == nil && r.out.Rows == lo {
+		r.add(a, 0, a.rows)
+		return
+	}
+	r.mapRows()
 	if many || a.rejects == nil {
-		for i, p := range r.parts {
-			p.add(&a.columns[i], 0, a.rows)
-		}
+		r.add(a, 0, a.rows)
 		for row := range a.rows {
 			from := row
 			if many {
@@ -415,7 +420,6 @@ func (r *Runner) accept(a *answer, lo, hi int) {
 			}
 			r.out.From = append(r.out.From, int32(lo+from))
 		}
-		r.out.Rows += a.rows
 		return
 	}
 	for from := 0; from < a.rows; {
@@ -425,11 +429,26 @@ func (r *Runner) accept(a *answer, lo, hi int) {
 			to++
 		}
 		if to > from {
-			for i, p := range r.parts {
-				p.add(&a.columns[i], from, to)
-			}
-			r.out.Rows += to - from
+			r.add(a, from, to)
 		}
 		from = to + 1
 	}
+}
+
+// mapRows writes From for the rows until now, each of which had one row.
+func (r *Runner) mapRows() {
+	if r.out.From == nil {
+		r.out.From = make([]int32, 0, r.in.Rows)
+	}
+	for row := len(r.out.From); row < r.out.Rows; row++ {
+		r.out.From = append(r.out.From, int32(row))
+	}
+}
+
+// add copies rows of an answer to what goes out.
+func (r *Runner) add(a *answer, from, to int) {
+	for i, p := range r.parts {
+		p.add(&a.columns[i], from, to)
+	}
+	r.out.Rows += to - from
 }
