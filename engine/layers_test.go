@@ -258,8 +258,8 @@ var doors = [...]world{
 	{"journal", "go errno"},                 // it tells a full disk from a broken one
 	{"mqtt", "errno network randomness go"}, // a write that does not wait needs the system's own
 	{"publish", "network go"},
-	{"stages/ingest*", "files network go"},
-	{"stages/sink*", "files network go"},
+	{"stages/ingest*", "files network randomness go"},
+	{"stages/sink*", "files network randomness go"},
 	{"stages/stagetest", "randomness"}, // seeded: it cuts the input of other packages' tests
 	{"wasm", "go"},
 	{"simulate", "files"},

@@ -51,7 +51,13 @@ func (p *Plan) bindIngest(b *config.Block) (*Node, hcl.Diagnostics) {
 }
 
 func (p *Plan) at(n *Node, ch *Channel) stage.At {
-	return stage.At{Address: n.Address, Range: n.Block.Range, Dir: p.Config.Dir, Eval: p.Config.Eval, Channel: ch.Config}
+	at := stage.At{Address: n.Address, Range: n.Block.Range, Dir: p.Config.Dir, Eval: p.Config.Eval, Channel: ch.Config}
+	for _, b := range p.Config.Ingests {
+		if b.Enabled {
+			at.Ingests = append(at.Ingests, b)
+		}
+	}
+	return at
 }
 
 // bindPipeline binds a pipeline's blocks in dependency order.

@@ -76,7 +76,7 @@ type outcome struct {
 func (cl *Client) tell(done []outcome) {
 	s := &cl.crowd.stats
 	for _, d := range done {
-		if d.reason >= failure {
+		if d.reason.Failed() {
 			s.refused.Add(1)
 			s.note(fmt.Errorf("a message was refused: %s", d.reason))
 		} else {
@@ -88,9 +88,6 @@ func (cl *Client) tell(done []outcome) {
 		cl.crowd.less(int64(len(done)))
 	}
 }
-
-// failure is the least reason code that is one, MQTT 5.0 section 2.4.
-const failure mqtt.Reason = 0x80
 
 // fill moves messages from the queue to the connection, as far as the window
 // allows. Those that are done by that are returned. The lock is held.
@@ -198,7 +195,7 @@ func (cl *Client) take(t mqtt.Type, id uint16, r mqtt.Reason) error {
 	}
 	var done []outcome
 	switch {
-	case t == mqtt.Pubrec && (i == len(cl.flight) || r < failure):
+	case t == mqtt.Pubrec && (i == len(cl.flight) || !r.Failed()):
 		// Also for an identifier that is not known any more, or the broker would never forget it.
 		if i < len(cl.flight) {
 			cl.flight[i].released = true

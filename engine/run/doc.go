@@ -38,7 +38,7 @@
 // tables, so that a pipeline that comes back to its channel writes no row twice.
 // Nothing holds the journal for it meanwhile: what retention drops is reported.
 //
-// Imports: flow, env, config, expr, state, journal, decode, stage, plan
+// Imports: flow, env, config, expr, state, journal, decode, mqtt, stage, plan
 //
 // Not here: what to run (plan), who asks (admin, cmd). Start with engine.go.
 package run

@@ -16,6 +16,7 @@ import (
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/journal"
+	"github.com/tidemill/tidemill/engine/mqtt"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/stage"
 )
@@ -48,6 +49,7 @@ type Engine struct {
 	env   *env.Env
 	alloc memory.Allocator
 	store *store
+	hub   *mqtt.Hub // of the ingests' MQTT servers; it outlives a swap
 
 	graph // what moves; a swap exchanges it
 	coord *coordinator
@@ -84,7 +86,7 @@ type request struct {
 // Open opens everything that the plan needs and restores the newest
 // checkpoint. Nothing moves before Run or Step.
 func Open(p *plan.Plan, o Options) (*Engine, error) {
-	e := &Engine{o: o, env: o.Env, alloc: o.Alloc, graph: newGraph(p),
+	e := &Engine{o: o, env: o.Env, alloc: o.Alloc, hub: mqtt.NewHub(), graph: newGraph(p),
 		counters: map[string]*Counter{}, did: map[string]*taskCounters{}, tapPoints: map[string]*tapPoint{}, began: o.Env.Clock.Now(),
 		taskBell: &bells{}, sourceBell: &bells{}, flushBell: &bells{}, sinkBell: &bells{}, coordBell: &bells{},
 	}

@@ -48,7 +48,7 @@ func (e *Engine) openSink(n *plan.Node, ch *config.Channel, last *checkpoint) (*
 	if n.Bound.Delivery == stage.Transactional {
 		refuse = func(r stage.Reject) { e.sinkRejects(n.Address, r) }
 	}
-	real, err := n.Bound.OpenSink(stage.Opening{Env: e.env, DataDir: e.o.Data, Alloc: e.alloc, Address: n.Address, Partition: -1,
+	real, err := n.Bound.OpenSink(stage.Opening{Env: e.env, DataDir: e.o.Data, Alloc: e.alloc, Address: n.Address, Partition: -1, Hub: e.hub,
 		Reject: refuse, Count: e.counter(n.Address), Report: e.report})
 	if err != nil {
 		return nil, err

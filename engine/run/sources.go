@@ -32,7 +32,7 @@ func (e *Engine) openSource(n *plan.Node) (*sourcer, error) {
 	ch := e.plan.Channel(n.Block.To.Name)
 	s, log := &sourcer{engine: e, node: n, channel: ch}, e.logs[ch.Config.Name]
 	src, err := n.Bound.OpenSource(
-		stage.Opening{Env: e.env, DataDir: e.o.Data, Alloc: e.alloc, Address: n.Address, Partition: -1,
+		stage.Opening{Env: e.env, DataDir: e.o.Data, Alloc: e.alloc, Address: n.Address, Partition: -1, Hub: e.hub,
 			Reject: func(r stage.Reject) { e.report(n.Address + ": " + r.Reason) }, Count: e.counter(n.Address)},
 		stage.SourceEnv{Channel: ch.Config, Past: log, Journal: &throttled{log.Appender(), e, ch.Config.Name, n.Bound.Push},
 			Partition: partitioner(ch.Config), NewPartition: func() func([]byte) int { return partitioner(ch.Config) }, Once: e.o.Once})

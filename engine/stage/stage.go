@@ -15,6 +15,7 @@ import (
 	"github.com/tidemill/tidemill/engine/expr"
 	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/journal"
+	"github.com/tidemill/tidemill/engine/mqtt"
 	"github.com/tidemill/tidemill/engine/state"
 )
 
@@ -52,6 +53,8 @@ type At struct {
 	Keys []string
 	// By[i] lists the columns by which a stage before input i has grouped rows (Bound.By).
 	By [][]string
+	// Ingests are the configuration's, those that are switched off left out.
+	Ingests []*config.Block
 	// Scope gives names their meaning at input i; see expr.Compile.
 	Scope func(i int) *expr.Scope
 }
@@ -140,6 +143,8 @@ type Opening struct {
 	Tables    []*state.Table // as declared in Bound.State, in that order, restored
 	// Reject takes a row that could not be processed; never nil. Called on the stage's goroutine.
 	Reject func(Reject)
+	// Hub leads to the MQTT servers of the engine's ingests, by their addresses; nil in tests.
+	Hub *mqtt.Hub
 	// Count adds to a counter of this stage, such as "late_dropped"; never nil.
 	Count func(name string, n int64)
 	// Report tells whoever watches of something that is no error, as one line; nil in tests.

@@ -10,6 +10,7 @@ import (
 	"github.com/tidemill/tidemill/engine/stages/sinkfile"
 	"github.com/tidemill/tidemill/engine/stages/sinkhttp"
 	"github.com/tidemill/tidemill/engine/stages/sinkinfluxdb"
+	"github.com/tidemill/tidemill/engine/stages/sinkmqtt"
 	"github.com/tidemill/tidemill/engine/stages/window"
 )
 
@@ -24,6 +25,7 @@ func Builtin() []stage.Spec {
 		sinkfile.File(),
 		sinkhttp.Spec(),
 		sinkinfluxdb.Spec(),
+		sinkmqtt.Spec(),
 		sinkfile.Stdout(),
 		window.Tumbling(),
 	}

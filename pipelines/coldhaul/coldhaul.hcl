@@ -93,6 +93,13 @@ pipeline "cold_chain" {
     path = "${var.out}/alarms.ndjson"
   }
 
+  # To whoever has subscribed: mosquitto_sub -t 'alarms/#'
+  sink "mqtt" "dispatch" {
+    enabled = var.input == ""
+    from    = [alarm.too_warm, alarm.door_open_moving]
+    topic   = "alarms/${device}"
+  }
+
   # One trailer's averages, to look at.
   rule "watched" {
     from  = window.five_min

@@ -26,6 +26,7 @@ type source struct {
 	opts   options
 	tls    *tls.Config
 	server *mqtt.Server
+	leave  func() // the engine's hub
 	quit   chan struct{}
 	slots  sync.Pool // of *slot
 	heard  []net.Addr
@@ -62,6 +63,7 @@ func open(op stage.Opening, to stage.SourceEnv, o options) (stage.Source, error)
 	so.Env, so.Inlet, so.Access, so.Count = op.Env, s, rules, op.Count
 	so.Report = func(line string) { op.Reject(stage.Reject{Reason: line}) }
 	s.server = mqtt.NewServer(so)
+	s.leave = op.Hub.Join(op.Address, s.server)
 	return s, nil
 }
 
@@ -277,6 +279,7 @@ func (s *source) wait(d time.Duration) bool {
 // Close ends all connections.
 func (s *source) Close() error {
 	close(s.quit)
+	s.leave()
 	return s.server.Close()
 }
 

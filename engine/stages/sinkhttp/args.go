@@ -59,19 +59,18 @@ type options struct {
 	shown     string // the URL as messages may show it
 	method    string
 	headers   http.Header
-	bodies    []body // by input; nil: rows as they are
+	bodies    *stage.Bodies
 	lines     bool
 	rows      int
 	bytes     int
 	timeout   time.Duration
 	secret    []byte
 	signature string
-	meta      bool
 }
 
 func (a *args) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
 	o := &options{address: at.Address, method: a.Method, lines: a.Format == "ndjson", rows: a.BatchRows, bytes: int(a.BatchBytes.Bytes()),
-		timeout: a.Timeout.Length(), secret: []byte(a.Secret), signature: http.CanonicalHeaderKey(a.SignatureHeader), meta: a.Meta}
+		timeout: a.Timeout.Length(), secret: []byte(a.Secret), signature: http.CanonicalHeaderKey(a.SignatureHeader)}
 	var diags hcl.Diagnostics
 	fail := func(where hcl.Range, summary, detail string, args ...any) {
 		diags = append(diags, config.Errorf(where, summary, detail, args...)...)
@@ -93,7 +92,11 @@ func (a *args) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnosti
 	}
 	diags = append(diags, a.bindURL(o)...)
 	diags = append(diags, a.bindHeaders(o)...)
-	reads, more := a.bindBody(o, in, at)
+	if a.Meta && !config.Absent(a.Body) {
+		fail(a.MetaRange, "meta beside body", "body says what is sent. Name the columns there, as in { offset = _offset }, and leave meta out.")
+	}
+	bodies, reads, more := stage.BindBodies(a.Body, "body", in, at, a.Meta)
+	o.bodies = bodies
 	diags = append(diags, more...)
 	return stage.Bound{
 		Delivery: stage.AtLeastOnce, Reads: reads,

@@ -45,7 +45,7 @@
 // batches that the stages made; batch_rows and batch_bytes only cut these. A sink that held rows back
 // for longer would have to keep them somewhere; the spool is where they are kept.
 //
-// Imports: config, expr, flow, stage
+// Imports: config, flow, stage
 //
 // Not here: retries and the spool (run), JSON (flow). Start with args.go, then
 // sink.go.

@@ -37,7 +37,6 @@ const (
 type sink struct {
 	op     stage.Opening
 	opts   *options
-	enc    encoder
 	client *http.Client
 	until  time.Time // the server wants to be left alone
 
@@ -50,7 +49,7 @@ type sink struct {
 }
 
 func newSink(op stage.Opening, o *options) *sink {
-	s := &sink{op: op, opts: o, enc: encoder{opts: o, alloc: op.Alloc}, size: o.rows}
+	s := &sink{op: op, opts: o, size: o.rows}
 	s.client = &http.Client{
 		Timeout:       o.timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -73,7 +72,7 @@ func (s *sink) Write(ctx context.Context, in int, rows arrow.RecordBatch) error 
 	if now := s.op.Env.Clock.Now(); now.Before(s.until) {
 		return fmt.Errorf("%s asked to be left alone for another %s", s.opts.shown, s.until.Sub(now).Round(time.Second))
 	}
-	texts := s.enc.rows(in, rows)
+	texts := s.opts.bodies.Rows(in, rows, s.op.Alloc)
 	for s.done < len(texts) {
 		if texts[s.done] == nil {
 			s.reject(rows, "the body is null for this row")
@@ -119,7 +118,7 @@ func (s *sink) cut(texts [][]byte) int {
 // payload lays rows out as one body.
 func (s *sink) payload(texts [][]byte) []byte {
 	b := s.buffer[:0]
-	array := s.opts.rows > 1 && !s.opts.lines && s.json()
+	array := s.opts.rows > 1 && !s.opts.lines && s.opts.bodies.JSON()
 	if array {
 		b = append(b, '[')
 	}
@@ -146,9 +145,6 @@ func btoi(b bool) int {
 	return 0
 }
 
-// json tells whether rows are JSON, and no texts of the author's.
-func (s *sink) json() bool { return s.opts.bodies == nil || s.opts.bodies[0].text == nil }
-
 // key is the Idempotency-Key; see doc.go.
 func (s *sink) key(in int, rows arrow.RecordBatch, count int, body []byte) string {
 	h := sha256.New()
@@ -170,7 +166,7 @@ func (s *sink) request(ctx context.Context, in int, rows arrow.RecordBatch, text
 	}
 	kind := "application/json"
 	switch {
-	case !s.json():
+	case !s.opts.bodies.JSON():
 		kind = "text/plain; charset=utf-8"
 	case s.opts.lines:
 		kind = "application/x-ndjson"

@@ -1,4 +1,4 @@
-package sinkhttp
+package stage
 
 import (
 	"slices"
@@ -12,10 +12,18 @@ import (
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/expr"
 	"github.com/tidemill/tidemill/engine/flow"
-	"github.com/tidemill/tidemill/engine/stage"
 )
 
-// body makes what is sent of the rows of one input.
+// Bodies make of every row the bytes that a sink sends: the row as JSON, or what an
+// argument says, an object of expressions or a text. They belong to one goroutine.
+type Bodies struct {
+	meta   bool
+	byIn   []body // nil: rows as they are
+	json   []*flow.JSONEncoder
+	schema []*arrow.Schema
+}
+
+// body is what is sent of the rows of one input.
 type body struct {
 	text    *expr.Program // a text a row
 	schema  *arrow.Schema // of members, behind the metadata columns
@@ -25,58 +33,54 @@ type body struct {
 // maxMembers is how many members a body may have.
 const maxMembers = 1000
 
-// bindBody compiles the body for every input. reads is nil where rows go as they are.
-func (a *args) bindBody(o *options, in []*arrow.Schema, at stage.At) (reads []string, diags hcl.Diagnostics) {
-	if config.Absent(a.Body) {
-		return nil, nil
-	}
-	if a.Meta {
-		diags = config.Errorf(a.MetaRange, "meta beside body", "body says what is sent. Name the columns there, as in { offset = _offset }, and leave meta out.")
-	}
-	names := map[string]bool{}
-	for i := range in {
-		b, more := bindOne(a.Body, at.Scope(i))
-		diags = append(diags, more...)
-		for _, p := range append(b.members, b.text) {
-			if p != nil {
-				for _, name := range p.Columns() {
-					names[name] = true
-				}
-			}
-		}
-		o.bodies = append(o.bodies, b)
+// BindBodies compiles the argument called what, which may be absent, for every input. meta
+// also sends the metadata columns of rows that go as they are. reads is nil for these.
+func BindBodies(x hcl.Expression, what string, in []*arrow.Schema, at At, meta bool) (b *Bodies, reads []string, diags hcl.Diagnostics) {
+	b = &Bodies{meta: meta}
+	if config.Absent(x) {
+		return b, nil, nil
 	}
 	reads = []string{}
-	for name := range names {
-		reads = append(reads, name)
+	for i := range in {
+		one, more := bindBody(x, what, at.Scope(i))
+		diags = append(diags, more...)
+		for _, p := range append(slices.Clone(one.members), one.text) {
+			if p != nil {
+				reads = append(reads, p.Columns()...)
+			}
+		}
+		b.byIn = append(b.byIn, one)
 	}
 	slices.Sort(reads)
-	return reads, config.Sort(diags)
+	return b, slices.Compact(reads), config.Sort(diags)
 }
 
-func bindOne(x hcl.Expression, scope *expr.Scope) (body, hcl.Diagnostics) {
+// JSON tells whether rows become JSON, and no texts of the author's.
+func (b *Bodies) JSON() bool { return b.byIn == nil || b.byIn[0].text == nil }
+
+func bindBody(x hcl.Expression, what string, scope *expr.Scope) (body, hcl.Diagnostics) {
 	object, ok := x.(*hclsyntax.ObjectConsExpr)
 	if !ok {
-		p, diags := expr.CompileAs(x, scope, arrow.BinaryTypes.String, "body")
+		p, diags := expr.CompileAs(x, scope, arrow.BinaryTypes.String, what)
 		return body{text: p}, diags
 	}
-	b := &binder{scope: scope}
+	b := &bodyBinder{scope: scope}
 	b.object(object, "")
 	if len(b.fields) == 0 && !b.diags.HasErrors() {
-		b.diags = config.Errorf(x.Range(), "Empty body", "body names at least one member. Leave it out to send the row as it is.")
+		b.diags = config.Errorf(x.Range(), "Empty "+what, "%s names at least one member. Leave it out to send the row as it is.", what)
 	}
 	return body{schema: flow.NewSchema(b.fields), members: b.members}, b.diags
 }
 
-// binder gathers the members of an object; those of objects within get dotted names.
-type binder struct {
+// bodyBinder gathers the members of an object; those of objects within get dotted names.
+type bodyBinder struct {
 	scope   *expr.Scope
 	fields  []arrow.Field
 	members []*expr.Program
 	diags   hcl.Diagnostics
 }
 
-func (b *binder) object(x *hclsyntax.ObjectConsExpr, prefix string) {
+func (b *bodyBinder) object(x *hclsyntax.ObjectConsExpr, prefix string) {
 	members, diags := config.ObjectMembers(x)
 	b.diags = append(b.diags, diags...)
 	for _, m := range members {
@@ -97,22 +101,13 @@ func (b *binder) object(x *hclsyntax.ObjectConsExpr, prefix string) {
 	}
 }
 
-// encoder turns batches into the bytes of rows.
-type encoder struct {
-	opts   *options
-	alloc  memory.Allocator
-	byIn   []*flow.JSONEncoder
-	schema []*arrow.Schema
-}
-
-// rows returns what is to be sent of each row; nil where the body is null.
-func (e *encoder) rows(in int, rows arrow.RecordBatch) [][]byte {
-	n := int(rows.NumRows())
-	out := make([][]byte, n)
-	if e.opts.bodies != nil {
-		b := &e.opts.bodies[in]
-		if b.text != nil {
-			texts := b.text.Eval(rows, e.alloc)
+// Rows returns the bytes of each row of input in; nil where a text is null.
+func (b *Bodies) Rows(in int, rows arrow.RecordBatch, alloc memory.Allocator) [][]byte {
+	out := make([][]byte, rows.NumRows())
+	if b.byIn != nil {
+		one := &b.byIn[in]
+		if one.text != nil {
+			texts := one.text.Eval(rows, alloc)
 			defer texts.Release()
 			for i := range out {
 				if !texts.IsNull(i) {
@@ -121,17 +116,17 @@ func (e *encoder) rows(in int, rows arrow.RecordBatch) [][]byte {
 			}
 			return out
 		}
-		rows = b.eval(rows, e.alloc)
+		rows = one.eval(rows, alloc)
 		defer rows.Release()
 	}
-	for in >= len(e.byIn) {
-		e.byIn, e.schema = append(e.byIn, nil), append(e.schema, nil)
+	for in >= len(b.json) {
+		b.json, b.schema = append(b.json, nil), append(b.schema, nil)
 	}
-	if s := rows.Schema(); e.schema[in] == nil || !e.schema[in].Equal(s) {
-		e.byIn[in], e.schema[in] = flow.NewJSONEncoder(s, e.opts.meta), s
+	if s := rows.Schema(); b.schema[in] == nil || !b.schema[in].Equal(s) {
+		b.json[in], b.schema[in] = flow.NewJSONEncoder(s, b.meta), s
 	}
 	for i := range out {
-		out[i] = e.byIn[in].AppendRow(nil, rows, i)
+		out[i] = b.json[in].AppendRow(nil, rows, i)
 	}
 	return out
 }
