@@ -9,17 +9,22 @@
 //	config/        HCL files -> typed blocks; variables; located diagnostics; limits before the parser
 //	expr/          expressions -> typed programs -> vectorised kernels
 //	state/         tables: key -> slot, value columns, snapshot and restore
+//	detect/        anomaly detectors: models in flat memory, one a device; the benchmark's scorer
 //	journal/       the durable log: blocks in segments on disk, or on a simulated disk
 //	decode/        payload bytes -> columns: JSON
 //	mqtt/          the MQTT protocol and its server: packets, sessions, retained messages, subscriptions
 //	lineproto/     rows -> InfluxDB line protocol
 //	publish/       many MQTT clients that publish, cheaply: a fleet's side of the door, a sink's way to a broker
+//	objects/       files written whole, in a folder or in S3
+//	parquet/       rows <-> Parquet files
+//	ledger/        which Parquet files are a table: the list, merging small ones, removing old ones
 //	wasm/meter/    fuel metering put into WebAssembly modules, without a change of what they compute
 //	wasm/          what is plugged in: host, limits, rows in and out of guests, keyed state
 //	stage/         the contract of a stage: Spec, Args, Bound, Source, Stage, Sink
 //	stages/        what is built in, one folder a stage; builtin.go is the one sorted list
 //	plan/          what will run: graph, schemas, routes, explain, diff against what runs now
 //	run/           running it: tasks, alignment, checkpoints, swap; driven by goroutines or by a seed
+//	lake/          reading tables of Parquet files: catalog, views, verification
 //	simulate/      a fleet that does not exist: the deterministic generator of demonstrations and tests
 //	admin/         looking at it and telling it: the control socket of a running engine
 //	cmd/tidemill/  the command

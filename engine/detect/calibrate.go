@@ -1,0 +1,101 @@
+package detect
+
+import "math"
+
+// Calibrator turns a detector's raw score, whatever its scale, into surprise:
+// -log10 of the probability that this device's usual raw scores are as high. It is
+// a histogram over log2(raw), in quarter octaves, that forgets; what lies beyond
+// the highest percent follows a Pareto tail whose index is Hill's estimate (Hill, Annals
+// of Statistics 3, 1975), drawn towards a prior while there is little to go by.
+type Calibrator struct {
+	n       float32
+	at      float32 // bucket from which the tail is Pareto
+	slope   float32 // digits a bucket there
+	level   float32 // digits at `at`
+	fresh   uint32  // points until the table is made anew
+	_       uint32
+	count   [buckets]float32
+	digits  [buckets]float32 // surprise at a bucket's lower end
+	forgets float32
+	_       uint32
+}
+
+const (
+	buckets     = 96
+	perOctave   = 4
+	bucketZero  = 48 // bucket of raw score 1
+	maxSurprise = 12
+	tailPart    = 0.01
+	tailLeast   = 8
+	priorPoints = 6
+	priorIndex  = 0.25 // of a Pareto tail: half way between a normal's and a heavy one
+)
+
+// Init makes an empty calibrator that halves what it knows after so many points.
+func (c *Calibrator) Init(memory int) { *c = Calibrator{forgets: float32(memory)} }
+
+// place is where a raw score falls among the buckets, and between them.
+func place(raw float64) float64 {
+	if !(raw > 1e-9) {
+		return 0
+	}
+	return max(0, bucketZero+perOctave*math.Log2(raw))
+}
+
+// Surprise is of a raw score, in decimal digits, before it is learnt.
+func (c *Calibrator) Surprise(raw float64) float64 {
+	if c.n < 2 {
+		return 0
+	}
+	p := place(raw)
+	if p >= float64(c.at) {
+		return min(float64(c.level)+(p-float64(c.at))*float64(c.slope), maxSurprise, math.Log10(float64(c.n))*2)
+	}
+	i := int(p)
+	a, b := float64(c.digits[i]), float64(c.digits[min(i+1, buckets-1)])
+	return a + (b-a)*(p-float64(i))
+}
+
+// Learn takes a raw score in.
+func (c *Calibrator) Learn(raw float64) {
+	c.count[min(int(place(raw)), buckets-1)]++
+	c.n++
+	if c.n >= c.forgets {
+		for i := range c.count {
+			c.count[i] /= 2
+		}
+		c.n /= 2
+	}
+	if c.fresh == 0 {
+		c.rebuild()
+		c.fresh = uint32(min(max(c.n/16, 1), 32))
+	}
+	c.fresh--
+}
+
+func (c *Calibrator) rebuild() {
+	want := max(tailLeast, tailPart*c.n)
+	above := float32(0)
+	u := buckets
+	for u > 1 && above < want {
+		u--
+		above += c.count[u]
+	}
+	excess := float32(0)
+	for i := u; i < buckets; i++ {
+		excess += c.count[i] * (float32(i-u) + 0.5)
+	}
+	step := math.Ln2 / perOctave
+	index := (float64(excess)*step + priorPoints*priorIndex) / (float64(above) + priorPoints)
+	c.at = float32(u)
+	c.slope = float32(step / max(index, 0.03) / math.Ln10)
+	c.level = float32(-math.Log10(float64(above+0.5) / float64(c.n+1)))
+	cum := above
+	for i := u; i < buckets; i++ {
+		c.digits[i] = c.level + c.slope*float32(i-u)
+	}
+	for i := u - 1; i >= 0; i-- {
+		cum += c.count[i]
+		c.digits[i] = float32(max(0, -math.Log10(float64(cum)/float64(c.n))))
+	}
+}

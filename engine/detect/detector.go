@@ -1,0 +1,276 @@
+package detect
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"unsafe"
+)
+
+// Kinds of detectors, sorted.
+func Kinds() []string {
+	return []string{"changepoint", "discord", "ensemble", "ewma", "half_space_trees", "rate", "rcf", "robust_zscore", "seasonal", "spread", "stuck"}
+}
+
+// Config says what a detector is.
+type Config struct {
+	Kind      string
+	Signals   int
+	Forest    ForestConfig // for rcf and ensemble; what is zero has the kind's default
+	WarmUp    int          // rows before which there is no score; 0: 100
+	Threshold float64      // of the score; 0: the kind's default
+	PerWeek   float64      // wanted alerts a week, instead of a threshold; 0: none
+	Quiet     int          // rows in which an alert is not repeated unless it grows; 0: 200
+	MaxRate   float64      // of change a second that is physically possible; 0: unknown
+}
+
+// Members of a detector, for each signal. The order is part of a model's layout.
+const (
+	byLevel = iota // distance from the slow level
+	byEWMA         // from what was lately
+	byRate         // from the row before
+	byShift        // CUSUM
+	bySpread
+	byStuck
+	bySeason
+	byDiscord
+	byHalfSpace
+	byRelation // from what the other signals say
+	byForest   // all signals together
+	members
+)
+
+// weights of the members in an ensemble. The forest sees shapes and relations,
+// and the season a whole history: each stands for several simple members.
+func weights() [members]float64 {
+	return [members]float64{byLevel: 1, byEWMA: 1, byRate: 1, byShift: 1, bySpread: 1, byStuck: 0.5, bySeason: 2, byDiscord: 1, byHalfSpace: 1, byRelation: 2, byForest: 4}
+}
+
+const (
+	maxSignals    = 256
+	memory        = 8192 // rows after which a calibrator counts what it knows half
+	gapRows       = 20   // usual intervals that make a gap
+	week          = 7 * day
+	defaultScore  = 1.5 // an ensemble's threshold
+	defaultQuiet  = 200
+	defaultWarmUp = 100
+	defaultDigit  = 3   // any other's, in digits of surprise
+	grows         = 0.3 // digits by which an alert grows to be repeated: twice as rare
+)
+
+// Detector works on models of one shape. It keeps nothing of one between calls.
+type Detector struct {
+	cfg    Config
+	only   int // the member that it is, or members for an ensemble
+	weight [members]float64
+	forest *Forest
+	rel    *relation
+	tracks int // offset of the first track
+	stride int
+	offs   struct{ season, disc, half, rel, forest int }
+	size   int
+	x, z   []float64
+	units  []float64
+	views  []view
+	reads  []reading
+	bands  []reading
+	share  []float64
+	seen   []bool
+}
+
+// Verdict is what a detector says of a row. The slices, a value a signal, are
+// the detector's until its next call; NaN is no value.
+type Verdict struct {
+	Ready                  bool    // the model has warmed up and the row had values
+	Score                  float64 // higher is odder: digits of surprise; of rcf, the forest's own score
+	Grade                  float64 // 0: no alert; else 0.5 to 1
+	Expected, Lower, Upper []float64
+	Share                  []float64 // of each signal in the score; their sum is 1, or 0 when nothing is odd
+	Age                    int64     // rows that the model has learnt from
+}
+
+// New lays a detector out; an error is for the author of its configuration.
+func New(c Config) (*Detector, error) {
+	only := slices.Index([]string{"robust_zscore", "ewma", "rate", "changepoint", "spread", "stuck", "seasonal", "discord", "half_space_trees", "", "rcf", "ensemble"}, c.Kind)
+	switch {
+	case c.Kind == "" || only < 0:
+		return nil, fmt.Errorf("there is no detector %q", c.Kind)
+	case c.Signals < 1 || c.Signals > maxSignals:
+		return nil, fmt.Errorf("a detector has 1 to %d signals, not %d", maxSignals, c.Signals)
+	case c.WarmUp < 0 || c.Quiet < 0:
+		return nil, fmt.Errorf("numbers of rows cannot be negative")
+	}
+	if c.Quiet == 0 {
+		c.Quiet = defaultQuiet
+	}
+	if c.WarmUp == 0 {
+		c.WarmUp = defaultWarmUp
+	}
+	d := &Detector{cfg: c, only: only}
+	if err := d.plan(); err != nil {
+		return nil, err
+	}
+	n := c.Signals
+	d.x, d.z, d.units, d.share = make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
+	d.views, d.bands, d.seen = make([]view, n), make([]reading, n), make([]bool, n)
+	d.reads = make([]reading, n*members)
+	return d, nil
+}
+
+// has says whether the detector has a member.
+func (d *Detector) has(m int) bool { return d.weight[m] > 0 }
+
+func (d *Detector) plan() error {
+	if d.only == members {
+		d.weight = weights()
+		if d.cfg.Signals == 1 {
+			d.weight[byRelation] = 0
+		}
+	} else {
+		d.weight[d.only] = 1
+	}
+	var at carver
+	at.take(1, int(unsafe.Sizeof(jury{})))
+	d.tracks = at.at
+	var in carver
+	in.take(1, int(unsafe.Sizeof(track{})))
+	d.offs.season, d.offs.disc, d.offs.half = -1, -1, -1
+	if d.has(bySeason) {
+		d.offs.season = in.take(1, int(unsafe.Sizeof(seasonal{})))
+	}
+	if d.has(byDiscord) {
+		d.offs.disc = in.take(1, int(unsafe.Sizeof(discord{})))
+	}
+	if d.has(byHalfSpace) {
+		d.offs.half = in.take(1, int(unsafe.Sizeof(halfSpace{})))
+	}
+	calibrators := 0
+	for m := range byForest {
+		if d.has(m) {
+			calibrators++
+		}
+	}
+	in.take(calibrators, int(unsafe.Sizeof(Calibrator{})))
+	d.stride = in.at
+	at.take(d.cfg.Signals, d.stride)
+	if d.has(byRelation) {
+		d.rel = newRelation(d.cfg.Signals)
+		d.offs.rel = at.take(d.rel.size(), 1)
+	}
+	if d.has(byForest) {
+		c := d.cfg.forest()
+		if err := c.Check(); err != nil {
+			return err
+		}
+		d.forest = NewForest(c)
+		d.offs.forest = at.take(d.forest.Size(), 1)
+	}
+	d.size = at.at
+	return nil
+}
+
+// forest completes the forest's configuration. Of rcf, the defaults are those
+// of the RANDOM_CUT_FOREST function that many know from SQL; of an ensemble,
+// they see the last eight values of one signal.
+func (c Config) forest() ForestConfig {
+	f := ForestConfig{Signals: c.Signals, Shingle: 1, Trees: 100, Samples: 256, Decay: 1e-5}
+	if c.Kind != "rcf" {
+		f.Shingle, f.Trees, f.Decay = max(1, 8/c.Signals), 30, 1.0/2560
+	}
+	g := c.Forest
+	if g.Shingle > 0 {
+		f.Shingle = g.Shingle
+	}
+	if g.Trees > 0 {
+		f.Trees = g.Trees
+	}
+	if g.Samples > 0 {
+		f.Samples = g.Samples
+	}
+	if g.Decay > 0 {
+		f.Decay = g.Decay
+	}
+	f.Samplers = f.Trees
+	if f.Trees%2 == 0 {
+		f.Samplers = f.Trees / 2
+	}
+	return f
+}
+
+// Size is how many bytes a model has.
+func (d *Detector) Size() int { return d.size }
+
+// Init makes a new model of zeroed memory. What it draws follows from the seed.
+func (d *Detector) Init(mem []byte, seed uint64) {
+	d.jury(mem).init()
+	for s := range d.cfg.Signals {
+		if p := d.disc(mem, s); p != nil {
+			p.random = seed + uint64(s)
+		}
+		if p := d.half(mem, s); p != nil {
+			p.begin(seed + uint64(s))
+		}
+		cals := d.calibrators(mem, s)
+		for i := range cals {
+			cals[i].Init(memory)
+		}
+	}
+	if d.forest != nil {
+		d.forest.Init(d.forestMem(mem), seed)
+	}
+}
+
+func (d *Detector) forestMem(mem []byte) []byte {
+	return mem[d.offs.forest : d.offs.forest+d.forest.Size()]
+}
+
+// at views a part of a model as a struct without pointers.
+func at[T any](mem []byte, off int) *T {
+	var t T
+	_ = mem[off+int(unsafe.Sizeof(t))-1]
+	return (*T)(unsafe.Pointer(&mem[off]))
+}
+
+func (d *Detector) jury(mem []byte) *jury { return at[jury](mem, 0) }
+
+func (d *Detector) track(mem []byte, s int) *track { return at[track](mem, d.tracks+s*d.stride) }
+
+func (d *Detector) season(mem []byte, s int) *seasonal {
+	if d.offs.season < 0 {
+		return nil
+	}
+	return at[seasonal](mem, d.tracks+s*d.stride+d.offs.season)
+}
+
+func (d *Detector) disc(mem []byte, s int) *discord {
+	if d.offs.disc < 0 {
+		return nil
+	}
+	return at[discord](mem, d.tracks+s*d.stride+d.offs.disc)
+}
+
+func (d *Detector) half(mem []byte, s int) *halfSpace {
+	if d.offs.half < 0 {
+		return nil
+	}
+	return at[halfSpace](mem, d.tracks+s*d.stride+d.offs.half)
+}
+
+// calibrators of a signal stand at the end of its track, in the order of the members.
+func (d *Detector) calibrators(mem []byte, s int) []Calibrator {
+	n := 0
+	for m := range byForest {
+		if d.has(m) {
+			n++
+		}
+	}
+	end := d.tracks + (s+1)*d.stride
+	return words[Calibrator](mem, end-n*int(unsafe.Sizeof(Calibrator{})), n)
+}
+
+// nan fills with no value.
+func nan(x []float64) {
+	for i := range x {
+		x[i] = math.NaN()
+	}
+}

@@ -1,0 +1,64 @@
+// Package detect is the mathematics of anomaly detection: what a row's values
+// are against those before it. A Detector is a shape; a model is bytes that
+// the caller keeps, one a device, and Step works on them in place.
+//
+//	x, time --> signal (level, scale, step)          one a signal
+//	              |--> members, each a raw score     distance, EWMA, rate, CUSUM, spread, stuck,
+//	              |         |                        season, discord, half-space trees
+//	              |     Calibrator                   raw score -> digits of surprise
+//	              |--> relation                      what the other signals forecast
+//	              '--> Forest over all signals       random cut forest, with a Calibrator too
+//	                        |
+//	              root of the weighted mean square   digits of all members together
+//	                        |
+//	              threshold, quiet time              score, grade
+//
+// # A model's memory
+//
+//	+--------+---------+-----+---------+-----------+--------+
+//	| jury   | track 0 | ... | track n | relation  | forest |
+//	+--------+---------+-----+---------+-----------+--------+
+//	track:  small members | season | discord | half-space trees | a Calibrator a member
+//	forest: header | origin | shingle | roots | sizes | thresholds | weights | points | nodes | slots | masses | faces
+//
+// Every piece begins at a multiple of 8 bytes. There are no pointers, so that
+// a copy of the bytes is a copy of the model, and equal bytes score equally.
+//
+// # A forest's memory
+//
+// A reservoir holds its points once, for the trees that share it. A node's box
+// is not 2d numbers: each of its faces touches a point, and the slot of that point, one byte,
+// is the face. Boxes are exact at a quarter of their size, a deletion repairs
+// only faces that the point had, and a tree of 256 samples in 8 dimensions takes 6.9 kB:
+//
+//	node: cut f32 | dimension 14 bits | right kid 9 bits | left kid 9 bits
+//	mass: u8, minus one          faces: u8 * 2d, lowest a dimension, then highest
+//
+// # Questions
+//
+// Why do trees share a reservoir by twos? A point store for trees with a
+// reservoir each has as many points, and needs counts and compaction besides. Two trees over one
+// sample still differ by all their cuts; against the published implementation the scores
+// agree as well as its own do over seeds.
+//
+// Why go down a level at a time? A cold forest is a chain of cache misses;
+// the trees' chains are independent.
+//
+// Why digits of surprise? Members have scales of their own, and so have
+// devices. How rare a raw score is on this device is comparable; a Pareto tail
+// (a guess with a prior) goes on where counting ends.
+//
+// Why is the level a Huber estimate and no median? It needs two numbers instead of a sketch,
+// moves at most by its scale a row, and follows when the unit changes.
+//
+// Why does a forest see one signal as it is, and several in scales? Cuts
+// of one signal do not depend on its unit. Several have to be brought to one.
+//
+// Why native words? A model moves between machines as its table's bytes do;
+// all that Go runs Tidemill on are little-endian.
+//
+// Imports: nothing
+//
+// Not here: tables and streams (stages/anomaly), scoring of detectors (nab),
+// reports (backtest). Start with detector.go, then step.go and decide.go; forest.go stands by itself.
+package detect
