@@ -204,6 +204,7 @@ func (c *conn) shake(cfg *tls.Config) error {
 	c.client.Encrypted = true
 	if len(state.VerifiedChains) > 0 {
 		c.client.CN = state.PeerCertificates[0].Subject.CommonName
+		c.client.Chain = state.VerifiedChains[0]
 	}
 	c.t = t
 	return nil

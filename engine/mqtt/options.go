@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"crypto/x509"
 	"time"
 
 	"github.com/tidemill/tidemill/engine/env"
@@ -134,6 +135,8 @@ type Client struct {
 	Password []byte // set during Access.Connect only
 	// CN is the common name of the verified client certificate; "" without one.
 	CN string
+	// Chain is that certificate and those that sign it, up to one that is trusted; nil without one.
+	Chain []*x509.Certificate
 	// Principal is who Access found the client to be; "" for nobody in
 	// particular. A session belongs to its principal.
 	Principal string

@@ -246,6 +246,21 @@ func (s *Server) recheck(sess *session, c *conn) {
 			s.o.Count("subscriptions_revoked", 1)
 		}
 	}
+	sess.queue = s.allowed(sess, c, sess.queue)
+	sess.inflight = s.allowed(sess, c, sess.inflight)
+}
+
+// allowed leaves messages out that the client may no longer have. sess.mu is held.
+func (s *Server) allowed(sess *session, c *conn, messages []outbound) []outbound {
+	return slices.DeleteFunc(messages, func(o outbound) bool {
+		if o.released || s.o.Access.Subscribe(&c.client, o.message.Topic) {
+			return false
+		}
+		s.noteMessage(sess, entryDone, o.seq)
+		s.hold(sess, -o.message.size())
+		s.o.Count("dropped_not_allowed", 1)
+		return true
+	})
 }
 
 // detach lets go of the session. It returns the will that is due now.

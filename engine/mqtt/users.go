@@ -78,6 +78,12 @@ func checkHash(hash string) error {
 	return nil
 }
 
+// Same says whether a user is in both lists with the same hash.
+func (u *Users) Same(other *Users, name string) bool {
+	hash, known := u.hashes[name]
+	return known && other.hashes[name] == hash
+}
+
 // Check says whether a password is the user's. It computes for about 50 ms the first time.
 func (u *Users) Check(name string, password []byte) bool {
 	hash, known := u.hashes[name]

@@ -60,7 +60,9 @@ type tlsArgs struct {
 	Key        string `hcl:"key" help:"File with the certificate's key, PEM."`
 	ClientCA   string `hcl:"client_ca,optional" help:"File with the certificates that sign clients' certificates, PEM."`
 	ClientAuth string `hcl:"client_auth,optional" help:"require (default with client_ca) or optional."`
+	CRL        string `hcl:"crl,optional" help:"File with lists of revoked certificates (RFC 5280), signed by those of client_ca, PEM."`
 
+	CRLRange  hcl.Range `hcl:"crl,attr_value_range"`
 	AuthRange hcl.Range `hcl:"client_auth,attr_value_range"`
 }
 
@@ -176,7 +178,7 @@ func (a *args) bindTLS(o *options, at stage.At) hcl.Diagnostics {
 		return nil
 	}
 	t := *a.TLS
-	for _, file := range []*string{&t.Cert, &t.Key, &t.ClientCA} {
+	for _, file := range []*string{&t.Cert, &t.Key, &t.ClientCA, &t.CRL} {
 		if *file != "" {
 			*file = absolute(*file, at)
 		}
@@ -186,6 +188,9 @@ func (a *args) bindTLS(o *options, at stage.At) hcl.Diagnostics {
 		diags = config.Errorf(t.AuthRange, "Unknown client_auth", "client_auth = %q. It takes \"require\" or \"optional\".", t.ClientAuth)
 	case t.ClientAuth != "" && t.ClientCA == "":
 		diags = config.Errorf(t.AuthRange, "Client certificates without a CA", "client_auth needs client_ca, the certificates that sign those of clients.")
+	}
+	if t.CRL != "" && t.ClientCA == "" {
+		diags = append(diags, config.Errorf(t.CRLRange, "Revoked certificates without a CA", "crl needs client_ca, the certificates that sign those of clients.")...)
 	}
 	o.optional = t.ClientAuth == "optional"
 	o.needs = o.needs || t.ClientCA != "" && !o.optional

@@ -12,6 +12,7 @@
 //	    key  = "server.key"
 //	    client_ca   = "devices.pem"
 //	    client_auth = "require"                               # or "optional"
+//	    crl = "revoked.pem"                                   # lists of revoked certificates, RFC 5280
 //	  }
 //	}
 //
@@ -23,6 +24,19 @@
 //
 // Everybody, where neither users nor required client certificates are configured; that is allowed on loopback
 // addresses only, or with insecure = true. Where they are, nobody else may, on any address.
+//
+// # When does a changed file count?
+//
+// Files of certificates and users are looked at every two seconds. Who may no longer be here is cut off at
+// once, and a revoked certificate does not help to resume TLS either. A file that cannot be read changes nothing, and is
+// told. A changed allow comes by apply, which opens the ingest anew: clients come back, and what their
+// sessions hold that they may not have any more is dropped and counted.
+//
+// # What stands in a record's envelope?
+//
+// The number of the client's session and the packet identifier, where the session outlives its connection; whether the client
+// says that it sends again; and user_properties. From these the engine tells duplicates (run). Every acknowledged message
+// is in the journal, also one that is a duplicate.
 //
 // # Why does Open not listen?
 //

@@ -1,14 +1,13 @@
 package ingestmqtt
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"path"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidemill/tidemill/engine/decode"
@@ -24,7 +23,10 @@ type source struct {
 	op     stage.Opening
 	to     stage.SourceEnv
 	opts   options
-	tls    *tls.Config
+	look   atomic.Pointer[look] // who may come in
+	looked time.Time            // when the files were looked at
+	told   string               // what was wrong with them
+	recut  bool                 // they have changed lately
 	server *mqtt.Server
 	leave  func() // the engine's hub
 	quit   chan struct{}
@@ -46,61 +48,17 @@ type slot struct {
 func open(op stage.Opening, to stage.SourceEnv, o options) (stage.Source, error) {
 	s := &source{op: op, to: to, opts: o, quit: make(chan struct{})}
 	s.slots.New = func() any { return &slot{partition: to.NewPartition()} }
-	rules := &mqtt.Rules{NeedLogin: o.needs, Publishes: o.allowed[0], Subscribes: o.allowed[1]}
-	if o.users != "" {
-		text, err := read(op.Env.FS, o.users)
-		if err != nil {
-			return nil, err
-		}
-		if rules.Users, err = mqtt.ParseUsers(string(text)); err != nil {
-			return nil, fmt.Errorf("%s, %w", o.users, err)
-		}
-	}
-	if err := s.loadTLS(); err != nil {
+	now, err := s.loadLook()
+	if err != nil {
 		return nil, err
 	}
+	s.look.Store(now)
 	so := o.server
-	so.Env, so.Inlet, so.Access, so.Count = op.Env, s, rules, op.Count
+	so.Env, so.Inlet, so.Access, so.Count = op.Env, s, s, op.Count
 	so.Report = func(line string) { op.Reject(stage.Reject{Reason: line}) }
 	s.server = mqtt.NewServer(so)
 	s.leave = op.Hub.Join(op.Address, s.server)
 	return s, nil
-}
-
-func (s *source) loadTLS() error {
-	t := s.opts.tls
-	if t == nil {
-		return nil
-	}
-	cert, err := read(s.op.Env.FS, t.Cert)
-	if err != nil {
-		return err
-	}
-	key, err := read(s.op.Env.FS, t.Key)
-	if err != nil {
-		return err
-	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		return fmt.Errorf("%s and %s: %w", t.Cert, t.Key, err)
-	}
-	s.tls = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
-	if t.ClientCA == "" {
-		return nil
-	}
-	ca, err := read(s.op.Env.FS, t.ClientCA)
-	if err != nil {
-		return err
-	}
-	s.tls.ClientCAs = x509.NewCertPool()
-	if !s.tls.ClientCAs.AppendCertsFromPEM(ca) {
-		return fmt.Errorf("%s holds no certificate in PEM", t.ClientCA)
-	}
-	s.tls.ClientAuth = tls.RequireAndVerifyClientCert
-	if s.opts.optional {
-		s.tls.ClientAuth = tls.VerifyClientCertIfGiven
-	}
-	return nil
 }
 
 // maxFile is how many bytes of a file of users or certificates are read.
@@ -136,6 +94,7 @@ func (s *source) Step() (stage.Status, error) {
 		}
 		s.restored = true
 	}
+	s.lookAgain()
 	for len(s.heard) < len(s.opts.doors) {
 		d := s.opts.doors[len(s.heard)]
 		l, err := net.Listen("tcp", d.address)
@@ -145,7 +104,7 @@ func (s *source) Step() (stage.Status, error) {
 		s.heard = append(s.heard, l.Addr())
 		door := mqtt.Listener{Listener: l, WebSocket: d.socket}
 		if d.encrypted {
-			door.TLS = s.tls
+			door.TLS = s.dynamicTLS()
 		}
 		s.server.Listen(door)
 	}

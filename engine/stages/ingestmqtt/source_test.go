@@ -198,7 +198,7 @@ func (a *authority) issue(name string, ca bool) {
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	if ca {
-		c.KeyUsage |= x509.KeyUsageCertSign
+		c.KeyUsage |= x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 		a.cert, a.key = c, key
 	}
 	der, err := x509.CreateCertificate(rand.Reader, c, a.cert, &key.PublicKey, a.key)
