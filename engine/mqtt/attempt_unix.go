@@ -4,8 +4,8 @@ package mqtt
 
 import "syscall"
 
-// attempt is one write that does not wait. The function that it gives to the
-// runtime is made once, since making it at every write would allocate.
+// attempt is one read or write that does not wait. The function that it gives to the
+// runtime is made once, since making it every time would allocate.
 type attempt struct {
 	p   []byte
 	n   int
@@ -13,10 +13,10 @@ type attempt struct {
 	do  func(fd uintptr) bool
 }
 
-func (a *attempt) bind() {
+func (a *attempt) bind(call func(fd int, p []byte) (int, error)) {
 	a.do = func(fd uintptr) bool {
 		for {
-			a.n, a.err = syscall.Write(int(fd), a.p)
+			a.n, a.err = call(int(fd), a.p)
 			if a.err != syscall.EINTR {
 				return true
 			}
@@ -24,8 +24,8 @@ func (a *attempt) bind() {
 	}
 }
 
-// write returns how many bytes the system took, perhaps none.
-func (a *attempt) write(raw syscall.RawConn, p []byte) (int, error) {
+// try returns how many bytes the system took or gave, perhaps none.
+func (a *attempt) try(raw syscall.RawConn, p []byte) (int, error) {
 	a.p = p
 	err := raw.Write(a.do)
 	a.p = nil
@@ -34,3 +34,6 @@ func (a *attempt) write(raw syscall.RawConn, p []byte) (int, error) {
 	}
 	return max(a.n, 0), err
 }
+
+// again says of the last try that it could do nothing yet.
+func (a *attempt) again() bool { return a.err == syscall.EAGAIN }

@@ -45,6 +45,14 @@ type conn struct {
 	graceful   bool // DISCONNECT has come
 	stored     bool // something of the batch is being written down
 	sessionTTL time.Duration
+	full       bool          // the last read filled the buffer: there may be more
+	failure    error         // what ended the reading, when a sweeper read
+	owes       time.Duration // how long the client has to wait to be within its rate
+	after      chan struct{} // closed when the inlet has what a sweeper read
+
+	sweeper *sweeper // nil: none may read this connection
+	swept   bool     // it does
+	place   int32    // there; -1: none
 
 	// Of the client; set before the session is attached.
 	window    int // messages in flight to it
@@ -92,15 +100,14 @@ type topic struct {
 }
 
 func newConn(s *Server, k *sock) *conn {
-	c := &conn{s: s, sock: k, t: k, gone: make(chan struct{})}
+	c := &conn{s: s, sock: k, t: k, gone: make(chan struct{}), place: -1, sweeper: s.sweeperOf(k)}
 	c.change.L = &c.mu
 	k.idle = c.drained
 	return c
 }
 
-// serve reads until the connection ends.
-func (c *conn) serve() {
-	err := c.loop()
+// finish ends a connection whose reading has ended.
+func (c *conn) finish(err error) {
 	c.submit()
 	var e *Error
 	if errors.As(err, &e) && !c.graceful {
@@ -137,6 +144,9 @@ func (c *conn) settle() {
 
 func (c *conn) loop() error {
 	lim := Limits{Packet: c.s.o.MaxPacket, Levels: c.s.o.MaxLevels}
+	if err := c.failure; err != nil {
+		return err
+	}
 	for {
 		if err := c.packets(lim); err != nil {
 			return err
@@ -150,13 +160,23 @@ func (c *conn) loop() error {
 		for c.s.log.Load().full() && !c.s.stopped() {
 			c.s.wait(10 * time.Millisecond)
 		}
+		parked, more, err := c.park()
+		switch {
+		case err != nil:
+			return err
+		case parked:
+			return errParked
+		case more:
+			continue
+		}
 		if err := c.read(); err != nil {
 			return err
 		}
 	}
 }
 
-// packets handles all packets that have come whole.
+// packets handles all packets that have come whole; for a sweeper, those that
+// take no time, up to the first that may.
 func (c *conn) packets(lim Limits) error {
 	whole := false
 	for c.from < c.to {
@@ -164,7 +184,7 @@ func (c *conn) packets(lim Limits) error {
 		if err != nil {
 			return err
 		}
-		if n == 0 {
+		if n == 0 || c.swept && c.packet.slow() {
 			break
 		}
 		c.from += n
@@ -200,7 +220,8 @@ func (c *conn) read() error {
 		return err
 	}
 	c.to += n
-	if c.to == len(c.buf) && len(c.buf) < maxBuffer {
+	c.full = c.to == len(c.buf)
+	if c.full && len(c.buf) < maxBuffer {
 		c.buf = append(make([]byte, 0, 2*len(c.buf)), c.buf...)
 		c.buf = c.buf[:cap(c.buf)]
 	}
@@ -252,7 +273,7 @@ func (c *conn) submit() error {
 		c.batch = nil
 	}
 	if err == nil && c.s.o.Rate > 0 && n > 0 {
-		c.slowDown(n)
+		c.pause(c.debt(n))
 	}
 	return err
 }
@@ -290,8 +311,19 @@ func (p *pending) pubacks() int32 {
 // finish notes that the batch is durable, or is not, and sends the acks of all batches that are done up
 // to the first that is not.
 func (p *pending) finish(err error) {
+	if p.settled(err) {
+		p.c.s.dirty.push(p.c)
+	}
+	if err != nil {
+		p.broken()
+	}
+}
+
+// settled is finish, but whether a writer has to be told, and of the failure, is the caller's business.
+func (p *pending) settled(err error) (wake bool) {
 	c := p.c
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	p.left--
 	p.done, p.err = p.left == 0, errors.Join(p.err, err)
 	n := 0
@@ -300,15 +332,12 @@ func (p *pending) finish(err error) {
 	}
 	c.groups = c.groups[:copy(c.groups, c.groups[n:])]
 	c.change.Broadcast()
-	wake := c.wants()
-	c.mu.Unlock()
-	if wake {
-		c.s.dirty.push(c)
-	}
-	if err != nil {
-		c.s.o.Count("not_durable", 1)
-		c.kick(&Error{Reason: ServerUnavailable, Text: "messages could not be written down"})
-	}
+	return c.wants()
+}
+
+func (p *pending) broken() {
+	p.c.s.o.Count("not_durable", 1)
+	p.c.kick(&Error{Reason: ServerUnavailable, Text: "messages could not be written down"})
 }
 
 // answer sends the acks of one batch. c.mu is held.
@@ -333,26 +362,30 @@ func (c *conn) answer(p *pending) {
 func (c *conn) breathe() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.closing && !c.dead && (len(c.out) > highWater || int(c.waiting.Load()) > c.s.o.ReceiveMaximum) {
+	for !c.closing && !c.dead && !c.mayRead() {
 		c.change.Wait()
 	}
 	return !c.closing && !c.dead
 }
 
-// slowDown waits until n messages are within the client's rate. A second's worth may come at once.
-func (c *conn) slowDown(n int) {
+// mayRead says whether there is room for more of the client. c.mu is held.
+func (c *conn) mayRead() bool {
+	return !c.closing && !c.dead && len(c.out) <= highWater && int(c.waiting.Load()) <= c.s.o.ReceiveMaximum
+}
+
+// debt is how long the client has to wait after n messages more to be within its
+// rate. A second's worth may come at once.
+func (c *conn) debt(n int) time.Duration {
 	rate := float64(c.s.o.Rate)
 	c.tokens = min(c.tokens+c.now.Sub(c.tokensAt).Seconds()*rate, rate) - float64(n)
 	c.tokensAt = c.now
-	if c.tokens >= 0 {
-		return
-	}
-	c.s.o.Count("slowed_down", 1)
-	passed := make(chan struct{})
-	stop := c.s.o.Env.Clock.After(time.Duration(-c.tokens/rate*1e9), func() { close(passed) })
-	defer stop()
-	select {
-	case <-passed:
-	case <-c.s.quit:
+	return max(0, time.Duration(-c.tokens/rate*1e9))
+}
+
+// pause waits for what debt says.
+func (c *conn) pause(d time.Duration) {
+	if d > 0 {
+		c.s.o.Count("slowed_down", 1)
+		c.s.wait(d)
 	}
 }

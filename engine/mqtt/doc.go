@@ -17,11 +17,13 @@
 //	                      └► route ─► deliver        └► done ─► acks, in order ─► line of
 //	                                     └──► out of the subscriber's connection ─► writers
 //
-// One goroutine a connection reads, and does what packets ask for. Bytes to
+// A connection begins with a goroutine of its own, and has one whenever it must wait: for the rest
+// of a packet, a disk, its rate. Between messages a sweeper reads it (sweep.go): one goroutine for all that keep
+// still, told by the kernel who has something. Bytes to
 // write are gathered per connection; a few writers take the connections that
 // have some, and make one write of them. A writer never waits for a client: a
 // connection tries once (sock.go), and what the network does not take is written by a goroutine that lives until
-// then. So a connection that keeps silent costs one goroutine and a buffer of 2 KiB.
+// then. So a connection that keeps silent costs neither a goroutine nor a buffer.
 //
 // # What is supported, and what is refused?
 //
@@ -75,6 +77,13 @@
 //
 // The principal's who made the session. Another one is refused (0x85), or else
 // it could take the session, and the messages in it, over.
+//
+// # Why a sweeper, when Go's own poller tells goroutines apart?
+//
+// A message on a connection of its own costs a goroutine's wake, a read that finds nothing before it
+// sleeps again, and a call of the inlet. A sweeper reads once a connection, and hands on what all
+// of them sent at once; their answers then come back as one. Where the inlet would have to wait, the sweep becomes a goroutine's, and
+// its connections wait with it; the others are read on.
 //
 // # Why does a handshake not hold its place while it waits?
 //

@@ -34,6 +34,7 @@ type Options struct {
 	TopicAliases     int // that a client may set; default 32
 	Handshakes       int // TLS handshakes and password checks that compute at one time; default 2
 	Writers          int // goroutines that write; default 2
+	Sweepers         int // goroutines that read connections which keep still between messages; default 1
 	// Rate is how many messages a second a client may publish; it is read more
 	// slowly when it sends more. Default 0: no limit.
 	Rate int
@@ -56,7 +57,7 @@ func (o *Options) setDefaults() {
 		{&o.MaxPacket, 1 << 20}, {&o.MaxLevels, 32}, {&o.MaxConnections, 20_000}, {&o.MaxSessions, 50_000},
 		{&o.MaxSubscriptions, 100}, {&o.MaxRetained, 100_000}, {&o.MaxRetainedBytes, 64 << 20},
 		{&o.MaxQueued, 1_000}, {&o.MaxQueuedBytes, 1 << 20}, {&o.MaxBacklog, 256 << 20}, {&o.ReceiveMaximum, 1_024}, {&o.Inflight, 64},
-		{&o.TopicAliases, 32}, {&o.Handshakes, 2}, {&o.Writers, 2},
+		{&o.TopicAliases, 32}, {&o.Handshakes, 2}, {&o.Writers, 2}, {&o.Sweepers, 1},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value
@@ -86,7 +87,7 @@ func (o *Options) setDefaults() {
 
 // Inlet is where published messages go.
 type Inlet interface {
-	// Append takes the messages of one read of one connection, in order. It
+	// Append takes the messages of one read of one or several connections, in order. It
 	// may wait while there is no room: meanwhile that connection is not read, so
 	// that its client is slowed down. What a batch points to is the server's
 	// again when Append returns. done, which may be nil, is called once, from any goroutine, with nil

@@ -23,9 +23,14 @@ type Server struct {
 	quit      chan struct{} // closed by Close
 	writers   sync.WaitGroup
 	readers   sync.WaitGroup
-	open      atomic.Int64 // connections
-	backlog   atomic.Int64 // bytes that Options.MaxBacklog limits
-	hurry     atomic.Bool  // nobody waits for the inlet any more
+	sweepers  []*sweeper
+	sweeping  sync.WaitGroup
+	taker     Taker         // the inlet; nil: none, or it cannot be asked not to wait
+	groups    sync.Pool     // of *swept
+	turn      atomic.Uint32 // of the sweepers
+	open      atomic.Int64  // connections
+	backlog   atomic.Int64  // bytes that Options.MaxBacklog limits
+	hurry     atomic.Bool   // nobody waits for the inlet any more
 
 	mu        sync.Mutex
 	sessions  map[string]*session
@@ -50,6 +55,7 @@ func NewServer(o Options) *Server {
 	s := &Server{o: o, gate: newGate(o.Handshakes), quit: make(chan struct{}), sessions: map[string]*session{}, conns: map[*conn]struct{}{}}
 	s.retained.maxCount, s.retained.maxBytes = o.MaxRetained, o.MaxRetainedBytes
 	s.dirty.some.L = &s.dirty.mu
+	s.startSweepers()
 	for range o.Writers {
 		s.writers.Add(1)
 		go s.write()
@@ -127,31 +133,70 @@ func (s *Server) stopped() bool {
 
 // serve is the life of a connection.
 func (s *Server) serve(nc net.Conn, l Listener) {
-	defer s.readers.Done()
-	defer s.open.Add(-1)
 	c := newConn(s, newSock(nc, s.o.Env.Clock, s.o.WriteTimeout, &s.backlog))
 	c.client.Remote = nc.RemoteAddr().String()
 	if !s.enlist(c) {
 		nc.Close()
+		c.leave()
 		return
 	}
-	defer s.delist(c)
 	c.sock.setQuiet(s.o.ConnectTimeout)
 	c.buf = make([]byte, minBuffer)
 	if err := c.prepare(l); err != nil {
 		s.o.Count("handshakes_failed", 1)
 		c.lost()
+		c.leave()
 		return
 	}
 	if c.greet() {
-		c.serve()
-	} else {
-		c.kick(nil)
+		c.run()
+		return
+	}
+	c.kick(nil)
+	c.over()
+}
+
+// over lets go of the connection.
+func (c *conn) over() {
+	if len(c.buf) == 0 {
+		c.buf = make([]byte, 512)
 	}
 	c.sock.discard(c.buf)
 	c.mu.Lock()
 	c.uncount()
 	c.mu.Unlock()
+	c.leave()
+}
+
+// leave ends the count of the connection.
+func (c *conn) leave() {
+	c.s.delist(c)
+	c.s.open.Add(-1)
+	c.s.readers.Done()
+}
+
+// sweeperOf chooses who reads a connection that keeps still between messages; nil: its own goroutine.
+func (s *Server) sweeperOf(k *sock) *sweeper {
+	if k.raw == nil || len(s.sweepers) == 0 {
+		return nil
+	}
+	return s.sweepers[s.turn.Add(1)%uint32(len(s.sweepers))]
+}
+
+// startSweepers starts them where the inlet can be asked not to wait.
+func (s *Server) startSweepers() {
+	s.groups.New = func() any { return newSwept(s) }
+	s.taker, _ = s.o.Inlet.(Taker)
+	if s.taker == nil && s.o.Inlet != nil {
+		return
+	}
+	for range s.o.Sweepers {
+		if w := newSweeper(s); w != nil {
+			s.sweepers = append(s.sweepers, w)
+			s.sweeping.Add(1)
+			go w.run()
+		}
+	}
 }
 
 // prepare does the handshakes below MQTT.
@@ -216,6 +261,10 @@ func (s *Server) Close() error {
 	s.mu.Unlock()
 	defer s.o.Env.Clock.After(patience, s.giveUp)()
 	s.readers.Wait()
+	for _, w := range s.sweepers {
+		w.stop()
+	}
+	s.sweeping.Wait()
 	s.log.Load().close()
 	s.dirty.close()
 	s.writers.Wait()

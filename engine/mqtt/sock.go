@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -36,7 +37,10 @@ type sock struct {
 	quiet   time.Duration // how long nothing may come; 0: for ever
 	last    time.Time     // when something came
 	raw     syscall.RawConn
-	attempt attempt
+	peek    attempt // reads
+	swept   bool    // Read never waits
+	dry     bool    // it has found less than there was room for
+	attempt attempt // writes
 
 	mu       sync.Mutex
 	unsent   []byte
@@ -51,7 +55,8 @@ func newSock(c net.Conn, clock env.Clock, timeout time.Duration, backlog *atomic
 	if sc, ok := c.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			s.raw = raw
-			s.attempt.bind()
+			s.attempt.bind(syscall.Write)
+			s.peek.bind(syscall.Read)
 		}
 	}
 	return s
@@ -70,7 +75,44 @@ func (s *sock) setQuiet(d time.Duration) {
 // touch notes that something whole has come.
 func (s *sock) touch(now time.Time) { s.last = now }
 
+// sweep says whether Read waits from now on: without, the deadline is not the
+// system's to watch, since it would fail reads that find something.
+func (s *sock) sweep(on bool) {
+	s.swept, s.dry = on, false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ending.Load(): // the deadline stands
+	case on:
+		s.Conn.SetReadDeadline(time.Time{})
+	case s.quiet > 0:
+		s.Conn.SetReadDeadline(s.last.Add(s.quiet))
+	}
+}
+
+// look is a Read that does not wait.
+func (s *sock) look(p []byte) (int, error) {
+	if s.dry {
+		return 0, errAgain
+	}
+	n, err := s.peek.try(s.raw, p)
+	switch {
+	case err != nil:
+		return 0, err
+	case s.peek.again():
+		s.dry = true
+		return 0, errAgain
+	case n == 0:
+		return 0, io.EOF
+	}
+	s.dry = n < len(p)
+	return n, nil
+}
+
 func (s *sock) Read(p []byte) (int, error) {
+	if s.swept {
+		return s.look(p)
+	}
 	if s.gate != nil {
 		s.gate.leave()
 		defer s.gate.enter()
@@ -106,7 +148,7 @@ func (s *sock) Write(p []byte) (int, error) {
 	}
 	rest := p
 	if len(s.unsent) == 0 && !s.draining && s.raw != nil {
-		n, err := s.attempt.write(s.raw, p)
+		n, err := s.attempt.try(s.raw, p)
 		if err != nil {
 			s.broken = err
 			return 0, err
@@ -128,6 +170,13 @@ func (s *sock) Write(p []byte) (int, error) {
 		go s.drain()
 	}
 	return len(p), nil
+}
+
+// failed says that nothing can be written any more.
+func (s *sock) failed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken != nil
 }
 
 // busy says that bytes wait for the network.

@@ -14,9 +14,12 @@ type line struct {
 	closed bool
 }
 
-func (l *line) push(c *conn) {
+func (l *line) push(c ...*conn) {
+	if len(c) == 0 {
+		return
+	}
 	l.mu.Lock()
-	l.conns = append(l.conns, c)
+	l.conns = append(l.conns, c...)
 	l.mu.Unlock()
 	l.some.Signal()
 }
@@ -176,6 +179,7 @@ func (c *conn) kick(why *Error) {
 	if wake {
 		c.s.dirty.push(c)
 	}
+	c.stir()
 }
 
 // write is a writer: it writes what connections have gathered. Nothing in it
@@ -265,6 +269,7 @@ func (c *conn) lost() {
 	c.change.Broadcast()
 	c.mu.Unlock()
 	c.sock.Close()
+	c.stir()
 }
 
 // drained goes on when the network has taken what it did not take before.
@@ -273,6 +278,9 @@ func (c *conn) drained() {
 	wake := c.wants()
 	sess := c.sess
 	c.mu.Unlock()
+	if c.sock.failed() {
+		c.stir()
+	}
 	if wake {
 		c.s.dirty.push(c)
 	} else if sess != nil {

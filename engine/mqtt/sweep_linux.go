@@ -1,0 +1,186 @@
+package mqtt
+
+import (
+	"syscall"
+	"time"
+)
+
+// sweeper reads many connections with one goroutine, as the kernel says which of
+// them have something: epoll(7), level-triggered. doc.go says when.
+type sweeper struct {
+	s *Server
+	places
+	epoll int
+	bell  [2]int // a pipe that wakes it
+
+	// Of its goroutine.
+	sweep
+	events [512]syscall.EpollEvent
+	now    time.Time
+	nowUS  int64
+	looked time.Time // for connections that keep silent
+}
+
+const bellSlot = -1
+
+// newSweeper returns nil where the system has no room for one: then each
+// connection keeps a goroutine.
+func newSweeper(s *Server) *sweeper {
+	w := &sweeper{s: s}
+	var err error
+	if w.epoll, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC); err != nil {
+		return nil
+	}
+	if err = syscall.Pipe2(w.bell[:], syscall.O_CLOEXEC|syscall.O_NONBLOCK); err != nil {
+		syscall.Close(w.epoll)
+		return nil
+	}
+	e := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: bellSlot}
+	if err = syscall.EpollCtl(w.epoll, syscall.EPOLL_CTL_ADD, w.bell[0], &e); err != nil {
+		w.close()
+		return nil
+	}
+	w.arena = make([]byte, sweepArena)
+	return w
+}
+
+func (w *sweeper) close() {
+	syscall.Close(w.epoll)
+	syscall.Close(w.bell[0])
+	syscall.Close(w.bell[1])
+}
+
+// run sweeps until stop.
+func (w *sweeper) run() {
+	defer w.s.sweeping.Done()
+	defer w.close()
+	for {
+		n, err := syscall.EpollWait(w.epoll, w.events[:], sweepPause)
+		if err != nil && err != syscall.EINTR {
+			panic("BUG: a sweeper cannot wait: " + err.Error())
+		}
+		w.now = w.s.o.Env.Clock.Now()
+		w.nowUS = w.now.UnixMicro()
+		for i := range max(n, 0) {
+			e := &w.events[i]
+			if e.Fd == bellSlot {
+				w.hush()
+				continue
+			}
+			if w.low() {
+				w.flush()
+			}
+			if c := w.at(e.Fd, e.Pad); c != nil {
+				w.visit(c)
+			}
+		}
+		more := w.errands()
+		w.flush()
+		if !more {
+			return
+		}
+	}
+}
+
+// errands lets those go that were asked to, or have kept silent for too long;
+// false when it is to stop.
+func (w *sweeper) errands() bool {
+	w.mu.Lock()
+	asked, stop := w.asked, w.closed
+	w.asked = nil
+	w.mu.Unlock()
+	for _, c := range asked {
+		w.release(c)
+	}
+	if w.now.Sub(w.looked) >= sweepPause*time.Millisecond {
+		w.looked = w.now
+		for _, c := range w.late(w.now) {
+			c.failure = errIdle
+			w.release(c)
+		}
+	}
+	return !stop
+}
+
+// add takes a connection whose goroutine ends now; false when it has to go on.
+func (w *sweeper) add(c *conn) bool {
+	if !w.enter(c) {
+		return false
+	}
+	c.mu.Lock()
+	over := c.closing || c.dead
+	c.mu.Unlock()
+	if over {
+		w.ask(c) // nobody may have seen that it is here
+	}
+	return true
+}
+
+// enter takes the place and tells the kernel under one lock, so that nobody can
+// ask for the connection in between.
+func (w *sweeper) enter(c *conn) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return false
+	}
+	at, turn := w.put(c)
+	ok := false
+	err := c.sock.raw.Control(func(fd uintptr) {
+		e := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: at, Pad: turn}
+		ok = syscall.EpollCtl(w.epoll, syscall.EPOLL_CTL_ADD, int(fd), &e) == nil
+	})
+	if err != nil || !ok {
+		w.remove(c)
+		return false
+	}
+	return true
+}
+
+// ask wakes the sweeper to let c go, if it is here.
+func (w *sweeper) ask(c *conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.place < 0 || w.list[c.place].asked {
+		return
+	}
+	w.list[c.place].asked = true
+	w.asked = append(w.asked, c)
+	w.ring()
+}
+
+// release gives a connection to a goroutine of its own, which starts with the next flush.
+func (w *sweeper) release(c *conn) {
+	w.mu.Lock()
+	here := w.remove(c)
+	w.mu.Unlock()
+	if !here {
+		return
+	}
+	// A descriptor that is closed already has left by itself.
+	_ = c.sock.raw.Control(func(fd uintptr) {
+		_ = syscall.EpollCtl(w.epoll, syscall.EPOLL_CTL_DEL, int(fd), nil)
+	})
+	c.sock.sweep(false)
+	w.leaving = append(w.leaving, c)
+}
+
+// stop ends the sweeper, which has no connections any more.
+func (w *sweeper) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	w.ring()
+}
+
+// ring is heard once however often it rings: a full pipe says as much as one byte.
+func (w *sweeper) ring() { _, _ = syscall.Write(w.bell[1], []byte{0}) }
+
+func (w *sweeper) hush() {
+	var b [64]byte
+	for {
+		if n, err := syscall.Read(w.bell[0], b[:]); n < len(b) || err != nil {
+			return
+		}
+	}
+}
