@@ -31,7 +31,7 @@ const EndMark = math.MaxInt64
 type Item struct {
 	Kind  Kind
 	Rows  arrow.RecordBatch // with Rows; the receiver releases it
-	Marks Watermarks        // with Progress
+	Marks Watermarks        // with Progress; with a Barrier Tick and Ended, as of then
 	Epoch uint64            // with Barrier
 }
 

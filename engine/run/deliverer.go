@@ -27,6 +27,7 @@ type deliverer struct {
 	block     *journal.Block
 	at        int           // record of block
 	delivered uint64        // before it everything has been written, or is void
+	settled   atomic.Uint64 // delivered, when the sink last had nothing to do; a sink that keeps rows may still need them
 	written   bool          // something, since the sink last prepared
 	done      atomic.Uint64 // before it everything is safe with the sink; changed under Engine.refusing
 	marked    atomic.Uint64 // done, as of the latest barrier
@@ -43,6 +44,7 @@ func (d *deliverer) open() error {
 	earliest, end := d.spool.log.Bounds(0)
 	d.delivered = min(max(d.delivered, earliest), end)
 	d.done.Store(d.delivered)
+	d.settled.Store(d.delivered)
 	d.marked.Store(d.delivered)
 	if err := d.sink.Recover(d.engine.working, nil); err != nil {
 		return err
@@ -59,7 +61,7 @@ func (d *deliverer) Step() (bool, error) {
 	}
 	committed := d.spool.committed.Load()
 	caughtUp := d.delivered >= committed
-	if (caughtUp || d.block == nil) && d.delivered != d.done.Load() && !d.gathers(now) {
+	if (caughtUp || d.block == nil) && d.delivered != d.settled.Load() && !d.gathers(now) {
 		if d.holdsBack() {
 			return false, nil
 		}
@@ -115,6 +117,7 @@ func (d *deliverer) settle() error {
 		d.written = false
 	}
 	d.letGo()
+	d.settled.Store(d.delivered)
 	d.engine.coordBell.ring()
 	return nil
 }
@@ -150,7 +153,13 @@ func (d *deliverer) deliver() error {
 }
 
 func (d *deliverer) write(record []byte) error {
-	in := binary.LittleEndian.Uint32(record)
+	in, keeps := binary.LittleEndian.Uint32(record), keeper(d.sink)
+	if in == markInput {
+		return d.tick(keeps, record[4:])
+	}
+	if keeps != nil {
+		keeps.From(int(in >> 16))
+	}
 	r, err := ipc.NewReader(bytes.NewReader(record[4:]), ipc.WithAllocator(memory.DefaultAllocator))
 	if err != nil {
 		return fmt.Errorf("a batch in the spool cannot be read: %w", err)
@@ -158,7 +167,7 @@ func (d *deliverer) write(record []byte) error {
 	defer r.Release()
 	for r.Next() {
 		d.written = true
-		if err := d.sink.Write(d.engine.working, int(in), r.RecordBatch()); err != nil {
+		if err := d.sink.Write(d.engine.working, int(in&0xffff), r.RecordBatch()); err != nil {
 			return err
 		}
 		d.rowsOut.Add(r.RecordBatch().NumRows())
@@ -166,8 +175,8 @@ func (d *deliverer) write(record []byte) error {
 	return r.Err()
 }
 
-// drained tells that everything committed has been delivered.
-func (d *deliverer) drained() bool { return d.done.Load() >= d.spool.committed.Load() }
+// drained tells that everything committed has been delivered, if not let go of.
+func (d *deliverer) drained() bool { return d.settled.Load() >= d.spool.committed.Load() }
 
 func (d *deliverer) close() error {
 	if d.block != nil {

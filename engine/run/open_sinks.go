@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/plan"
@@ -28,7 +27,7 @@ func (e *Engine) openSinks(p *plan.Plan, last *checkpoint) error {
 			if !n.IsSink() {
 				continue
 			}
-			s, err := e.openSink(n, pl.Channel.Config, last)
+			s, err := e.openSink(n, pl.Channel.Config, last, nil)
 			if err != nil {
 				return fmt.Errorf("%s: %w", n.Address, err)
 			}
@@ -40,15 +39,16 @@ func (e *Engine) openSinks(p *plan.Plan, last *checkpoint) error {
 }
 
 // openSink opens a sink with a lane from every partition of the channel; one
-// that cannot commit with the epoch gets a spool, and a deliverer behind it.
-func (e *Engine) openSink(n *plan.Node, ch *config.Channel, last *checkpoint) (*sinker, error) {
+// that cannot commit with the epoch gets a spool, and a deliverer behind it. was, if
+// not nil, is the deliverer of the same sink with other arguments, whose spool it takes over.
+func (e *Engine) openSink(n *plan.Node, ch *config.Channel, last *checkpoint, was *deliverer) (*sinker, error) {
 	s := e.newSinker(n, ch.Partitions)
 	d := &deliverer{engine: e, node: n, key: s.key, channel: ch.Name, delivered: last.Delivered[s.key], rowsOut: &Counter{}}
 	refuse := d.refuse
 	if n.Bound.Delivery == stage.Transactional {
 		refuse = func(r stage.Reject) { e.sinkRejects(n.Address, r) }
 	}
-	real, err := n.Bound.OpenSink(stage.Opening{Env: e.env, DataDir: e.o.Data, Alloc: e.alloc, Address: n.Address, Partition: -1, Hub: e.hub,
+	real, err := n.Bound.OpenSink(stage.Opening{Env: e.env, DataDir: e.o.Data, Alloc: e.alloc, Address: n.Address, Partition: -1, Plan: e.plan.Digest, Hub: e.hub,
 		Reject: refuse, Count: e.counter(n.Address), Report: e.report})
 	if err != nil {
 		return nil, err
@@ -60,11 +60,15 @@ func (e *Engine) openSink(n *plan.Node, ch *config.Channel, last *checkpoint) (*
 		}
 		return s, nil
 	}
-	sp, err := openSpool(e.env, path.Join(e.o.Data, "spool", n.Address+"."+n.ArgsDigest[:8]), last.Tokens[s.key], &e.o)
+	if was != nil {
+		return s, e.inherit(s, d, real, was)
+	}
+	sp, err := openSpool(e.env, spoolDir(e.o.Data, n), last.Tokens[s.key], &e.o)
 	if err != nil {
 		return nil, errors.Join(err, real.Close())
 	}
 	s.sink, d.spool, d.sink = sp, sp, real
+	sp.marks = keeper(real) != nil
 	if err := d.open(); err != nil {
 		return nil, errors.Join(err, d.close(), sp.Close())
 	}
@@ -79,6 +83,7 @@ func (e *Engine) newSinker(n *plan.Node, lanes int) *sinker {
 	s := &sinker{env: e.env, node: n, key: sinkKey(n), ctx: func() context.Context { return e.working }, wake: e.sinkBell, parked: make([]bool, lanes), report: e.report,
 		rowsOut: &Counter{}, failures: &Counter{}}
 	s.answer = func(epoch uint64, token []byte) { e.sinkDone(epoch, s.key, token) }
+	s.tasks = lanes
 	if n.Rejects {
 		lanes++ // of what sinks behind spools reject
 		s.parked = make([]bool, lanes)

@@ -95,7 +95,7 @@ func (d *deliverer) letGo() {
 		}
 		d.rejects = d.rejects[:0]
 	}
-	d.done.Store(d.delivered)
+	d.done.Store(d.kept())
 }
 
 // markDelivered puts the barrier of an epoch on the lanes of deliverers' rejects, and notes

@@ -33,6 +33,9 @@ type sinker struct {
 	turn    int
 	epoch   uint64      // the barrier that parked lanes wait for
 	held    parcel      // taken off a lane and not yet written
+	from    int         // lane of held, which is a partition but for rejects' lane
+	tasks   int         // lanes that come from tasks
+	clock   spoolMark   // what the barriers of parked lanes say
 	holding atomic.Bool // there is a held parcel; the coordinator looks
 	retry   backoff
 	answer  func(epoch uint64, token []byte)
@@ -105,12 +108,14 @@ func (s *sinker) step() (bool, error) {
 		return s.write()
 	}
 	if s.aligned() {
+		s.mark()
 		token, err := s.sink.Prepare(s.ctx(), s.epoch)
 		if err != nil {
 			return false, err
 		}
 		s.env.Point("sink.prepared")
 		clear(s.parked)
+		s.clock = spoolMark{}
 		s.answer(s.epoch, token)
 		return true, nil
 	}
@@ -126,9 +131,10 @@ func (s *sinker) step() (bool, error) {
 		}
 		if p.item.Kind == flow.Barrier {
 			s.parked[i], s.epoch = true, p.item.Epoch
+			s.noteBarrier(i, p.item.Marks)
 			return true, nil
 		}
-		s.held = p
+		s.held, s.from = p, i
 		s.holding.Store(true)
 		return s.write()
 	}
@@ -137,6 +143,9 @@ func (s *sinker) step() (bool, error) {
 
 func (s *sinker) write() (bool, error) {
 	rows := s.held.item.Rows
+	if sp, ok := s.sink.(*spool); ok {
+		sp.from = s.from
+	}
 	if err := s.sink.Write(s.ctx(), s.held.in, rows); err != nil {
 		return false, err
 	}

@@ -22,7 +22,8 @@ import (
 // spool is the sink that stands before a sink that cannot commit with the
 // epoch: an internal channel of one partition, a record a batch.
 //
-//	record: | input, u32 | Arrow IPC stream of one batch |
+//	record: | input, u16 | channel partition, u16 | Arrow IPC stream of one batch |
+//	        | 0xffffffff | tick, us, i64 | 1 if the input has ended |   for sinks that keep rows (keeping.go)
 //
 // Rows are appended at Prepare and may be read once the checkpoint that holds
 // the token is durable. What a crash leaves behind the token is void: it stays
@@ -34,6 +35,11 @@ type spool struct {
 	bytes     int
 	voids     [][2]uint64
 	committed atomic.Uint64
+
+	from   int       // partition of the next Write
+	marks  bool      // the sink wants marks
+	mark   spoolMark // the latest
+	unsaid bool      // rows have come since
 }
 
 // spoolToken tells where the committed part of a spool ends.
@@ -90,7 +96,8 @@ func (s *spool) Write(_ context.Context, in int, rows arrow.RecordBatch) error {
 		}
 	}
 	var buf bytes.Buffer
-	_ = binary.Write(&buf, binary.LittleEndian, uint32(in)) // a bytes.Buffer does not fail
+	_ = binary.Write(&buf, binary.LittleEndian, uint32(in)|uint32(s.from)<<16) // a bytes.Buffer does not fail
+	s.unsaid = true
 	w := ipc.NewWriter(&buf, ipc.WithSchema(rows.Schema()))
 	if err := w.Write(rows); err != nil {
 		return err

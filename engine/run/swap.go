@@ -116,7 +116,7 @@ func (g graph) handOver(channel string, part int) *restored {
 func (e *Engine) swapSink(n *plan.Node, ch *config.Channel, old graph) error {
 	was := old.sinks[n.Address]
 	if was == nil || was.key != sinkKey(n) || was.node.ArgsDigest != n.ArgsDigest {
-		s, err := e.openSink(n, ch, e.coord.last)
+		s, err := e.openSink(n, ch, e.coord.last, old.heirloom(n))
 		if err == nil {
 			e.sinks[n.Address] = s
 			e.sinkOrder = append(e.sinkOrder, s)

@@ -263,7 +263,7 @@ func (t *task) barrier(req *request) {
 			}
 		}
 		for _, l := range p.lanes {
-			l.push(parcel{item: flow.Item{Kind: flow.Barrier, Epoch: req.epoch}})
+			l.push(parcel{item: flow.Item{Kind: flow.Barrier, Epoch: req.epoch, Marks: flow.Watermarks{Tick: t.tick, Ended: t.ended.Load()}}})
 		}
 	}
 	t.paused.Store(req.pause)

@@ -16,6 +16,7 @@ import (
 	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/journal"
 	"github.com/tidemill/tidemill/engine/mqtt"
+	"github.com/tidemill/tidemill/engine/objects"
 	"github.com/tidemill/tidemill/engine/state"
 )
 
@@ -118,6 +119,8 @@ type Bound struct {
 	Identity  string
 	Revisions Revisions
 	Revises   bool // Out can hold revised rows (it has a revision column)
+	// Table is, of a sink, the table of the lake that it writes; nil if it writes none.
+	Table *Table
 	// Topics are, of an ingest, how the topics of its records look; their names
 	// are columns of the channel (decode.Field.Topic).
 	Topics []decode.TopicTemplate
@@ -133,6 +136,12 @@ type Bound struct {
 	OpenSink   func(Opening) (Sink, error)
 }
 
+// Table is where a table of the lake is.
+type Table struct {
+	Name  string
+	Place objects.Config // a place that begins with data:// is below the engine's data folder
+}
+
 // Opening is what every Open gets.
 type Opening struct {
 	Env       *env.Env
@@ -140,6 +149,7 @@ type Opening struct {
 	Alloc     memory.Allocator
 	Address   string
 	Partition int            // -1 for a sink or a source
+	Plan      string         // digest of the plan, for those who note where their output comes from
 	Tables    []*state.Table // as declared in Bound.State, in that order, restored
 	// Reject takes a row that could not be processed; never nil. Called on the stage's goroutine.
 	Reject func(Reject)
@@ -247,6 +257,20 @@ type Sink interface {
 // place is the same whenever these rows come again, after an error or a crash,
 // and another for all other rows of the sink. Optional; for sinks that read a spool.
 type Placed interface{ Place(place uint64) }
+
+// Keeper is a Sink that keeps rows over many writes, until they make a file. It reads a spool,
+// which gives it again after a crash what it had not let go of. Optional.
+type Keeper interface {
+	// From tells which partition of the channel the rows of the next Write come from.
+	From(partition int)
+	// Tick tells between writes how late it is by the journal's clock, us. ended: there are no more
+	// rows for now, so that nothing should be kept. Ticks stand in the spool like rows do: they come again
+	// at the same places. An error is retried.
+	Tick(ctx context.Context, tick int64, ended bool) error
+	// Kept returns the place of the first write that the sink needs again after a crash;
+	// next, that of the next write, when it needs none.
+	Kept(next uint64) uint64
+}
 
 // Gatherer is a Sink that sends what it has taken when there is enough of it, or when it has
 // waited long enough. Optional; for sinks that read a spool.

@@ -11,6 +11,7 @@ import (
 	"github.com/tidemill/tidemill/engine/stages/sinkhttp"
 	"github.com/tidemill/tidemill/engine/stages/sinkinfluxdb"
 	"github.com/tidemill/tidemill/engine/stages/sinkmqtt"
+	"github.com/tidemill/tidemill/engine/stages/sinkparquet"
 	"github.com/tidemill/tidemill/engine/stages/window"
 )
 
@@ -26,6 +27,7 @@ func Builtin() []stage.Spec {
 		sinkhttp.Spec(),
 		sinkinfluxdb.Spec(),
 		sinkmqtt.Spec(),
+		sinkparquet.Spec(),
 		sinkfile.Stdout(),
 		window.Tumbling(),
 	}
