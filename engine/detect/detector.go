@@ -274,3 +274,6 @@ func nan(x []float64) {
 		x[i] = math.NaN()
 	}
 }
+
+// Age is how many rows a model has learnt from.
+func (d *Detector) Age(mem []byte) int64 { return d.jury(mem).rows }

@@ -1,34 +1,40 @@
 package stages
 
 import (
+	"slices"
+
 	"github.com/tidemill/tidemill/engine/stage"
 	"github.com/tidemill/tidemill/engine/stages/alarm"
+	"github.com/tidemill/tidemill/engine/stages/anomaly"
 	"github.com/tidemill/tidemill/engine/stages/ingestfile"
 	"github.com/tidemill/tidemill/engine/stages/ingesthttp"
 	"github.com/tidemill/tidemill/engine/stages/ingestmqtt"
 	"github.com/tidemill/tidemill/engine/stages/rule"
+	"github.com/tidemill/tidemill/engine/stages/sinkchannel"
 	"github.com/tidemill/tidemill/engine/stages/sinkfile"
 	"github.com/tidemill/tidemill/engine/stages/sinkhttp"
 	"github.com/tidemill/tidemill/engine/stages/sinkinfluxdb"
 	"github.com/tidemill/tidemill/engine/stages/sinkmqtt"
 	"github.com/tidemill/tidemill/engine/stages/sinkparquet"
+	"github.com/tidemill/tidemill/engine/stages/transformwasm"
 	"github.com/tidemill/tidemill/engine/stages/window"
 )
 
 // Builtin returns the stages that are built in, sorted by kind and type.
 func Builtin() []stage.Spec {
-	return []stage.Spec{
-		alarm.Spec(),
+	return slices.Concat([]stage.Spec{alarm.Spec()}, anomaly.Specs(), []stage.Spec{
 		ingestfile.Spec(),
 		ingestmqtt.Spec(),
 		ingesthttp.Spec(),
 		rule.Spec(),
+		sinkchannel.Spec(),
 		sinkfile.File(),
 		sinkhttp.Spec(),
 		sinkinfluxdb.Spec(),
-		sinkmqtt.Spec(),
 		sinkparquet.Spec(),
+		sinkmqtt.Spec(),
 		sinkfile.Stdout(),
+		transformwasm.Spec(),
 		window.Tumbling(),
-	}
+	})
 }

@@ -51,6 +51,8 @@ type Decl struct {
 	// plan counts with for its memory estimate; default 10,000.
 	MaxKeys     int
 	KeysPlanned int
+	// BytesPlanned is how many bytes the plan counts for a value of a Bytes column; default 64.
+	BytesPlanned int
 }
 
 // Limits of every table.
@@ -78,7 +80,7 @@ func (d Decl) maxKeys() int {
 }
 
 // PlannedBytes estimates the memory that the table takes with KeysPlanned keys
-// of 16 bytes. Byte strings are counted with 64 bytes each.
+// of 16 bytes. Byte strings are counted with what is planned for them.
 func (d Decl) PlannedBytes() int64 {
 	keys := int64(d.KeysPlanned)
 	if keys <= 0 {
@@ -90,7 +92,11 @@ func (d Decl) PlannedBytes() int64 {
 		case U32:
 			slot += 4 * int64(c.width())
 		case Bytes:
-			slot += 24 + 64
+			planned := int64(d.BytesPlanned)
+			if planned <= 0 {
+				planned = 64
+			}
+			slot += 24 + planned
 		default:
 			slot += 8 * int64(c.width())
 		}
@@ -309,6 +315,14 @@ func (t *Table) SetBytes(col int, slot uint32, value []byte) {
 	*p = append((*p)[:0], value...)
 	t.heap += int64(cap(*p))
 	t.Touch(slot)
+}
+
+// Edit is Bytes for a caller that changes the value in place, not its length;
+// it touches the slot.
+func (t *Table) Edit(col int, slot uint32) []byte {
+	t.mustLive(slot)
+	t.Touch(slot)
+	return t.cols[col].raw[slot]
 }
 
 // Touch says that values of the slot have changed since the last snapshot. New

@@ -1,0 +1,47 @@
+// Package anomaly is the stages anomaly "rcf", "ensemble" and so on: how odd
+// each row is for its key, and what would have been usual.
+//
+//	anomaly "ensemble" "compressor" {
+//	  from            = window.five_min
+//	  by              = [device]
+//	  on              = [temp_avg, duty]
+//	  alerts_per_week = 0.5
+//	  suppress        = door_open
+//	}
+//
+// Each row that comes in goes out, with the columns of by, on and with, and
+//
+//	score              how odd, null while the model warms up or where the row was not judged. Of rcf the forest's own
+//	                   score, about 1 for what is usual; of the others digits of surprise: 3 is once in a thousand rows
+//	grade              0: no alert; else 0.5 to 1. An alert is not repeated for `quiet` rows, unless it grows
+//	expected, lower,   what would have been usual, where the detector has an opinion; with several
+//	upper, attribution signals a column each, expected.temp_avg and so on. Attributions sum to 1
+//	model_age          rows that the key's model has learnt from
+//
+// # Which rows are judged
+//
+// Rows that suppress is true for are neither judged nor learnt (counter
+// "suppressed"), nor are rows older than the key's latest ("out_of_order"). A row
+// without any value has no score ("empty"); where some of several are missing, the others are judged.
+// Revised rows do not come here.
+//
+// # State
+//
+//	table models, a slot a key
+//	  last  i64    event time of the latest row
+//	  model bytes  as engine/detect lays it out, changed in place
+//
+// The table's digest holds what shapes a model: thresholds can change and the models stay.
+//
+// # Questions
+//
+// Why is a batch gone through key by key? A forest is a third of a megabyte: while
+// it is in the cache, all rows of its key are judged. No row of another key can tell.
+//
+// What seeds a model? Its key and the argument seed: the same key has the same
+// model wherever it runs.
+//
+// Imports: flow, config, expr, state, detect, stage
+//
+// Not here: the detectors (detect), trying them on history (backtest). Start with args.go.
+package anomaly
