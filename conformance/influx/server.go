@@ -41,7 +41,6 @@ bind-address = "127.0.0.1:0"
   bind-address = "ADDRESS"
   auth-enabled = true
   log-enabled = false
-  flux-enabled = true
   max-row-limit = 0
 [logging]
   level = "warn"

@@ -242,7 +242,7 @@ func (p *Plan) newChannel(c *config.Channel) *Channel {
 	var properties []string
 	for _, b := range p.Config.Ingests {
 		spec, diags := p.findSpec(b)
-		if b.To.Name != c.Name || diags.HasErrors() {
+		if b.To.Name != c.Name || !b.Enabled || diags.HasErrors() {
 			continue
 		}
 		args := spec.Args()

@@ -3,6 +3,7 @@ package run
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -100,6 +101,10 @@ func (d *deliverer) tried(now time.Time, err error) (bool, error) {
 		d.engine.report(fmt.Sprintf("%s: %v; trying again", d.node.Address, err))
 	}
 	d.retry.fail(now)
+	var later *stage.Later
+	if errors.As(err, &later) {
+		d.retry = backoff{retryFirst, later.Until}
+	}
 	return false, nil
 }
 

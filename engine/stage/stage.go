@@ -279,3 +279,15 @@ type Gatherer interface {
 	// nothing waits. Prepare comes earlier when a run ends.
 	Due() time.Time
 }
+
+// Later is an error of a sink behind a spool that knows when another try makes sense; the engine
+// does not come back before.
+type Later struct {
+	Until time.Time
+	Err   error
+}
+
+func (l *Later) Error() string { return l.Err.Error() }
+
+// Unwrap returns what went wrong.
+func (l *Later) Unwrap() error { return l.Err }

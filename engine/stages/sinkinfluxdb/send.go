@@ -19,12 +19,13 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/stage"
 )
 
 const (
 	// Pauses after an attempt that failed; each is twice the one before, and
 	// shortened by up to a half so that many engines do not come at one time.
-	firstPause = 200 * time.Millisecond
+	firstPause = 100 * time.Millisecond
 	mostPause  = 15 * time.Second
 	// longestWait is how long a server may ask to be left alone.
 	longestWait = time.Hour
@@ -46,7 +47,7 @@ type answer struct {
 // send sends the next lines. An error is no fault of theirs, and they stay.
 func (s *sink) send(ctx context.Context) error {
 	if now := s.op.Env.Clock.Now(); now.Before(s.until) {
-		return fmt.Errorf("%w; it is left alone for another %s", s.why, s.until.Sub(now).Round(10*time.Millisecond))
+		return &stage.Later{Until: s.until, Err: fmt.Errorf("%w; it is left alone for another %s", s.why, s.until.Sub(now).Round(10*time.Millisecond))}
 	}
 	end := s.cut()
 	from, to := s.start(s.done), s.start(end)
@@ -57,7 +58,7 @@ func (s *sink) send(ctx context.Context) error {
 	a, err := s.post(ctx, s.lines.Text[from:to])
 	if err != nil {
 		s.failed(err)
-		return err
+		return &stage.Later{Until: s.until, Err: err}
 	}
 	s.until, s.pause, s.tries, s.why = time.Time{}, 0, 0, nil
 	s.op.Count("requests", 1)
@@ -148,7 +149,10 @@ func (s *sink) understand(res *http.Response, words string) (answer, error) {
 	case res.StatusCode == http.StatusRequestEntityTooLarge:
 		return answer{refused: said, dropped: -1, tooMuch: true}, nil
 	case res.StatusCode == http.StatusUnprocessableEntity || res.StatusCode == http.StatusBadRequest && aboutRows(words):
-		return answer{refused: said + explain(words), dropped: dropped(words)}, nil
+		n := dropped(words)
+		// How many fell with the row is the request's affair, and another number after a crash.
+		said = strings.TrimSuffix(said, fmt.Sprintf(" dropped=%d", n))
+		return answer{refused: said + explain(words), dropped: n}, nil
 	}
 	s.wait(res)
 	if to, err := res.Location(); err == nil {
