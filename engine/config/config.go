@@ -18,6 +18,7 @@ type Config struct {
 	Engine    Engine
 	Variables []*Variable // in order of name
 	Channels  []*Channel  // in order of name, likewise all below
+	Plugins   []*Plugin
 	Ingests   []*Block
 	Pipelines []*Pipeline
 	// Eval evaluates constant arguments: var.NAME and env("NAME").
@@ -122,6 +123,8 @@ type Pipeline struct {
 // Options are what a command line gives.
 type Options struct {
 	Vars map[string]string // -var name=value
+	// Modules finds a plugin's module by its digest; nil: there is no store of modules.
+	Modules func(digest string) ([]byte, error)
 }
 
 // Load reads all *.hcl files of a folder (not of its subfolders; names ending

@@ -50,6 +50,8 @@ type loader struct {
 	// something may seem missing that is there.
 	torn []hcl.Range
 	vars map[string]string // values from the command line
+	// modules finds a plugin's module by its digest; nil: there is no store.
+	modules func(digest string) ([]byte, error)
 	// hints counts how often all names were searched for a near one.
 	hints  int
 	stages int // of all pipelines
@@ -74,12 +76,13 @@ func (l *loader) add(diags hcl.Diagnostics) {
 }
 
 func load(e *env.Env, dir string, o Options) (*Config, hcl.Diagnostics) {
-	l := &loader{env: e, dir: dir, vars: o.Vars, cfg: &Config{Dir: dir, Files: map[string]*hcl.File{}}}
+	l := &loader{env: e, dir: dir, vars: o.Vars, modules: o.Modules, cfg: &Config{Dir: dir, Files: map[string]*hcl.File{}}}
 	l.readFiles()
 	tops := l.topBlocks()
 	l.variables(tops["variable"])
 	l.engine(tops["engine"])
 	l.channels(tops["channel"])
+	l.plugins(tops["plugin"])
 	l.ingests(tops["ingest"])
 	l.pipelines(tops["pipeline"])
 	return l.cfg, Sort(l.diags)
@@ -193,6 +196,7 @@ var topLabels = [...]struct {
 	{"engine", nil},
 	{"variable", []string{"name"}},
 	{"channel", []string{"name"}},
+	{"plugin", []string{"name"}},
 	{"ingest", []string{"type", "name"}},
 	{"pipeline", []string{"name"}},
 }

@@ -11,6 +11,9 @@ import (
 type Env struct {
 	Clock Clock
 	FS    FS
+	// OnDisk says that FS is the machine's own, so that a library that does not know
+	// FS can be given a folder to keep what may be lost.
+	OnDisk bool
 	// Var looks an environment variable up.
 	Var func(name string) (value string, ok bool)
 	// Point marks a place at which a crash is interesting, such as

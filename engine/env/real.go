@@ -29,7 +29,7 @@ func Real() *Env {
 	if err != nil {
 		panic(err)
 	}
-	return &Env{Clock: realClock{}, FS: realFS{}, Var: os.LookupEnv, Point: point}
+	return &Env{Clock: realClock{}, FS: realFS{}, OnDisk: true, Var: os.LookupEnv, Point: point}
 }
 
 func killSelf() {

@@ -51,7 +51,7 @@ func (p *Plan) bindIngest(b *config.Block) (*Node, hcl.Diagnostics) {
 }
 
 func (p *Plan) at(n *Node, ch *Channel) stage.At {
-	at := stage.At{Address: n.Address, Range: n.Block.Range, Dir: p.Config.Dir, Eval: p.Config.Eval, Channel: ch.Config}
+	at := stage.At{Address: n.Address, Range: n.Block.Range, Dir: p.Config.Dir, Eval: p.Config.Eval, Channel: ch.Config, Plugins: p.Config.Plugins}
 	for _, b := range p.Config.Ingests {
 		if b.Enabled {
 			at.Ingests = append(at.Ingests, b)

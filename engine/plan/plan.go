@@ -352,6 +352,7 @@ func (p *Plan) setDigests(n *Node) {
 	fmt.Fprintf(h, "%s %s %s\n", b.Kind, b.Type, b.Name)
 	writeBody(h, b.Body, p.Config.Files)
 	p.writeVariables(h, usedVariables(b.Body))
+	p.writePlugin(h, b.Body)
 	n.ArgsDigest = hex.EncodeToString(h.Sum(nil))[:32]
 	if b.To != (config.Ref{}) {
 		fmt.Fprintf(h, "to %s\n", b.To)

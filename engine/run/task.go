@@ -326,7 +326,7 @@ func takeZero(rows arrow.RecordBatch, col int, alloc memory.Allocator) arrow.Rec
 // opening is what a stage of this task gets.
 func (t *task) opening(n *plan.Node, p *pipe, tables []*state.Table) stage.Opening {
 	return stage.Opening{
-		Env: t.engine.env, DataDir: t.engine.o.Data, Alloc: t.alloc, Address: n.Address, Partition: t.part, Tables: tables,
+		Env: t.engine.env, DataDir: t.engine.o.Data, Alloc: t.alloc, Address: n.Address, Partition: t.part, Tables: tables, Report: t.engine.report,
 		Reject: func(r stage.Reject) {
 			p.rejects = append(p.rejects, t.rejectedRow(n.Address, r))
 			t.counters.rejects.Add(1)

@@ -56,6 +56,8 @@ type At struct {
 	By [][]string
 	// Ingests are the configuration's, those that are switched off left out.
 	Ingests []*config.Block
+	// Plugins are the modules that the configuration names.
+	Plugins []*config.Plugin
 	// Scope gives names their meaning at input i; see expr.Compile.
 	Scope func(i int) *expr.Scope
 }

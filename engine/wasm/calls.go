@@ -222,20 +222,7 @@ func (i *Instance) failCall(stack []uint64) {
 }
 
 func (i *Instance) logCall(stack []uint64) {
-	i.logLine(int(min(uint32(stack[0]), 3)), i.span(stack[1], stack[2]))
-}
-
-// logLine keeps a line while there is room for it, and counts it otherwise.
-func (i *Instance) logLine(level int, line []byte) {
-	if i.logLeft < min(len(line), maxLogLine) {
-		i.LogDropped++
-		return
-	}
-	text := clip(line, maxLogLine)
-	i.logLeft -= len(text) + 1
-	if i.log != nil {
-		i.log(level, text)
-	}
+	i.log(int(min(uint32(stack[0]), 3)), i.span(stack[1], stack[2]))
 }
 
 func (i *Instance) nowCall(stack []uint64) { stack[0] = uint64(i.now) }
@@ -280,7 +267,7 @@ func (i *Instance) fdWrite(stack []uint64) {
 func (i *Instance) print(b []byte) {
 	for _, c := range b {
 		if c == '\n' {
-			i.logLine(2, i.line)
+			i.log(2, i.line)
 			i.line = i.line[:0]
 		} else if len(i.line) <= maxLogLine {
 			i.line = append(i.line, c)

@@ -23,7 +23,7 @@ type Limits struct {
 	FuelPerRow  int64         // instructions; default 10,000,000
 	InitFuel    int64         // for coming to life; default 1,000,000,000
 	Deadline    time.Duration // of one call, by the clock; then Quarantine is called; default 10s
-	LogBytes    int           // of log lines that are kept of one batch; default 16 KiB
+	LogBytes    int           // of log lines that are kept between two ticks; default 16 KiB
 	HostCalls   int           // of one call of the guest; default 100,000
 	Grants      []string      // "clock", "random"
 }

@@ -22,7 +22,7 @@ const slice = 1_000_000
 type Instance struct {
 	plugin   *Plugin
 	settings map[string]Setting
-	log      func(level int, line string)
+	log      func(level int, line []byte)
 	overdue  func(took time.Duration) // called once when the deadline has passed
 	ctx      context.Context
 	module   api.Module
@@ -37,7 +37,6 @@ type Instance struct {
 	budget       int64  // fuel that is not given out yet
 	given        int64  // fuel that was given out in this call
 	callsLeft    int
-	logLeft      int
 	line         []byte // what was printed and has no end yet
 	now          int64  // us
 	seed         uint64
@@ -46,8 +45,6 @@ type Instance struct {
 	dead         bool
 	// Used says how often the instance was called since it came to life.
 	Used int
-	// LogDropped counts lines for which there was no room.
-	LogDropped int64
 }
 
 // failure is how a guest failed: what a reject says.
@@ -61,8 +58,8 @@ func (i *Instance) stop(format string, args ...any) {
 }
 
 // open makes an instance and lets it come to life.
-func (p *Plugin) open(settings map[string]Setting, log func(int, string), overdue func(time.Duration)) (*Instance, error) {
-	i := &Instance{plugin: p, settings: settings, log: log, overdue: overdue, logLeft: p.Limits.LogBytes}
+func (p *Plugin) open(settings map[string]Setting, log func(int, []byte), overdue func(time.Duration)) (*Instance, error) {
+	i := &Instance{plugin: p, settings: settings, log: log, overdue: overdue}
 	i.ctx = context.WithValue(experimental.WithMemoryAllocator(context.Background(), p.memory), instanceKey{}, i)
 	i.begin(p.Limits.InitFuel)
 	module, err := p.runtime.InstantiateModule(i.ctx, p.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())

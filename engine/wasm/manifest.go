@@ -371,6 +371,28 @@ func (m *Manifest) Fields() []arrow.Field {
 	return fields
 }
 
+// Arrow is the column's type in the engine.
+func (c Column) Arrow() arrow.DataType {
+	t, ok := typeOf(c.Type)
+	if !ok {
+		panic("BUG: a manifest was not checked")
+	}
+	return t.arrow()
+}
+
+// Takes says whether a column of the engine can be read as this one: it has the type, or is an
+// integer for a number, or a string for bytes.
+func (c Column) Takes(have arrow.DataType) bool {
+	switch want := c.Arrow(); want.ID() {
+	case arrow.FLOAT64:
+		return have.ID() == arrow.FLOAT64 || have.ID() == arrow.INT64
+	case arrow.BINARY:
+		return have.ID() == arrow.BINARY || have.ID() == arrow.STRING
+	default:
+		return arrow.TypeEqual(want, have)
+	}
+}
+
 // columnType is a type of the ABI.
 type columnType uint8
 

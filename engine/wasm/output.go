@@ -57,7 +57,7 @@ func (o *output) add(c *column, lo, hi int) {
 }
 
 func (o *output) addTexts(c *column, lo, hi int) {
-	if o.n == 0 {
+	if o.offsets.Len() == 0 {
 		clear(longer(o.offsets, 4))
 	}
 	first, end, base := c.at(lo), c.at(hi), int32(o.data.Len())
@@ -96,7 +96,7 @@ func (o *output) addValidity(c *column, lo, hi int) {
 func (o *output) done() arrow.Array {
 	buffers := []*memory.Buffer{o.validity, o.data}
 	if o.offsets != nil {
-		if o.n == 0 {
+		if o.offsets.Len() == 0 {
 			clear(longer(o.offsets, 4))
 		}
 		buffers = []*memory.Buffer{o.validity, o.offsets, o.data}

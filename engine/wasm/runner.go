@@ -84,6 +84,7 @@ type Runner struct {
 	schema   []childSchema
 	perRow   bool
 	rowFuel  int64 // what a row costs, about
+	logLeft  int   // bytes of log lines that are still kept
 
 	in     Input
 	out    Output
@@ -100,7 +101,7 @@ func (p *Plugin) NewRunner(o RunnerOptions) (*Runner, error) {
 	if o.Count == nil {
 		o.Count = func(string, int64) {}
 	}
-	r := &Runner{plugin: p, o: o, perRow: len(p.granted()) > 0}
+	r := &Runner{plugin: p, o: o, perRow: len(p.granted()) > 0, logLeft: p.Limits.LogBytes}
 	for _, c := range p.Manifest.Reads {
 		t, _ := typeOf(c.Type)
 		r.columns = append(r.columns, t)
@@ -124,8 +125,22 @@ func (p *Plugin) granted() []string {
 }
 
 func (r *Runner) open() (err error) {
-	r.instance, err = r.plugin.open(r.o.Settings, r.o.Log, r.overdue)
+	r.instance, err = r.plugin.open(r.o.Settings, r.log, r.overdue)
 	return err
+}
+
+// log takes a line while there is room for it, and counts it otherwise. The room is the
+// runner's: a guest gets none by failing.
+func (r *Runner) log(level int, line []byte) {
+	text := clip(line, maxLogLine)
+	if r.logLeft < len(text)+1 {
+		r.o.Count("cost_log_dropped", 1)
+		return
+	}
+	r.logLeft -= len(text) + 1
+	if r.o.Log != nil {
+		r.o.Log(level, text)
+	}
 }
 
 func (r *Runner) overdue(took time.Duration) {
@@ -146,6 +161,10 @@ func (r *Runner) Close() {
 	}
 }
 
+// Tick gives the guest room for log lines again. It is called with every tick of
+// the journal's clock, about once a second.
+func (r *Runner) Tick() { r.logLeft = r.plugin.Limits.LogBytes }
+
 // Plugin is what the runner runs.
 func (r *Runner) Plugin() *Plugin { return r.plugin }
 
@@ -156,9 +175,6 @@ func (r *Runner) Run(in Input) Output {
 	for _, w := range r.plugin.Manifest.Writes {
 		t, _ := typeOf(w.Type)
 		r.parts = append(r.parts, newOutput(t, r.o.Alloc))
-	}
-	if r.instance != nil {
-		r.instance.logLeft = r.plugin.Limits.LogBytes
 	}
 	for lo := 0; lo < in.Rows; {
 		hi := min(lo+r.pieceRows(), in.Rows)
@@ -175,7 +191,7 @@ func (r *Runner) Run(in Input) Output {
 	}
 	clear(r.parts)
 	r.parts, r.in = r.parts[:0], Input{}
-	r.o.Count("fuel", r.out.Fuel)
+	r.o.Count("cost_fuel", r.out.Fuel)
 	return r.out
 }
 
@@ -219,7 +235,7 @@ func (r *Runner) piece(lo, hi int) {
 		return
 	}
 	if hi-lo > 1 {
-		r.o.Count("split", 1)
+		r.o.Count("cost_splits", 1)
 		mid := lo + (hi-lo)/2
 		r.piece(lo, mid)
 		r.piece(mid, hi)
@@ -298,7 +314,7 @@ func (r *Runner) try(lo, hi int) error {
 		if err := r.open(); err != nil {
 			return err
 		}
-		r.o.Count("instances", 1)
+		r.o.Count("cost_instances", 1)
 	}
 	i := r.instance
 	i.Used++

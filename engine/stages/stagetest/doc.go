@@ -17,7 +17,7 @@
 //	-- rejects --         _offset and reason of each reject
 //	-- counts --          counters
 //
-// Imports: flow, config, expr, state, stage
+// Imports: flow, env, config, expr, state, stage
 //
 // Not here: tests of the whole engine (conformance). Start with stagetest.go.
 package stagetest

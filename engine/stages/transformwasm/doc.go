@@ -1,0 +1,29 @@
+// Package transformwasm is the stage that runs a plugin over rows:
+//
+//	plugin "reefer_health" {
+//	  source       = "reefer_health.wasm"
+//	  fuel_per_row = 1000000            # instructions; likewise memory, deadline, log_limit, host_calls
+//	  config       = { limit = 3 }
+//	}
+//
+//	transform "wasm" "health" {
+//	  from    = rule.plausible
+//	  plugin  = plugin.reefer_health
+//	  columns = { temp = data.temperature }   # plugin's name = column; those of the same name need none
+//	  by      = [device]                      # whose state; default: the channel's key
+//	  out     = { health = number }           # optional: what it must write, whatever version runs
+//	}
+//
+// What the plugin does with a row decides its kind: enrich and score add columns, transform
+// makes rows of rows. Rows that it refuses, and rows at which it fails, go to rejects.
+//
+// # Which _index do the rows of one row have?
+//
+// A plugin with max_rows = n gives its rows _index * n + 0, 1, 2 ..., so that
+// sinks that tell rows apart by _offset and _index do so still.
+//
+// Imports: flow, config, expr, env, stage, state, wasm
+//
+// Not here: how a plugin is called and limited (wasm), which version a device's rows
+// get. Start with args.go.
+package transformwasm
