@@ -22,13 +22,20 @@ import (
 func Spec() stage.Spec {
 	return stage.Spec{
 		Kind: "ingest", Type: "mqtt",
-		Help: "Listens for MQTT clients (3.1.1 and 5.0), and acknowledges what they publish when it is on disk.",
-		Args: func() stage.Args { return &args{MaxPacket: "1MiB"} },
+		Help: "Listens for MQTT clients (3.1.1 and 5.0), or takes messages from a broker, and acknowledges them when they are on disk.",
+		Args: func() stage.Args { return &args{MaxPacket: "1MiB", QoS: 1, Protocol: "5"} },
 	}
 }
 
 type args struct {
-	Listen         hcl.Expression  `hcl:"listen" help:"Address to listen on, or a list: tcp://, tls://, ws:// or wss://, host and port."`
+	Listen         hcl.Expression  `hcl:"listen,optional" help:"Address to listen on, or a list: tcp://, tls://, ws:// or wss://, host and port."`
+	URL            string          `hcl:"url,optional" help:"Instead of listen: broker to take messages from, mqtt:// or mqtts://."`
+	Share          string          `hcl:"share,optional" help:"With url: group that shares the messages, each of which goes to one of its members."`
+	QoS            int             `hcl:"qos,optional" help:"With url: quality of service that is asked for, 0 to 2; 1 when left out."`
+	User           string          `hcl:"user,optional" help:"With url: user name at the broker."`
+	Password       string          `hcl:"password,optional" help:"With url: its password, by env(...)."`
+	ClientID       string          `hcl:"client_id,optional" help:"With url: client identifier, by which the broker knows the session; tidemill- and the ingest's name when left out."`
+	Protocol       string          `hcl:"protocol,optional" help:"With url: version of MQTT that the broker speaks, \"5\" or \"3.1.1\"; 5 when left out."`
 	Topic          hcl.Expression  `hcl:"topic" help:"Topics whose messages are records, such as dt/{site}/{device}/telemetry, or a list; names become columns."`
 	TLS            *tlsArgs        `hcl:"tls,block" help:"Certificates for tls:// and wss://."`
 	Users          string          `hcl:"users,optional" help:"File of users, a line each: name:hash, by bcrypt or argon2id."`
@@ -45,6 +52,15 @@ type args struct {
 	SessionExpiry  config.Duration `hcl:"session_expiry,optional" help:"How long a session is kept without a connection at most; default 24h."`
 	ConnectTimeout config.Duration `hcl:"connect_timeout,optional" help:"How long a new connection may take up to its CONNECT; default 10s."`
 
+	URLRange       hcl.Range `hcl:"url,attr_value_range"`
+	ShareRange     hcl.Range `hcl:"share,attr_value_range"`
+	QoSRange       hcl.Range `hcl:"qos,attr_value_range"`
+	UserRange      hcl.Range `hcl:"user,attr_value_range"`
+	PasswordRange  hcl.Range `hcl:"password,attr_value_range"`
+	ClientIDRange  hcl.Range `hcl:"client_id,attr_value_range"`
+	ProtocolRange  hcl.Range `hcl:"protocol,attr_value_range"`
+	InsecureRange  hcl.Range `hcl:"insecure,attr_value_range"`
+	TimeoutRange   hcl.Range `hcl:"connect_timeout,attr_value_range"`
 	UsersRange     hcl.Range `hcl:"users,attr_value_range"`
 	MaxPacketRange hcl.Range `hcl:"max_packet,attr_value_range"`
 	ConnRange      hcl.Range `hcl:"max_connections,attr_value_range"`
@@ -56,14 +72,17 @@ type args struct {
 }
 
 type tlsArgs struct {
-	Cert       string `hcl:"cert" help:"File with the server's certificate and those that sign it, PEM."`
-	Key        string `hcl:"key" help:"File with the certificate's key, PEM."`
+	Cert       string `hcl:"cert,optional" help:"File with the certificate to show, and those that sign it, PEM. Listening needs one."`
+	Key        string `hcl:"key,optional" help:"File with the certificate's key, PEM."`
+	CA         string `hcl:"ca,optional" help:"With url: file with the certificates that sign the broker's, PEM; the system's when left out."`
 	ClientCA   string `hcl:"client_ca,optional" help:"File with the certificates that sign clients' certificates, PEM."`
 	ClientAuth string `hcl:"client_auth,optional" help:"require (default with client_ca) or optional."`
 	CRL        string `hcl:"crl,optional" help:"File with lists of revoked certificates (RFC 5280), signed by those of client_ca, PEM."`
 
 	CRLRange  hcl.Range `hcl:"crl,attr_value_range"`
 	AuthRange hcl.Range `hcl:"client_auth,attr_value_range"`
+	CARange   hcl.Range `hcl:"ca,attr_value_range"`
+	Range     hcl.Range `hcl:",def_range"`
 }
 
 // door is one address to listen on.
@@ -100,6 +119,10 @@ func (a *args) Bind(_ []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostic
 	var diags hcl.Diagnostics
 	diags = append(diags, a.bindTopics(&o, at)...)
 	diags = append(diags, a.bindProperties(&o, at)...)
+	if a.URL != "" {
+		return a.bindClient(&o, at, diags)
+	}
+	diags = append(diags, a.refuseClient(at)...)
 	diags = append(diags, a.bindTLS(&o, at)...)
 	diags = append(diags, a.bindDoors(&o, at)...)
 	diags = append(diags, a.bindAllow(&o, at)...)
@@ -207,6 +230,9 @@ func absolute(name string, at stage.At) string {
 
 func (a *args) bindDoors(o *options, at stage.At) hcl.Diagnostics {
 	const detail = `an address such as "tcp://127.0.0.1:1883" or "tls://0.0.0.0:8883"`
+	if config.Absent(a.Listen) {
+		return config.Errorf(at.Range, "Neither listen nor url", "An ingest \"mqtt\" listens at %s, or takes messages from a broker: url = \"mqtt://broker:1883\".", detail)
+	}
 	addresses, diags := texts(a.Listen, at.Eval, "listen", detail)
 	for _, text := range addresses {
 		u, err := url.Parse(text)

@@ -16,6 +16,15 @@
 //	  }
 //	}
 //
+//	ingest "mqtt" "upstream" {                                # or from another broker
+//	  to    = channel.telemetry
+//	  url   = "mqtts://broker.example"
+//	  topic = "dt/{site}/{asset_type}/{device}/telemetry"
+//	  share = "tidemill"                                      # each message to one member of the group
+//	  user  = "tidemill"
+//	  password = env("BROKER_PASSWORD")
+//	}
+//
 // A message whose topic is like the template is a record of the channel, and
 // acknowledged when the journal has it on disk. Every message, also one of another topic, goes
 // to the clients that have subscribed, so that commands and answers travel by the same door.
@@ -43,11 +52,18 @@
 // A changed ingest opens while the old one still has the port. The first Step
 // listens, and is tried again until the port is free.
 //
+// # What does a client promise?
+//
+// With qos = 1 or 2 a message is acknowledged when the journal has it, in the order in which messages
+// came, and at most receive_maximum are on their way (MQTT 5.0). The broker keeps the session, by client_id,
+// while there is no connection: nothing is lost as long as the broker loses nothing and session_expiry is not
+// over. What it sends again is marked, and counts once where it says so (DUP).
+//
 // # What of a message with the retain flag and no payload?
 //
 // It removes a retained message, and is no record.
 //
-// Imports: flow, env, config, journal, decode, mqtt, stage
+// Imports: flow, env, config, journal, decode, mqtt, publish, stage
 //
 // Not here: the protocol (mqtt), columns out of topics (decode). Start with
 // args.go, then source.go.
