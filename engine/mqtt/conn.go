@@ -343,9 +343,11 @@ func (p *pending) broken() {
 // answer sends the acks of one batch. c.mu is held.
 func (c *conn) answer(p *pending) {
 	c.waiting.Add(-p.pubacks())
-	if p.err != nil {
+	switch {
+	case p.err != nil:
 		c.failed = append(c.failed, p.acks...)
-	} else {
+	case c.closing && c.v == V5: // nothing follows a DISCONNECT (MQTT-3.14.4-1)
+	default:
 		c.out = c.buffer()
 		for _, a := range p.acks {
 			c.out = appendAck(c.out, a.t, a.id, a.reason, c.v)

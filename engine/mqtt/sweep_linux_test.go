@@ -33,10 +33,16 @@ func (m *moody) TryAppend(batch []Inbound, done func(error)) (bool, error) {
 		return false, nil
 	}
 	m.mu.Unlock()
-	return true, m.Append(batch, done)
+	return true, m.take(batch, done)
 }
 
+// Append takes so long that messages which do not wait for it overtake.
 func (m *moody) Append(batch []Inbound, done func(error)) error {
+	time.Sleep(2 * time.Millisecond)
+	return m.take(batch, done)
+}
+
+func (m *moody) take(batch []Inbound, done func(error)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range batch {
