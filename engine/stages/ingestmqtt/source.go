@@ -123,6 +123,23 @@ const (
 
 // Append implements mqtt.Inlet.
 func (s *source) Append(batch []mqtt.Inbound, done func(error)) error {
+	_, err := s.take(batch, done, s.append)
+	return err
+}
+
+// TryAppend implements mqtt.Taker.
+func (s *source) TryAppend(batch []mqtt.Inbound, done func(error)) (took bool, err error) {
+	return s.take(batch, done, func(b journal.Batch) (bool, error) {
+		err := s.to.Journal.Append(b)
+		if full := (*journal.ErrFull)(nil); errors.As(err, &full) || errors.Is(err, journal.ErrBusy) {
+			return false, nil
+		}
+		return true, err
+	})
+}
+
+// take makes records of the batch and gives them to the journal by put.
+func (s *source) take(batch []mqtt.Inbound, done func(error), put func(journal.Batch) (bool, error)) (took bool, err error) {
 	slot := s.slots.Get().(*slot)
 	defer s.slots.Put(slot)
 	records := slot.records[:0]
@@ -154,9 +171,9 @@ func (s *source) Append(batch []mqtt.Inbound, done func(error)) error {
 		if done != nil {
 			done(nil)
 		}
-		return nil
+		return true, nil
 	}
-	return s.append(journal.Batch{Records: records, Done: done})
+	return put(journal.Batch{Records: records, Done: done})
 }
 
 // envelope says which message of its sender m is, and what of its properties is asked for. It
@@ -200,7 +217,7 @@ func (s *source) memo(topic string) int32 {
 
 // append waits while the journal has no room, and with it the connection that
 // sent the batch.
-func (s *source) append(b journal.Batch) error {
+func (s *source) append(b journal.Batch) (took bool, err error) {
 	const longest = 200 * time.Millisecond
 	pause := time.Millisecond
 	for {
@@ -208,17 +225,17 @@ func (s *source) append(b journal.Batch) error {
 		var full *journal.ErrFull
 		switch {
 		case err == nil:
-			return nil
+			return true, nil
 		case errors.As(err, &full):
 			s.op.Count("waits_for_disk", 1)
 			pause = longest
 		case errors.Is(err, journal.ErrBusy):
 			s.op.Count("waits_for_journal", 1)
 		default:
-			return err
+			return true, err
 		}
 		if !s.wait(pause) {
-			return net.ErrClosed
+			return true, net.ErrClosed
 		}
 		pause = min(2*pause, longest)
 	}
@@ -245,4 +262,5 @@ func (s *source) Close() error {
 var (
 	_ stage.Source = (*source)(nil)
 	_ mqtt.Inlet   = (*source)(nil)
+	_ mqtt.Taker   = (*source)(nil)
 )
