@@ -63,6 +63,7 @@ func (s *Server) look(mux *http.ServeMux) {
 		_, _ = w.Write(metricsOf(&status)) // the reader may have gone
 	})
 	mux.HandleFunc("GET /v1/taps/{edge}", s.tap)
+	mux.HandleFunc("GET /v1/devices", s.devices)
 }
 
 // ready tells whether the engine takes records and gets on with them.
@@ -117,7 +118,7 @@ func ServeHTTP(s *Server, l net.Listener) *Control {
 	s.look(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusNotFound, map[string]string{"error": fmt.Sprintf("there is nothing at %.100q", r.URL.Path),
-			"right": "/healthz, /readyz, /metrics, /v1/status, /v1/pipelines, /v1/taps, /v1/taps/EDGE"})
+			"right": "/healthz, /readyz, /metrics, /v1/status, /v1/pipelines, /v1/devices, /v1/taps, /v1/taps/EDGE"})
 	})
 	host, _, err := net.SplitHostPort(l.Addr().String())
 	local := err == nil && config.Loopback(host)

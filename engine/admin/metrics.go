@@ -50,6 +50,7 @@ func (x *exposition) sample(name string, value float64, labels ...string) {
 func metricsOf(s *run.Status) []byte {
 	x := &exposition{}
 	x.partitions(s)
+	x.duplicates(s)
 	x.channels(s)
 	x.rejects(s)
 	x.ingests(s)
@@ -99,6 +100,18 @@ func (x *exposition) partitions(s *run.Status) {
 	}
 }
 
+func (x *exposition) duplicates(s *run.Status) {
+	x.family("tidemill_duplicates_total", "counter", "Duplicates that no pipeline sees: by packet, sent again within a session; by key, by the channel's dedupe.")
+	for i := range s.Channels {
+		c := &s.Channels[i]
+		for k := range c.Partitions {
+			p, part := &c.Partitions[k], strconv.Itoa(k)
+			x.sample("tidemill_duplicates_total", float64(p.Resent), "channel", c.Name, "partition", part, "by", "packet")
+			x.sample("tidemill_duplicates_total", float64(p.Repeated), "channel", c.Name, "partition", part, "by", "key")
+		}
+	}
+}
+
 func (x *exposition) channels(s *run.Status) {
 	x.family("tidemill_journal_bytes", "gauge", "Bytes of the channel on disk.")
 	for i := range s.Channels {
@@ -122,9 +135,28 @@ func (x *exposition) ingests(s *run.Status) {
 	for i := range s.Ingests {
 		x.sample("tidemill_ingest_errors_total", float64(s.Ingests[i].Errors), "ingest", s.Ingests[i].Address)
 	}
+	x.gauges(s)
 	x.family("tidemill_ingest_events_total", "counter", "An ingest's own counters.")
 	for i := range s.Ingests {
 		x.events("tidemill_ingest_events_total", "ingest", s.Ingests[i].Address, s.Ingests[i].Counters)
+	}
+}
+
+// gauges are a metric each, such as tidemill_ingest_connections.
+func (x *exposition) gauges(s *run.Status) {
+	names := map[string]bool{}
+	for i := range s.Ingests {
+		for name := range s.Ingests[i].Gauges {
+			names[name] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		x.family("tidemill_ingest_"+name, "gauge", "How many "+name+" an ingest has.")
+		for i := range s.Ingests {
+			if n, ok := s.Ingests[i].Gauges[name]; ok {
+				x.sample("tidemill_ingest_"+name, float64(n), "ingest", s.Ingests[i].Address)
+			}
+		}
 	}
 }
 

@@ -51,6 +51,8 @@ type IngestStatus struct {
 	Errors  int64  `json:"errors"`
 	// Counters are the ingest's own, such as "requests".
 	Counters map[string]int64 `json:"counters,omitempty"`
+	// Gauges are how many there are of what now, such as "connections".
+	Gauges map[string]int64 `json:"gauges,omitempty"`
 }
 
 // ChannelStatus tells of one channel and the tasks that read it.
@@ -126,6 +128,9 @@ func (e *Engine) Status() Status {
 		i := IngestStatus{Address: src.node.Address, Ended: src.ended.Load(), Errors: counters[src.node.Address]["errors"]}
 		if p, ok := src.source.(interface{ Progress() (done, total int64) }); ok {
 			i.Done, i.Total = p.Progress()
+		}
+		if p, ok := src.source.(interface{ Gauges() map[string]int64 }); ok {
+			i.Gauges = p.Gauges()
 		}
 		i.Counters = without(counters[i.Address], "errors")
 		s.Ingests = append(s.Ingests, i)

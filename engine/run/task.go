@@ -68,6 +68,7 @@ type pipe struct {
 type taskCounters struct {
 	records, fast, rows, rejects, ignored, lost, blocks Counter
 	resent, repeated                                    Counter // duplicates by packet, and by the channel's dedupe
+	devices                                             devices
 }
 
 func (t *task) Name() string { return fmt.Sprintf("task %s/%d", t.name, t.part) }
@@ -166,7 +167,10 @@ func (t *task) records(b *journal.Block) []flow.KeyMark {
 	rows, repeated := t.seen.filter(r.Rows)
 	r.Rows = nil
 	t.counters.repeated.Add(repeated)
+	t.counters.devices.mu.Lock()
 	rows, marks := t.keeper.fill(rows)
+	t.counters.devices.note(rows)
+	t.counters.devices.mu.Unlock()
 	t.counters.rows.Add(rows.NumRows())
 	t.tap.show(t.part, rows)
 	if n := rows.NumRows(); n > 0 {
@@ -189,6 +193,8 @@ func (t *task) rejectRecord(r *decode.Reject, b *journal.Block) {
 	kind := "field"
 	if r.Whole {
 		kind = "record"
+	} else {
+		t.counters.devices.rejected = append(t.counters.devices.rejected, r.Offset)
 	}
 	t.rejectRow(row, kind)
 }
@@ -326,9 +332,10 @@ func takeZero(rows arrow.RecordBatch, col int, alloc memory.Allocator) arrow.Rec
 // opening is what a stage of this task gets.
 func (t *task) opening(n *plan.Node, p *pipe, tables []*state.Table) stage.Opening {
 	return stage.Opening{
-		Env: t.engine.env, DataDir: t.engine.o.Data, Alloc: t.alloc, Address: n.Address, Partition: t.part, Tables: tables, Report: t.engine.report,
+		Env: t.engine.env, DataDir: t.engine.o.Data, Alloc: t.alloc, Address: n.Address, Partition: t.part, Tables: tables,
 		Reject: func(r stage.Reject) {
 			p.rejects = append(p.rejects, t.rejectedRow(n.Address, r))
+			t.counters.devices.reject(&r)
 			t.counters.rejects.Add(1)
 			t.engine.count(n.Address+" "+rejectsPrefix+"row", 1)
 		},

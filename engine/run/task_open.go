@@ -105,6 +105,7 @@ func (t *task) openPipes(p *plan.Plan, have map[string]*state.Table) error {
 	t.channel = ch
 	t.keys = table(have, "", ch.KeysDecl())
 	t.openDuplicates(have)
+	t.counters.devices.bind(t.keys, ch)
 	if t.decoder == nil {
 		d, err := decode.NewJSON(decode.Config{Fields: ch.Fields, Topics: ch.Topics, Learn: ch.Config.Learn, Explode: ch.Config.Explode, Alloc: t.alloc})
 		if err != nil {

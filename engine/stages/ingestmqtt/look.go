@@ -257,6 +257,13 @@ func (l *look) keeps(c *mqtt.Client, old *look) bool {
 	return c.Username == "" || l.rules.Users == nil || l.rules.Users.Same(old.rules.Users, c.Username)
 }
 
+// Gauges tells how many there are of what.
+func (s *source) Gauges() map[string]int64 {
+	n := s.server.Stats()
+	return map[string]int64{"connections": int64(n.Connections), "sessions": int64(n.Sessions),
+		"subscriptions": int64(n.Subscriptions), "retained": int64(n.Retained)}
+}
+
 // Connect implements mqtt.Access.
 func (s *source) Connect(c *mqtt.Client) mqtt.Reason {
 	l := s.look.Load()

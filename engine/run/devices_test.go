@@ -1,0 +1,110 @@
+package run_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/tidemill/tidemill/engine/run"
+)
+
+const devicesConfig = `
+channel "c" {
+  key        = device
+  time       = ts
+  partitions = 3
+  schema     = { device = string, ts = timestamp, n = number }
+}
+channel "d" {
+  key        = id
+  partitions = 1
+  schema     = { id = integer }
+}
+channel "e" {
+  schema = { n = number }
+}
+ingest "file" "in" {
+  to     = channel.c
+  path   = "/in/c.ndjson"
+  follow = true
+}
+ingest "file" "ids" {
+  to     = channel.d
+  path   = "/in/d.ndjson"
+  follow = true
+}
+pipeline "p" {
+  from = channel.c
+  sink "file" "out" { path = "/out/c.ndjson" }
+  sink "file" "rejects" { path = "/out/rejects.ndjson" }
+  rejects = sink.rejects
+}
+pipeline "q" {
+  from = channel.d
+  sink "file" "ids" { path = "/out/d.ndjson" }
+  sink "file" "rejects" { path = "/out/rejects_d.ndjson" }
+  rejects = sink.rejects
+}`
+
+// Devices are listed page by page, each once, whatever the size of a page.
+func TestDevices(t *testing.T) {
+	l := newLab(t)
+	now := l.machine.Env().Clock.Now()
+	var in strings.Builder
+	for i := range 300 {
+		// Nine records late by 2 s, one by an hour: the median is what counts.
+		late := 2_000
+		if i/30 == 4 {
+			late = 3_600_000
+		}
+		n := fmt.Sprint(i)
+		if i == 7 {
+			n = `"seven"`
+		}
+		fmt.Fprintf(&in, `{"device":"d%02d","ts":%d,"n":%s}`+"\n", i%30, now.UnixMilli()-int64(late), n)
+	}
+	in.WriteString("no record\n")
+	l.write("/in/c.ndjson", in.String())
+	l.write("/in/d.ndjson", "{\"id\":17}\n{\"id\":-3}\n{\"id\":17}\n")
+	e := l.open(devicesConfig, false)
+	l.steps(func() bool { return l.totals().Records == 304 })
+	list := func(q run.DeviceQuery) (all []run.DeviceStatus, pages int) {
+		for {
+			page, err := e.Devices(q)
+			l.must(err)
+			all, pages = append(all, page.Devices...), pages+1
+			if q.After = page.Next; q.After == "" {
+				return all, pages
+			}
+		}
+	}
+	for _, limit := range []int{1, 7, 32, 33, 1000} {
+		all, pages := list(run.DeviceQuery{Limit: limit})
+		seen := map[string]bool{}
+		for _, d := range all {
+			seen[d.Channel+"/"+d.Device] = true
+		}
+		if len(all) != 32 || len(seen) != 32 || pages != (32+limit-1)/limit || !seen["d/-3"] || !seen["c/d29"] {
+			t.Errorf("limit %d: %d devices, %d different, on %d pages", limit, len(all), len(seen), pages)
+		}
+		for _, d := range all {
+			rejects := int64(0)
+			if d.Device == "d07" {
+				rejects = 1
+			}
+			if d.Channel == "c" && (d.Records != 10 || d.Rejects != rejects || d.Skew < 1.9 || d.Skew > 2.3 || d.LastSeen.Before(now) || d.Watermark.IsZero()) {
+				t.Errorf("%+v", d)
+			}
+		}
+	}
+	if some, _ := list(run.DeviceQuery{Channel: "c", Prefix: "d1", Limit: 3}); len(some) != 10 {
+		t.Errorf("%d begin with d1", len(some))
+	}
+	for _, q := range []run.DeviceQuery{{}, {Limit: run.MaxDevices + 1}, {Limit: 1, After: "x"}, {Limit: 1, Channel: "no"}} {
+		if _, err := e.Devices(q); !errors.Is(err, run.ErrDevices) {
+			t.Errorf("%+v: %v", q, err)
+		}
+	}
+	l.close()
+}
