@@ -39,10 +39,11 @@ func (m *seasonal) step(v *view, s *signal, out *reading) {
 	if m.n == 0 {
 		m.origin = v.x
 	}
+	z := min(max(v.z, -50), 50)
 	m.n++
 	m.correlate(min(max(v.z, -4), 4))
 	best := m.choose()
-	x := v.x - m.origin
+	x := v.level + z*v.unit - m.origin
 	for h := 0; h <= seasons; h++ {
 		p, dev, ok := m.profile(h, v)
 		if ok {

@@ -13,11 +13,13 @@ type signal struct {
 	noise  float64 // mean size of a step, outliers cut
 	finest float64 // smallest step that was ever seen, slowly forgotten: the sensor's resolution
 	run    float64 // rows since the value changed
+	away   float64 // rows in a row that were outliers
 }
 
 // view is a row as members see it.
 type view struct {
 	at    int64   // event time, microseconds
+	level float64 // slow level before this row
 	x     float64 // value
 	z     float64 // distance from the slow level, in scales
 	step  float64 // distance from the value before, in usual steps
@@ -28,8 +30,9 @@ type view struct {
 
 const (
 	slowPoints = 2000 // memory of the slow level
-	huber      = 4    // scales from where a distance no longer counts more
-	wide       = 1e6  // no z is beyond
+	settleRows = 100
+	huber      = 4   // scales from where a distance no longer counts more
+	wide       = 1e6 // no z is beyond
 )
 
 // see looks at a value and then learns it.
@@ -39,6 +42,7 @@ func (s *signal) see(at int64, x float64, gap bool) view {
 		*s = signal{level: x, last: x, finest: math.Inf(1)}
 	}
 	d, step := x-s.level, x-s.last
+	v.level = s.level
 	v.unit = s.width(s.scale)
 	v.z = min(max(d/v.unit, -wide), wide)
 	v.step = min(max(step/s.width(s.noise), -wide), wide)
@@ -47,10 +51,11 @@ func (s *signal) see(at int64, x float64, gap bool) view {
 	if s.n < 32 {
 		rate = 1 / (s.n + 1)
 	}
-	limit := huber * max(v.unit, 1e-3*math.Abs(d)/huber)
+	limit := huber * v.unit
+	s.settle(x, math.Abs(d) > limit)
 	s.level += rate * min(max(d, -limit), limit)
 	s.scale += rate * (min(math.Abs(d), limit) - s.scale)
-	most := huber * max(s.width(s.noise), 1e-3*math.Abs(step)/huber)
+	most := huber * s.width(s.noise)
 	s.noise += rate * (min(math.Abs(step), most) - s.noise)
 	s.run++
 	if step != 0 {
@@ -59,6 +64,18 @@ func (s *signal) see(at int64, x float64, gap bool) view {
 	}
 	s.last = x
 	return v
+}
+
+// settle takes what has been far away for long as the new usual, such as after
+// a change of the unit, and learns fast again.
+func (s *signal) settle(x float64, outlier bool) {
+	if !outlier {
+		s.away = 0
+		return
+	}
+	if s.away++; s.away >= settleRows {
+		s.level, s.n, s.away = x, settleRows, 0
+	}
 }
 
 // width is a scale that is never nothing: a constant signal has the width of
@@ -93,7 +110,7 @@ func (m *ewma) step(v *view, s *signal, out *reading) {
 	m.n++
 	m.mean += ewmaRate * d
 	rate := 1 / min(m.n+1, 500)
-	m.spread += rate * (min(math.Abs(d), 6*w+1e-3*math.Abs(d)) - m.spread)
+	m.spread += rate * (min(math.Abs(d), 6*w) - m.spread)
 }
 
 // shift is the member that finds changes of the level: two CUSUM sums (Page,
@@ -105,7 +122,7 @@ func (m *shift) step(v *view, out *reading) {
 	m.up = max(0, 0.995*m.up+z-0.5)
 	m.down = max(0, 0.995*m.down-z-0.5)
 	out.raw = max(m.up, m.down)
-	out.expected = v.x - v.z*v.unit
+	out.expected = v.level
 	out.lower, out.upper = out.expected-4*v.unit, out.expected+4*v.unit
 }
 

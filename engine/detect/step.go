@@ -103,7 +103,7 @@ func (d *Detector) signal(mem []byte, s int, at int64, gap bool, out *Verdict) {
 	nothing := reading{expected: math.NaN(), lower: math.NaN(), upper: math.NaN()}
 	r[byLevel] = nothing
 	r[byLevel].raw = math.Abs(v.z)
-	level := d.x[s] - v.z*v.unit
+	level := v.level
 	r[byLevel].expected, r[byLevel].lower, r[byLevel].upper = level, level-4*v.unit, level+4*v.unit
 	r[byRate].raw = math.Abs(v.step)
 	r[byRate].expected, r[byRate].lower, r[byRate].upper = d.x[s]-step, math.NaN(), math.NaN()
@@ -201,7 +201,7 @@ func (d *Detector) explain(v *Verdict) {
 	for s := range d.x {
 		mid, low, high := f.Impute(f.point, f.dims-d.cfg.Signals+s)
 		if d.cfg.Signals > 1 {
-			level := d.x[s] - d.z[s]*d.units[s]
+			level := d.views[s].level
 			mid, low, high = level+mid*d.units[s], level+low*d.units[s], level+high*d.units[s]
 		}
 		v.Expected[s], v.Lower[s], v.Upper[s] = mid, low, high
