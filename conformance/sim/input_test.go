@@ -78,6 +78,7 @@ pipeline "p" {
 }
 `+second+`
 `, 1+rng.IntN(200), partitions, schema, late)
+	config += rolled(seed, partitions, schema != "")
 	input := shape.into(makeInput(rng, devices, 20+rng.IntN(110), schema == ""))
 	s := scenario{config: config, input: input, malformed: bytes.Count(input, []byte("\"ts\":\n"))}
 	if schema != "" && rng.IntN(2) == 0 { // the order of learned columns depends on who comes first
@@ -165,6 +166,81 @@ const second = `pipeline "q" {
     path = "/out/colds.ndjson"
   }
 }`
+
+// rolled is what other pipelines make of what a pipeline has made, and of rows that must first be brought
+// together. It takes chances of its own, so that those of seeds of before stay as they were.
+func rolled(seed uint64, partitions int, declared bool) string {
+	rng := rand.New(rand.NewPCG(seed, 9))
+	if rng.IntN(2) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf(`
+channel "minutes" {
+  key        = device
+  partitions = %d
+}
+pipeline "r1" {
+  from = channel.telemetry
+  window "tumbling" "minute" {
+    by    = [device]
+    every = "1m"
+    late  = "drop"
+    emit  = { n = count(), lo = min(temp), hi = max(temp) }
+  }
+  sink "channel" "roll" {
+    from = window.minute
+    to   = channel.minutes
+  }
+}
+pipeline "r2" {
+  from = channel.minutes
+  window "tumbling" "half" {
+    by    = [device]
+    every = "30m"
+    keep  = "1000h"
+    emit  = { n = sum(n), hi = max(hi), rows = count() }
+  }
+  window "tumbling" "all" {
+    from  = channel.minutes
+    every = "1h"
+    keep  = "10000h"
+    emit  = { n = sum(n), lo = min(lo), hi = max(hi), rows = count() }
+  }
+  sink "file" "halves" {
+    from = window.half
+    path = "/out/halves.ndjson"
+  }
+  sink "file" "all" {
+    from = window.all
+    path = "/out/all.ndjson"
+  }
+}
+`, 1+rng.IntN(3))
+	if declared && partitions > 1 && rng.IntN(2) == 0 {
+		text += `
+pipeline "r3" {
+  from = channel.telemetry
+  rule "warm" { where = temp > 16 }
+  window "tumbling" "doors" {
+    from  = rule.warm
+    by    = [door]
+    every = "20m"
+    keep  = "10000h"
+    emit  = { n = count(), lo = min(temp), hi = max(temp) }
+  }
+  sink "file" "doors" {
+    from = [window.doors]
+    path = "/out/doors.ndjson"
+  }
+  sink "file" "both" {
+    from = [rule.warm, window.doors]
+    path = "/out/both.ndjson"
+  }
+}
+`
+	}
+	return text
+}
 
 // renumber finds devices, text or number, to make others of them.
 var renumber = regexp.MustCompile(`"device":("d|)(\d)`)

@@ -27,6 +27,7 @@ type world struct {
 	config  *config.Config // immutable, so read once
 	far     *farSink
 	calm    bool // nothing goes wrong
+	brisk   bool // time goes on while there is work, so that records come between ticks
 	block   int  // journal's block size
 	log     []string
 	crashes int
@@ -44,7 +45,7 @@ const (
 
 func newWorld(seed uint64, calm bool) *world {
 	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 77)), machine: env.NewSim(seed), calm: calm, far: &farSink{}}
-	w.specs = append(stages.Builtin(), w.far.spec())
+	w.specs = append(stages.Builtin(), w.far.spec(), dripSpec())
 	w.block = 1 << 10 << w.rng.IntN(6)
 	if calm {
 		w.block = 0
@@ -202,6 +203,9 @@ func (w *world) steps(e *run.Engine, budget *int) error {
 		}
 		if !w.calm && w.swaps < 3 && w.rng.IntN(800) == 0 {
 			w.requestSwap(e)
+		}
+		if w.brisk && w.rng.IntN(8) == 0 {
+			w.machine.Advance(time.Duration(w.rng.IntN(8)) * time.Millisecond)
 		}
 		moved, err := actors[w.rng.IntN(len(actors))].Step()
 		if errors.Is(err, run.ErrSwap) {

@@ -192,7 +192,15 @@ func (r *pipelineReader) stage(b *hclsyntax.Block) {
 		}
 		return
 	}
-	s, attrs := r.header(b, "from", "enabled")
+	take := []string{"from", "enabled"}
+	feeds := b.Type == "sink" && b.Labels[0] == feedType
+	if feeds {
+		take = append(take, "to")
+	}
+	s, attrs := r.header(b, take...)
+	if feeds {
+		r.feed(s, attrs["to"], b)
+	}
 	if first, twice := r.known.add(s.Kind, s.Name, s.Range); twice {
 		r.duplicate(s.Address(), b.LabelRanges[len(labels)-1], first)
 		return
@@ -206,9 +214,34 @@ func (r *pipelineReader) stage(b *hclsyntax.Block) {
 		}
 		return
 	}
-	r.lost[s] = unread(b.Body)
+	r.lost[s] = r.lost[s] || unread(b.Body)
 	r.byRef[s.Address()] = s
 	r.p.Stages = append(r.p.Stages, s)
+}
+
+// feedType is the type of sink through which a pipeline feeds a channel.
+const feedType = "channel"
+
+// feed reads which channel a sink "channel" feeds.
+func (r *pipelineReader) feed(s *Block, to *hcl.Attribute, b *hclsyntax.Block) {
+	if to == nil {
+		if !r.isTorn(b.Range()) {
+			r.fail(b.DefRange(), "Missing argument", "A sink \"channel\" says which channel it feeds: to = channel.NAME")
+			r.lost[s] = true
+		}
+		return
+	}
+	ref, ok := r.ref(to.Expr, "to", r.channelNames())
+	switch {
+	case !ok:
+	case ref.Kind == "channel" && r.known.has(ref):
+		s.To = ref
+	case isStageKind(ref.Kind) && r.known.has(ref):
+		r.fail(ref.Range, "Not a channel", "A sink \"channel\" feeds a channel; %s is a stage. A stage says itself what it reads.", ref)
+	default:
+		r.unknownRef(ref, r.channelNames(), isChannel)
+	}
+	r.lost[s] = r.lost[s] || s.To == (Ref{})
 }
 
 // from reads the pipeline's own from: one channel.
@@ -275,7 +308,7 @@ func (r *pipelineReader) stageFrom(s *Block) {
 		switch {
 		case ref.Kind == "sink" && r.known.has(ref):
 			r.fail(ref.Range, "Sink as a source", "Nothing comes out of %s: it is a sink. Read what it reads instead.%s", ref, r.inputsOf(ref))
-		case ref.Kind == "channel" && r.known.has(ref) && r.p.From != (Ref{}) && ref.Name != r.p.From.Name:
+		case ref.Kind == "channel" && r.known.has(ref) && r.p.From != (Ref{}) && ref.Name != r.p.From.Name && !readsOthers(s.Kind):
 			r.fail(ref.Range, "Another channel", "This pipeline reads %s. Write another pipeline for %s.", r.p.From, ref)
 		case r.known.has(ref):
 			s.From = append(s.From, ref)

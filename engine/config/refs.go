@@ -19,7 +19,11 @@ var stageKinds = [...]struct {
 	{"transform", []string{"type", "name"}},
 	{"enrich", []string{"type", "name"}},
 	{"anomaly", []string{"type", "name"}},
+	{"join", []string{"type", "name"}},
 }
+
+// readsOthers says that a kind of stage may read channels beside its pipeline's.
+func readsOthers(kind string) bool { return kind == "join" || kind == "enrich" }
 
 func isStageKind(kind string) bool {
 	for _, k := range stageKinds {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/hashicorp/hcl/v2"
@@ -62,19 +63,23 @@ func (p *Plan) at(n *Node, ch *Channel) stage.At {
 
 // bindPipeline binds a pipeline's blocks in dependency order.
 func (p *Plan) bindPipeline(c *config.Pipeline, inferred *inference) (*Pipeline, hcl.Diagnostics) {
-	ch := p.Channel(c.From.Name)
+	ch, diags := p.reading(c.From.Name, inferred)
 	if ch == nil {
-		return nil, nil // config has told
+		p.spoil(c)
+		return nil, diags // config has told
 	}
-	var diags hcl.Diagnostics
-	pl := &Pipeline{Config: c, Channel: ch}
+	pl := &Pipeline{Config: c, Channel: ch, Homes: []*Channel{ch}}
 	done := map[string]*Node{}
 	for _, b := range order(c) {
 		n, more := p.bindNode(pl, b, done, inferred)
 		diags = append(diags, more...)
+		if n == nil || more.HasErrors() {
+			p.spoilFed(b)
+		}
 		if n == nil {
 			continue
 		}
+		pl.join(n)
 		done[b.Address()] = n
 		pl.Nodes = append(pl.Nodes, n)
 	}
@@ -87,6 +92,35 @@ func (p *Plan) bindPipeline(c *config.Pipeline, inferred *inference) (*Pipeline,
 		}
 	}
 	return pl, diags
+}
+
+// join notes where a bound node runs, and what it feeds.
+func (pl *Pipeline) join(n *Node) {
+	homes := homesOf(n.In)
+	if !n.IsSink() {
+		n.Home = homes[0]
+	}
+	for _, h := range homes {
+		if !slices.Contains(pl.Homes, h) {
+			pl.Homes = append(pl.Homes, h)
+		}
+	}
+	if n.Feeds != nil && !slices.Contains(n.Feeds.Feeders, n) {
+		n.Feeds.Feeders = append(n.Feeds.Feeders, n)
+	}
+}
+
+// spoil keeps pipelines quiet that read what a pipeline with mistakes would feed.
+func (p *Plan) spoil(c *config.Pipeline) {
+	for _, b := range c.Stages {
+		p.spoilFed(b)
+	}
+}
+
+func (p *Plan) spoilFed(b *config.Block) {
+	if ch := p.Channel(b.To.Name); ch != nil && b.Kind == "sink" && b.Enabled {
+		ch.broken = true
+	}
 }
 
 // order returns a pipeline's enabled blocks so that each stands after those it
@@ -126,35 +160,27 @@ func (p *Plan) bindNode(pl *Pipeline, b *config.Block, done map[string]*Node, in
 	}
 	n := &Node{Block: b, Spec: spec, Address: fmt.Sprintf("pipeline.%s.%s", pl.Config.Name, b.Address())}
 	p.setDigests(n)
-	at := p.at(n, pl.Channel)
-	var schemas []*arrow.Schema
+	if n.IsSink() && b.To.Name != "" {
+		n.Feeds = p.Channel(b.To.Name)
+	}
 	n.open = len(b.From) > 0
 	for _, r := range b.From {
-		schema, key, open := pl.Channel.Schema, pl.Channel.Config.Key, pl.Channel.Open
-		var from *Node
-		if r.Kind != "channel" {
-			if from = done[r.String()]; from == nil {
-				return nil, refuseDisabled(pl.Config, b, r) // otherwise its own diagnostics have told
+		in := Input{Name: r.String()}
+		if r.Kind == "channel" {
+			if in.Channel, diags = p.reading(r.Name, inferred); in.Channel == nil {
+				return nil, diags
 			}
-			schema, key, open = from.Bound.Out, from.Bound.Key, from.open
+		} else if in.Node = done[r.String()]; in.Node == nil {
+			return nil, refuseDisabled(pl.Config, b, r) // otherwise its own diagnostics have told
 		}
+		schema, open, _ := in.schema()
 		if schema == nil {
 			return nil, nil
 		}
-		n.In = append(n.In, Input{from, r.String()})
-		schemas = append(schemas, schema)
-		at.Keys = append(at.Keys, key)
-		at.Inputs = append(at.Inputs, r.String())
-		at.By = append(at.By, from.by())
+		n.In = append(n.In, in)
 		n.open = n.open && open
 	}
-	at.Scope = p.scopes(n, schemas, pl.Channel, inferred)
-	args := spec.Args()
-	if diags := config.DecodeBody(b.Body, args, p.Config.Eval); diags.HasErrors() {
-		return nil, diags
-	}
-	n.Bound, diags = args.Bind(schemas, at)
-	diags = inferred.once(pl.Channel.Config.Name, diags)
+	diags = p.bindArgs(pl, n, inferred)
 	n.open = n.open && n.Bound.PassesAll
 	if more := refuseRevised(n); len(more) > 0 {
 		diags = append(diags, more...)
@@ -163,6 +189,71 @@ func (p *Plan) bindNode(pl *Pipeline, b *config.Block, done map[string]*Node, in
 		return nil, diags
 	}
 	return n, diags
+}
+
+// bindArgs binds a node's arguments over its inputs. Where its rows have to stand otherwise than
+// they do, a channel comes in between and they are bound again.
+func (p *Plan) bindArgs(pl *Pipeline, n *Node, inferred *inference) hcl.Diagnostics {
+	const attempts = 2
+	var before hcl.Diagnostics
+	for attempt := 1; ; attempt++ {
+		var by []string
+		asked := false
+		ask := func(columns []string) { by, asked = columns, true }
+		if attempt == attempts || n.IsSink() || len(n.In) != 1 {
+			ask = nil
+		}
+		args := n.Spec.Args()
+		if diags := config.DecodeBody(n.Block.Body, args, p.Config.Eval); diags.HasErrors() {
+			return diags
+		}
+		at, schemas := p.inputs(pl, n, inferred)
+		at.Regroup = ask
+		var diags hcl.Diagnostics
+		n.Bound, diags = args.Bind(schemas, at)
+		diags = append(before, inferred.once(at.Channel.Name, diags)...)
+		switch {
+		case diags.HasErrors() || attempt == attempts:
+			return diags
+		case asked:
+			p.regroup(pl, n, by)
+		case n.Bound.Meet != nil && !met(n, n.Bound.Meet):
+			if more := p.meet(pl, n, n.Bound.Meet); more.HasErrors() {
+				return append(diags, more...)
+			}
+		default:
+			return append(diags, refuseApart(n)...)
+		}
+		before = onceOnly(diags)
+	}
+}
+
+// inputs is what a block sees of its inputs.
+func (p *Plan) inputs(pl *Pipeline, n *Node, inferred *inference) (stage.At, []*arrow.Schema) {
+	home := pl.Channel
+	if len(n.In) > 0 {
+		home = n.In[0].home()
+	}
+	at := p.at(n, home)
+	var schemas []*arrow.Schema
+	for _, in := range n.In {
+		s, _, _ := in.schema()
+		schemas = append(schemas, s)
+		at.Keys = append(at.Keys, in.key())
+		at.Inputs = append(at.Inputs, in.Name)
+		at.By = append(at.By, in.Node.by())
+	}
+	at.Scope = p.scopes(n, schemas, inferred)
+	return at, schemas
+}
+
+// refuseApart refuses a stage whose inputs come from tasks of several channels.
+func refuseApart(n *Node) hcl.Diagnostics {
+	homes := homesOf(n.In)
+	if n.IsSink() || len(homes) < 2 {
+		return nil
+	}
+	return config.Errorf(n.Block.Range, "Inputs that run apart", "%s and %s come from different channels or partitions, and only a sink or a join takes both.", n.In[0].Name, n.In[len(n.In)-1].Name)
 }
 
 // by lists the columns by which this node, or one before it, has grouped rows.
@@ -209,11 +300,19 @@ func (p *Plan) refuseShared() hcl.Diagnostics {
 }
 
 func refuseRevised(n *Node) hcl.Diagnostics {
+	for i, in := range n.In {
+		if ch := in.Channel; ch != nil && !ch.Own && n.Block.Kind == "window" && n.Bound.Revisions == stage.TakesFirst && in.Revised() {
+			return config.Errorf(n.Block.From[i].Range, "A window over revised rows",
+				"Rows of %s may come again with another revision, and %s cannot take back what it has counted. "+
+					"In the window that feeds the channel write late = \"drop\" (or \"side\") and a grace that is long enough for late rows, "+
+					"or write revisions = \"first\" in the sink that feeds it: then what comes late changes nothing here.", in.Name, n.Block.Address())
+		}
+	}
 	if n.Bound.Revisions != stage.Refuses {
 		return nil
 	}
 	for i, in := range n.In {
-		if in.Node.Revised() {
+		if in.Revised() {
 			return config.Errorf(n.Block.From[i].Range, "Revised rows are not taken here",
 				"%s may emit a window again when late rows come (late = \"revise\"), and %s cannot take a row back. Write late = \"drop\" or \"side\" there.", in.Name, n.Block.Address())
 		}
@@ -221,15 +320,11 @@ func refuseRevised(n *Node) hcl.Diagnostics {
 	return nil
 }
 
-func (p *Plan) scopes(n *Node, schemas []*arrow.Schema, ch *Channel, inferred *inference) func(int) *expr.Scope {
+func (p *Plan) scopes(n *Node, schemas []*arrow.Schema, inferred *inference) func(int) *expr.Scope {
 	return func(i int) *expr.Scope {
 		s := &expr.Scope{Schema: schemas[i], Vars: p.Config.Vars, What: n.In[i].Name}
-		open := ch.Open
-		if from := n.In[i].Node; from != nil {
-			open = from.open
-		}
-		if open {
-			s.Infer = inferred.into(ch.Config.Name)
+		if _, open, root := n.In[i].schema(); open {
+			s.Infer = inferred.into(root)
 		}
 		return s
 	}
@@ -255,7 +350,7 @@ func (p *Plan) bindTime(ch *Channel, inferred *inference) hcl.Diagnostics {
 func (ch *Channel) CompileTime(p *Plan, inferred *inference) (*expr.Program, hcl.Diagnostics) {
 	s := &expr.Scope{Schema: ch.Schema, Vars: p.Config.Vars, What: "channel." + ch.Config.Name}
 	if ch.Open && inferred != nil {
-		s.Infer = inferred.into(ch.Config.Name)
+		s.Infer = inferred.into(ch.rootName())
 	}
 	return expr.CompileAs(ch.Config.Time, s, flow.Timestamp, "time")
 }

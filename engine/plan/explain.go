@@ -41,6 +41,9 @@ type ChannelPlan struct {
 	Learns     bool        `json:"learns"` // fields are learned as they come
 	Explode    string      `json:"explode,omitempty"`
 	Fields     []FieldPlan `json:"fields"`
+	FedBy      []string    `json:"fed_by,omitempty"`    // addresses of the sinks that feed it
+	Regrouped  bool        `json:"regrouped,omitempty"` // the engine has put it between two stages
+	Revises    bool        `json:"revises,omitempty"`
 	Keys       TablePlan   `json:"keys"`
 	Dedupe     *DedupePlan `json:"dedupe,omitempty"`
 }
@@ -123,7 +126,7 @@ func (p *Plan) Explain() *Explanation {
 				x.Memory.State += t.Bytes
 			}
 			if n.IsSink() {
-				x.Memory.Queues += p.queueBytes(n, pl.Channel)
+				x.Memory.Queues += p.queueBytes(n)
 			}
 			pp.Stages = append(pp.Stages, s)
 		}
@@ -158,6 +161,9 @@ func (p *Plan) explainChannel(ch *Channel) ChannelPlan {
 	}
 	for _, f := range ch.Fields {
 		out.Fields = append(out.Fields, FieldPlan{f.Name, expr.TypeName(f.Type), !f.Skip})
+	}
+	if ch.Fed {
+		ch.explainFed(&out)
 	}
 	return out
 }
@@ -220,13 +226,10 @@ func explainTable(d state.Decl) TablePlan {
 }
 
 // queueBytes estimates what the queue to a sink holds when it is full.
-func (p *Plan) queueBytes(n *Node, ch *Channel) int64 {
+func (p *Plan) queueBytes(n *Node) int64 {
 	widest := int64(0)
 	for _, in := range n.In {
-		s := ch.Schema
-		if in.Node != nil {
-			s = in.Node.Bound.Out
-		}
+		s, _, _ := in.schema()
 		widest = max(widest, rowBytes(s))
 	}
 	return widest * int64(p.Config.Engine.QueueRows)

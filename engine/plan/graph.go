@@ -47,7 +47,11 @@ func (p *Plan) draw() drawing {
 		}
 	}
 	for _, ch := range p.Channels {
-		d.outside = append(d.outside, box{"channel." + ch.Config.Name, "channel\n" + ch.Config.Name, aChannel})
+		label := "channel\n" + ch.Config.Name
+		if ch.Own {
+			label = "regrouped\n" + ch.grouping()
+		}
+		d.outside = append(d.outside, box{"channel." + ch.Config.Name, label, aChannel})
 	}
 	for _, pl := range p.Pipelines {
 		g := group{name: pl.Config.Name}
@@ -57,12 +61,17 @@ func (p *Plan) draw() drawing {
 				b.shape = anEnd
 			}
 			g.boxes = append(g.boxes, b)
-			for i, in := range n.In {
-				from := n.Block.From[i].String()
+			for _, in := range n.In {
+				from := ""
 				if in.Node != nil {
 					from = in.Node.Address
+				} else {
+					from = "channel." + in.Channel.Config.Name
 				}
 				d.edges = append(d.edges, edge{from, n.Address, false})
+			}
+			if n.Feeds != nil {
+				d.edges = append(d.edges, edge{n.Address, "channel." + n.Feeds.Config.Name, false})
 			}
 		}
 		d.groups = append(d.groups, g)

@@ -320,10 +320,14 @@ func (p *Plan) Channel(name string) *Channel {
 
 // KeysDecl is the table of a channel's partition: its keys and their watermarks.
 func (ch *Channel) KeysDecl() state.Decl {
+	mark := state.Column{Name: "mark", Type: state.I64}
+	if n := len(ch.Sides); n > 1 {
+		mark.Width = n
+	}
 	return state.Decl{
 		Name:    "channel." + ch.Config.Name + ".keys",
 		Digest:  "1:" + ch.Config.Key,
-		Columns: []state.Column{{Name: "mark", Type: state.I64, Width: max(1, len(ch.Sides))}},
+		Columns: []state.Column{mark},
 		MaxKeys: ch.Config.MaxKeys,
 	}
 }

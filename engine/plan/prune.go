@@ -4,6 +4,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/tidemill/tidemill/engine/stage"
 )
 
 func stringLiteral(s string, at hcl.Range) hclsyntax.Expression {
@@ -25,6 +27,14 @@ func (c *columns) add(names []string) {
 	}
 }
 
+// join adds another set.
+func (c *columns) join(other *columns) {
+	c.all = c.all || other.all
+	for name := range other.names {
+		c.add([]string{name})
+	}
+}
+
 // prune marks the fields that nobody reads, so that the decoder need not make
 // columns of them, and the nodes that need watermarks of filtered rows.
 //
@@ -33,66 +43,93 @@ func (c *columns) add(names []string) {
 func (p *Plan) prune() {
 	p.findMarks()
 	changed := false
+	need := p.needed()
 	for _, ch := range p.Channels {
-		if ch.Config.Learn {
+		if ch.Fed {
+			changed = true
 			continue
 		}
-		need := p.needed(ch)
-		if need.all {
+		want := need[side{ch.Config.Name, 0}]
+		if ch.Config.Learn || want.all {
 			continue
 		}
 		for i := range ch.Fields {
 			f := &ch.Fields[i]
-			if !f.Skip && !need.names[f.Name] {
+			if !f.Skip && !want.names[f.Name] {
 				f.Skip, changed = true, true
 			}
 		}
 		ch.reschema()
 	}
 	if changed {
+		p.keep = map[side]columns{}
+		for at, want := range need {
+			p.keep[at] = *want
+		}
 		p.rebindPruned()
 	}
 }
 
-// needed gathers the columns of a channel that its pipelines, key and time read.
-func (p *Plan) needed(ch *Channel) columns {
-	var need columns
-	need.add([]string{ch.Config.Key})
-	if d := ch.Config.Dedupe; d != nil {
-		need.add(d.Keys)
-	}
-	if ch.Config.Time != nil {
-		if prog, diags := ch.CompileTime(p, nil); !diags.HasErrors() {
-			need.add(prog.Columns())
+// needed gathers the columns of channels that pipelines, keys and times read.
+// What reads a channel is looked at before what feeds it.
+func (p *Plan) needed() map[side]*columns {
+	out := map[side]*columns{}
+	for _, ch := range p.Channels {
+		for no := range ch.Schemas() {
+			out[side{ch.Config.Name, no}] = &columns{names: map[string]bool{ch.KeyOf(no): true}}
 		}
-	}
-	for _, pl := range p.Pipelines {
-		if pl.Channel != ch {
-			continue
+		need := out[side{ch.Config.Name, 0}]
+		if d := ch.Config.Dedupe; d != nil {
+			need.add(d.Keys)
 		}
-		wants := map[*Node]*columns{nil: &need}
-		for _, n := range pl.Nodes {
-			wants[n] = &columns{}
-		}
-		for i := len(pl.Nodes) - 1; i >= 0; i-- {
-			n := pl.Nodes[i]
-			for _, in := range n.In {
-				want := wants[in.Node]
-				if n.Bound.Reads == nil {
-					want.all = true
-					continue
-				}
-				want.add(n.Bound.Reads)
-				if n.Bound.PassesAll {
-					want.all = want.all || wants[n].all
-					for name := range wants[n].names {
-						want.names[name] = true
-					}
-				}
+		if ch.Config.Time != nil {
+			if prog, diags := ch.CompileTime(p, nil); !diags.HasErrors() {
+				need.add(prog.Columns())
 			}
 		}
 	}
-	return need
+	for i := len(p.order) - 1; i >= 0; i-- {
+		for _, pl := range p.Pipelines {
+			if pl.Config == p.order[i] {
+				pl.needed(out)
+			}
+		}
+	}
+	return out
+}
+
+// needed adds what a pipeline reads, from its end to its beginning.
+func (pl *Pipeline) needed(out map[side]*columns) {
+	wants := map[*Node]*columns{}
+	for _, n := range pl.Nodes {
+		wants[n] = &columns{}
+	}
+	for i := len(pl.Nodes) - 1; i >= 0; i-- {
+		n := pl.Nodes[i]
+		for no, in := range n.In {
+			want := wants[in.Node]
+			if in.Node == nil {
+				want = out[side{in.Channel.Config.Name, in.Side}]
+			}
+			if n.Feeds != nil {
+				at := side{n.Feeds.Config.Name, 0}
+				if n.Feeds.Sides != nil {
+					at.no = no
+				}
+				want.join(out[at])
+			} else if n.Bound.Reads == nil {
+				want.all = true
+			} else {
+				want.add(n.Bound.Reads)
+				if n.Bound.PassesAll {
+					want.join(wants[n])
+				}
+			}
+			if in.Revised() && n.Bound.Revisions == stage.TakesFirst {
+				want.add([]string{"revision"})
+			}
+		}
+	}
 }
 
 // rebindPruned binds the pipelines again over the smaller schemas.

@@ -29,6 +29,9 @@ func (x *Explanation) Text(w io.Writer) error {
 
 func (c *ChannelPlan) text(b *strings.Builder, ingests []IngestPlan) {
 	fmt.Fprintf(b, "Channel %s\n", c.Name)
+	if c.Regrouped {
+		wrapped(b, "is", "the engine's own: it brings rows together that were in different partitions")
+	}
 	line := func(name, value string) { wrapped(b, name, value) }
 	from := []string{}
 	for _, in := range ingests {
@@ -41,7 +44,7 @@ func (c *ChannelPlan) text(b *strings.Builder, ingests []IngestPlan) {
 		}
 		from = append(from, s)
 	}
-	line("fed by", orNothing(strings.Join(from, ", ")))
+	line("fed by", orNothing(strings.Join(append(from, c.FedBy...), ", ")))
 	tasks := fmt.Sprintf("%d, one a partition", c.Partitions)
 	if c.Key != "" {
 		tasks += ", by " + c.Key
@@ -49,6 +52,9 @@ func (c *ChannelPlan) text(b *strings.Builder, ingests []IngestPlan) {
 	line("tasks", tasks)
 	line("time", c.Time)
 	line("kept", c.Retention)
+	if c.Revises {
+		line("late", "revised rows come too")
+	}
 	if c.Explode != "" {
 		line("explode", c.Explode+": a row for each of its members")
 	}

@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -32,11 +33,17 @@ type timekeeper struct {
 	place     []uint32 // by slot: where in marks
 	batch     uint32
 	sel       []int32
+
+	side, sides int // which input's rows; of how many, each with marks of its own in keys
 }
 
-func newTimekeeper(p *plan.Plan, ch *plan.Channel, keys *state.Table, o stage.Opening, wantMarks bool) *timekeeper {
+// newTimekeeper makes the timekeeper of a side of a channel.
+func newTimekeeper(p *plan.Plan, ch *plan.Channel, side int, keys *state.Table, o stage.Opening, wantMarks bool) *timekeeper {
 	k := &timekeeper{ch: ch, keyCol: -1, keys: keys, ahead: ch.Config.Ahead.Microseconds(),
-		alloc: o.Alloc, reject: o.Reject, count: o.Count, wantMarks: wantMarks}
+		alloc: o.Alloc, reject: o.Reject, count: o.Count, wantMarks: wantMarks, side: side, sides: max(1, len(ch.Sides))}
+	if ch.Fed {
+		k.ahead = math.MaxInt64 / 2 // the channel that the rows come from has seen to that
+	}
 	k.bind(p, ch)
 	return k
 }
@@ -51,8 +58,8 @@ func (k *timekeeper) bind(p *plan.Plan, ch *plan.Channel) {
 		}
 		k.time = prog
 	}
-	if ch.Config.Key != "" {
-		k.keyCol = ch.Schema.FieldIndices(ch.Config.Key)[0]
+	if name := ch.KeyOf(k.side); name != "" {
+		k.keyCol = ch.Schemas()[k.side].FieldIndices(name)[0]
 	}
 }
 
@@ -115,7 +122,7 @@ func (k *timekeeper) fillSlots(rows arrow.RecordBatch) arrow.RecordBatch {
 		key = appendKey(key[:0], col, i)
 		slot, _, err := k.keys.Slot(key)
 		if err != nil {
-			k.reject(stage.Reject{Rows: rows, Row: i, Field: k.ch.Config.Key,
+			k.reject(stage.Reject{Rows: rows, Row: i, Field: k.ch.KeyOf(k.side),
 				Reason: fmt.Sprintf("too many keys: partition holds max_keys = %d already", k.ch.Config.MaxKeys)})
 			continue
 		}
@@ -148,6 +155,10 @@ func (k *timekeeper) fillMarks(rows arrow.RecordBatch) {
 	k.batch++
 	k.marks = k.marks[:0]
 	slots, times, received, out := flow.Slots(rows), flow.Times(rows), flow.Received(rows), flow.Marks(rows)
+	if k.sides > 1 {
+		k.fillSideMarks(slots, times, out)
+		return
+	}
 	marks := k.keys.I64(0)
 	ahead := int64(0)
 	for i, slot := range slots {
@@ -168,6 +179,34 @@ func (k *timekeeper) fillMarks(rows arrow.RecordBatch) {
 	}
 	if k.wantMarks {
 		k.listMarks(slots, out)
+	}
+}
+
+// fillSideMarks moves the watermarks of one of several sides, each of which has its own. Whoever is told of
+// a key's watermark apart from rows is told the lowest of all sides.
+func (k *timekeeper) fillSideMarks(slots []uint32, times []arrow.Timestamp, out []int64) {
+	marks := k.keys.I64(0)
+	for i, slot := range slots {
+		all := marks[int(slot)*k.sides:][:k.sides]
+		if m := all[k.side]; m < int64(times[i]) || m == 0 {
+			all[k.side] = int64(times[i])
+			k.keys.Touch(slot)
+		}
+		out[i] = all[k.side]
+	}
+	if !k.wantMarks {
+		return
+	}
+	k.listMarks(slots, out)
+	for i := range k.marks {
+		low := int64(math.MaxInt64)
+		for _, m := range marks[int(k.marks[i].Slot)*k.sides:][:k.sides] {
+			if m == 0 { // nothing has come from that side yet
+				m = flow.NoMark
+			}
+			low = min(low, m)
+		}
+		k.marks[i].Time = low
 	}
 }
 

@@ -51,6 +51,8 @@ type partState struct {
 	Next      uint64       `json:"next"`
 	Ended     bool         `json:"ended,omitempty"`
 	Tick      int64        `json:"tick,omitempty"`
+	Label     int64        `json:"label,omitempty"`
+	Lanes     []laneState  `json:"lanes,omitempty"` // of a channel that pipelines feed; Next counts its rows then
 	Fields    []fieldState `json:"fields,omitempty"`
 	Idle      bool         `json:"idle,omitempty"` // no task reads the partition: there are no tables
 	Tables    []tableState `json:"tables"`
@@ -76,7 +78,7 @@ func partID(channel string, part int) string { return channel + "/" + strconv.It
 // idle is what is kept of a partition that no task reads any more: where a
 // pipeline that reads it again goes on, so that no row comes twice.
 func (p *partState) idle() partState {
-	return partState{Channel: p.Channel, Partition: p.Partition, Next: p.Next, Ended: p.Ended, Tick: p.Tick, Fields: p.Fields, Idle: true, Tables: []tableState{}}
+	return partState{Channel: p.Channel, Partition: p.Partition, Next: p.Next, Ended: p.Ended, Tick: p.Tick, Label: p.Label, Lanes: p.Lanes, Fields: p.Fields, Idle: true, Tables: []tableState{}}
 }
 
 // idleParts are the partitions that no task reads, by id.

@@ -2,6 +2,7 @@ package run
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,9 @@ var ErrSwap = errors.New("the graph is ready to be exchanged")
 // idleCheckpoint is how often a checkpoint is taken while only clock ticks pass.
 const idleCheckpoint = 30 * time.Second
 
+// idleFed is the same where ticks are on their way to a channel that a pipeline feeds.
+const idleFed = 5 * time.Second
+
 // trimEvery is how often retention is looked after.
 const trimEvery = 5 * time.Second
 
@@ -33,6 +37,7 @@ type coordinator struct {
 	forceful bool
 
 	nextTick       time.Time
+	tick           int64 // us, of the latest
 	nextCheckpoint time.Time
 	nextTrim       time.Time
 	lastAt         time.Time
@@ -69,7 +74,11 @@ type swapRequest struct {
 }
 
 func newCoordinator(e *Engine, last *checkpoint) *coordinator {
-	return &coordinator{engine: e, last: last, forceful: true}
+	c := &coordinator{engine: e, last: last, forceful: true}
+	for i := range last.Parts {
+		c.tick = max(c.tick, last.Parts[i].Tick, last.Parts[i].Label)
+	}
+	return c
 }
 
 func (c *coordinator) Name() string { return "coordinator" }
@@ -116,8 +125,10 @@ func (c *coordinator) ticks(now time.Time) (bool, error) {
 		return false, nil
 	}
 	c.nextTick = now.Add(every)
+	// Ticks rise even where the clock was set back: channels that several feed are put in order by them.
+	c.tick = max(now.UnixMicro(), c.tick+1)
 	for _, f := range c.engine.flushers {
-		err := f.appender.Control(journal.Tick, now.UnixMicro(), nil)
+		err := f.appender.Control(journal.Tick, c.tick, nil)
 		var full *journal.ErrFull
 		if err != nil && !errors.Is(err, journal.ErrBusy) && !errors.As(err, &full) {
 			return false, err
@@ -163,7 +174,13 @@ func (c *coordinator) due(now time.Time) bool {
 	if now.Before(c.nextCheckpoint) || len(c.engine.tasks) == 0 {
 		return false
 	}
-	return c.forceful || c.engine.activity() != c.activity || now.Sub(c.lastAt) >= idleCheckpoint
+	idle := idleCheckpoint
+	for _, f := range c.engine.feeds() {
+		if f.dirty.Load() {
+			idle = idleFed
+		}
+	}
+	return c.forceful || c.engine.activity() != c.activity || now.Sub(c.lastAt) >= idle
 }
 
 // activity changes whenever something happened that is worth a checkpoint.
@@ -312,7 +329,11 @@ func (c *coordinator) writeFailed(now time.Time, err error) {
 // hold tells the journals what is still needed.
 func (c *coordinator) hold() {
 	need := map[string][]uint64{} // nothing of a channel that nobody reads
+	c.holdFeeds()
 	for _, t := range c.engine.tasks {
+		if t.merge != nil {
+			continue
+		}
 		if need[t.name] == nil {
 			need[t.name] = make([]uint64, t.log.Partitions())
 		}
@@ -330,6 +351,31 @@ func (c *coordinator) hold() {
 	}
 }
 
+// holdFeeds tells the logs of feeds what the tasks of their channels still need.
+func (c *coordinator) holdFeeds() {
+	next := map[string]uint64{}
+	for i := range c.last.Parts {
+		for _, l := range c.last.Parts[i].Lanes {
+			next[fmt.Sprintf("%s %d %d", l.Feed, l.Lane, c.last.Parts[i].Partition)] = l.Next
+		}
+	}
+	for _, f := range c.engine.feeds() {
+		var need []uint64
+		for _, t := range c.engine.tasks {
+			if t.merge == nil || !t.merge.reads(f) {
+				continue
+			}
+			if need == nil {
+				need = make([]uint64, f.lanes*f.parts)
+			}
+			for lane := range f.lanes {
+				need[lane*f.parts+t.part] = next[fmt.Sprintf("%s %d %d", f.key, lane, t.part)]
+			}
+		}
+		f.log.Hold("tasks", need)
+	}
+}
+
 // trim lets retention drop what is old.
 func (c *coordinator) trim(now time.Time) {
 	if now.Before(c.nextTrim) {
@@ -338,6 +384,10 @@ func (c *coordinator) trim(now time.Time) {
 	c.nextTrim = now.Add(trimEvery)
 	for _, name := range c.engine.channels() {
 		_, err := c.engine.logs[name].Trim(now.UnixMicro())
+		c.tell(err)
+	}
+	for _, f := range c.engine.feeds() {
+		_, err := f.log.Trim(now.UnixMicro())
 		c.tell(err)
 	}
 	for _, d := range c.engine.delivers {

@@ -78,14 +78,14 @@ func (t *task) withoutResent(b *journal.Block, r *decode.Result) {
 	if r.Rows == nil {
 		return
 	}
-	sel := t.keeper.sel[:0]
+	sel := t.keepers[0].sel[:0]
 	for i, offset := range flow.Offsets(r.Rows) {
 		if _, dup := slices.BinarySearch(gone, offset); !dup {
 			sel = append(sel, int32(i))
 		}
 	}
-	t.keeper.sel = sel
-	r.Rows = t.keeper.keep(r.Rows)
+	t.keepers[0].sel = sel
+	r.Rows = t.keepers[0].keep(r.Rows)
 }
 
 // resent lists the offsets of a block's duplicates, rising; valid until the next call.

@@ -56,6 +56,7 @@ type Engine struct {
 
 	request atomic.Pointer[request]
 	view    atomic.Pointer[graph] // a copy, for onlookers and for sources with goroutines of their own
+	before  *graph                // during a swap: the graph that is replaced
 	epoch   uint64                // of the newest durable checkpoint; the coordinator's
 	// working is what sinks wait within: it ends when they have been told to stop
 	// and take too long, and with Close. Changed only while nothing moves.
@@ -120,6 +121,12 @@ func (e *Engine) open() error {
 	}
 	e.epoch = last.Epoch
 	for _, ch := range e.plan.Channels {
+		if err := refuseOther(ch, parts); err != nil {
+			return err
+		}
+		if ch.Fed {
+			continue
+		}
 		if err := e.openLog(ch, parts); err != nil {
 			return err
 		}
@@ -197,8 +204,10 @@ func (e *Engine) openTasks(from func(channel string, part int) *restored) error 
 // isRead tells whether a pipeline reads the channel.
 func (e *Engine) isRead(ch *plan.Channel) bool {
 	for _, pl := range e.plan.Pipelines {
-		if pl.Channel.Config.Name == ch.Config.Name {
-			return true
+		for _, h := range pl.Homes {
+			if h.Config.Name == ch.Config.Name {
+				return true
+			}
 		}
 	}
 	return false
@@ -299,7 +308,7 @@ func (e *Engine) behind(channel string) bool {
 	}
 	var n int64
 	for _, t := range v.tasks {
-		if t.name == channel {
+		if t.name == channel && t.log != nil {
 			_, end := t.log.Bounds(t.part)
 			n += int64(end - t.next.Load())
 		}

@@ -36,6 +36,9 @@ func (c *coordinator) finish(now time.Time) (bool, error) {
 	if !c.sinksDrained() {
 		return false, nil
 	}
+	if through, moved := c.feedsThrough(now); !through {
+		return moved, nil
+	}
 	return c.lastCheckpoint(now), nil
 }
 
@@ -104,7 +107,7 @@ func (c *coordinator) endChannels(now time.Time) (ready, moved bool, err error) 
 			ready = false
 		case !ended:
 			ready, moved = false, true
-			err := f.appender.Control(journal.End, now.UnixMicro(), nil)
+			err := f.appender.Control(journal.End, max(now.UnixMicro(), c.tick), nil)
 			var full *journal.ErrFull
 			if errors.As(err, &full) {
 				return false, false, nil // sources wait for room too
@@ -116,6 +119,30 @@ func (c *coordinator) endChannels(now time.Time) (ready, moved bool, err error) 
 		}
 	}
 	return ready, moved, nil
+}
+
+// feedsThrough tells whether all that pipelines feed to channels is through, and an end behind it. What
+// waits to be committed comes with a checkpoint.
+func (c *coordinator) feedsThrough(now time.Time) (through, moved bool) {
+	fresh, dirty := false, false
+	for _, f := range c.engine.feeds() {
+		fresh, dirty = fresh || f.fresh.Load(), dirty || f.dirty.Load()
+	}
+	through = !fresh
+	for _, t := range c.engine.tasks {
+		if t.merge == nil {
+			continue
+		}
+		if !t.merge.through() {
+			return false, false
+		}
+		through = through && t.ended.Load()
+	}
+	if !through && dirty {
+		c.begin(now, false)
+		return false, true
+	}
+	return through, false
 }
 
 // caughtUp tells whether the tasks of a channel have met everything durable,

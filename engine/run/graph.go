@@ -2,6 +2,8 @@ package run
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"sort"
 
 	"github.com/tidemill/tidemill/engine/journal"
@@ -19,10 +21,11 @@ type graph struct {
 	sinkOrder []*sinker
 	delivers  []*deliverer
 	sources   []*sourcer
+	left      map[string]*feed // by key: nobody writes there any more, and not all has been read
 }
 
 func newGraph(p *plan.Plan) graph {
-	return graph{plan: p, logs: map[string]journal.Log{}, sinks: map[string]*sinker{}}
+	return graph{plan: p, logs: map[string]journal.Log{}, sinks: map[string]*sinker{}, left: map[string]*feed{}}
 }
 
 // flusher returns the flusher of a channel.
@@ -55,8 +58,17 @@ func (g *graph) closeBut(other graph) error {
 		}
 	}
 	for _, s := range g.sinkOrder {
+		if s.feed != nil && other.feed(s.feed.key) == s.feed {
+			s.drop()
+			continue
+		}
 		if o := other.sinks[s.node.Address]; o == nil || o.sink != s.sink {
 			errs = append(errs, s.close())
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(g.left)) {
+		if f := g.left[key]; other.feed(key) != f {
+			errs = append(errs, f.Close())
 		}
 	}
 	for _, name := range g.channels() {
@@ -65,6 +77,30 @@ func (g *graph) closeBut(other graph) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// feed returns the feed of that key, in use or left; nil when there is none.
+func (g *graph) feed(key string) *feed {
+	for _, s := range g.sinkOrder {
+		if s.feed != nil && s.feed.key == key {
+			return s.feed
+		}
+	}
+	return g.left[key]
+}
+
+// feeds lists the feeds there are, those that are left last.
+func (g *graph) feeds() []*feed {
+	var out []*feed
+	for _, s := range g.sinkOrder {
+		if s.feed != nil {
+			out = append(out, s.feed)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(g.left)) {
+		out = append(out, g.left[key])
+	}
+	return out
 }
 
 // channels lists the channels that have a log, sorted.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/stage"
 )
@@ -27,7 +26,7 @@ func (e *Engine) openSinks(p *plan.Plan, last *checkpoint) error {
 			if !n.IsSink() {
 				continue
 			}
-			s, err := e.openSink(n, pl.Channel.Config, last, nil)
+			s, err := e.openSink(n, pl, last, nil)
 			if err != nil {
 				return fmt.Errorf("%s: %w", n.Address, err)
 			}
@@ -38,11 +37,19 @@ func (e *Engine) openSinks(p *plan.Plan, last *checkpoint) error {
 	return nil
 }
 
-// openSink opens a sink with a lane from every partition of the channel; one
+// openSink opens a sink with a lane from every task that gives it rows; one
 // that cannot commit with the epoch gets a spool, and a deliverer behind it. was, if
 // not nil, is the deliverer of the same sink with other arguments, whose spool it takes over.
-func (e *Engine) openSink(n *plan.Node, ch *config.Channel, last *checkpoint, was *deliverer) (*sinker, error) {
-	s := e.newSinker(n, ch.Partitions)
+func (e *Engine) openSink(n *plan.Node, pl *plan.Pipeline, last *checkpoint, was *deliverer) (*sinker, error) {
+	s, ch := e.newSinker(n, pl), pl.Channel.Config
+	if n.Feeds != nil {
+		to := n.Feeds.Config
+		f, err := e.openFeed(s.key, to.Name, len(s.lanes), to.Partitions, to.Retention, last.Tokens[s.key])
+		if err == nil {
+			s.feedTo(f, n.Feeds)
+		}
+		return s, err
+	}
 	d := &deliverer{engine: e, node: n, key: s.key, channel: ch.Name, delivered: last.Delivered[s.key], rowsOut: &Counter{}}
 	refuse := d.refuse
 	if n.Bound.Delivery == stage.Transactional {
@@ -76,12 +83,26 @@ func (e *Engine) openSink(n *plan.Node, ch *config.Channel, last *checkpoint, wa
 	return s, nil
 }
 
-// laneOf is the number of a task's lane in the sinks of its pipelines.
-func (e *Engine) laneOf(t *task) int { return t.part }
+// laneOf returns a task's lane to the sink; nil where it gives it no rows.
+func (s *sinker) laneOf(t *task) *lane {
+	base, ok := s.bases[t.name]
+	if !ok {
+		return nil
+	}
+	return s.lanes[base+t.part]
+}
 
-func (e *Engine) newSinker(n *plan.Node, lanes int) *sinker {
-	s := &sinker{env: e.env, node: n, key: sinkKey(n), ctx: func() context.Context { return e.working }, wake: e.sinkBell, parked: make([]bool, lanes), report: e.report,
+func (e *Engine) newSinker(n *plan.Node, pl *plan.Pipeline) *sinker {
+	homes, lanes, bases := n.Homes(pl), 0, map[string]int{}
+	for _, h := range homes {
+		bases[h.Config.Name] = lanes
+		lanes += h.Config.Partitions
+	}
+	s := &sinker{env: e.env, node: n, key: sinkKey(n), ctx: func() context.Context { return e.working }, wake: e.sinkBell, bases: bases, parked: make([]bool, lanes), report: e.report,
 		rowsOut: &Counter{}, failures: &Counter{}}
+	if n.Feeds != nil {
+		s.key = feedKey(n, homes)
+	}
 	s.answer = func(epoch uint64, token []byte) { e.sinkDone(epoch, s.key, token) }
 	s.tasks = lanes
 	if n.Rejects {

@@ -29,6 +29,9 @@ type sinker struct {
 	key     string // of its token: address and digest
 	sink    stage.Sink
 	lanes   []*lane
+	bases   map[string]int // by channel: the number of the lane of its first partition
+	feed    *feed          // the sink, where it feeds a channel
+	router  *router        // to it
 	parked  []bool
 	turn    int
 	epoch   uint64      // the barrier that parked lanes wait for
@@ -146,14 +149,31 @@ func (s *sinker) write() (bool, error) {
 	if sp, ok := s.sink.(*spool); ok {
 		sp.from = s.from
 	}
-	if err := s.sink.Write(s.ctx(), s.held.in, rows); err != nil {
+	var err error
+	switch {
+	case s.held.item.Kind == flow.Progress:
+		m := s.held.item.Marks
+		err = s.feed.cut(s.from, m.Tick, m.Ended)
+	case s.feed != nil:
+		err = s.router.write(s.from, s.held.in, rows)
+	default:
+		err = s.sink.Write(s.ctx(), s.held.in, rows)
+	}
+	if err != nil {
 		return false, err
 	}
-	s.rowsOut.Add(rows.NumRows())
-	rows.Release()
+	if rows != nil {
+		s.rowsOut.Add(rows.NumRows())
+		rows.Release()
+	}
 	s.held = parcel{}
 	s.holding.Store(false)
 	return true, nil
+}
+
+// feedTo makes a feed the sink.
+func (s *sinker) feedTo(f *feed, ch *plan.Channel) {
+	s.sink, s.feed, s.router = f, f, newRouter(f, ch)
 }
 
 func (s *sinker) aligned() bool {
@@ -207,12 +227,17 @@ func (s *sinker) drained() bool {
 	return !s.holding.Load()
 }
 
-func (s *sinker) close() error {
+// drop lets go of what waits before the sink.
+func (s *sinker) drop() {
 	for _, l := range s.lanes {
 		l.drop()
 	}
-	if s.holding.Swap(false) {
+	if s.holding.Swap(false) && s.held.item.Rows != nil {
 		s.held.item.Rows.Release()
 	}
+}
+
+func (s *sinker) close() error {
+	s.drop()
 	return s.sink.Close()
 }

@@ -159,6 +159,9 @@ func (v *graph) channel(name string) ChannelStatus {
 		}
 	}
 	log := v.logs[name]
+	if log == nil {
+		return v.fedChannel(c)
+	}
 	if sized, ok := log.(interface{ Bytes() int64 }); ok {
 		c.Bytes = sized.Bytes()
 	}
@@ -175,10 +178,36 @@ func (v *graph) channel(name string) ChannelStatus {
 	return c
 }
 
+// fedChannel tells of a channel that pipelines feed. Its offsets count rows, and its lag records that hold
+// several.
+func (v *graph) fedChannel(c ChannelStatus) ChannelStatus {
+	for _, s := range v.sinkOrder {
+		if s.feed == nil || s.node.Feeds.Config.Name != c.Name {
+			continue
+		}
+		if sized, ok := s.feed.log.(interface{ Bytes() int64 }); ok {
+			c.Bytes += sized.Bytes()
+		}
+	}
+	for part := range v.plan.Channel(c.Name).Config.Partitions {
+		p := PartitionStatus{}
+		for _, t := range v.tasks {
+			if t.name == c.Name && t.part == part {
+				t.show(&p)
+			}
+		}
+		c.Partitions = append(c.Partitions, p)
+	}
+	return c
+}
+
 // show fills in what a task has done.
 func (t *task) show(p *PartitionStatus) {
 	p.Next = t.next.Load()
-	if p.End > p.Next {
+	if t.merge != nil {
+		p.Lag = t.merge.lag()
+		p.End = p.Next + p.Lag
+	} else if p.End > p.Next {
 		p.Lag = p.End - p.Next
 	}
 	p.Records, p.Rows, p.Rejects = t.counters.records.Value(), t.counters.rows.Value(), t.counters.rejects.Value()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/plan"
 )
 
@@ -36,6 +35,11 @@ func (e *Engine) Swap() error {
 
 func (e *Engine) swapTo(p *plan.Plan) error {
 	for _, ch := range p.Channels {
+		if was := e.plan.Channel(ch.Config.Name); was != nil && was.Fed != ch.Fed {
+			return fmt.Errorf("channel.%s cannot change between records of ingests and rows of pipelines: make another channel", ch.Config.Name)
+		} else if was != nil && ch.Fed && was.Config.Partitions != ch.Config.Partitions {
+			return fmt.Errorf("channel.%s has %d partitions and cannot change to %d: make another channel", ch.Config.Name, was.Config.Partitions, ch.Config.Partitions)
+		}
 		if log := e.logs[ch.Config.Name]; log != nil && log.Partitions() != ch.Config.Partitions {
 			return fmt.Errorf("channel.%s has %d partitions and cannot change to %d: make another channel", ch.Config.Name, log.Partitions(), ch.Config.Partitions)
 		}
@@ -50,6 +54,8 @@ func (e *Engine) swapTo(p *plan.Plan) error {
 	e.env.Point("swap.begin")
 	old := e.graph
 	e.graph = newGraph(p)
+	e.before = &old
+	defer func() { e.before = nil }()
 	if err := e.openBeside(old); err != nil {
 		half := e.graph
 		e.graph = old
@@ -67,6 +73,9 @@ func (e *Engine) swapTo(p *plan.Plan) error {
 func (e *Engine) openBeside(old graph) error {
 	idle := e.coord.last.idleParts()
 	for _, ch := range e.plan.Channels {
+		if ch.Fed {
+			continue
+		}
 		if log := old.logs[ch.Config.Name]; log != nil {
 			e.logs[ch.Config.Name] = log
 			e.flushers = append(e.flushers, old.flusher(ch.Config.Name))
@@ -83,7 +92,7 @@ func (e *Engine) openBeside(old graph) error {
 	for _, pl := range e.plan.Pipelines {
 		for _, n := range pl.Nodes {
 			if n.IsSink() {
-				if err := e.swapSink(n, pl.Channel.Config, old); err != nil {
+				if err := e.swapSink(n, pl, old); err != nil {
 					return fmt.Errorf("%s: %w", n.Address, err)
 				}
 			}
@@ -105,25 +114,37 @@ func (e *Engine) openBeside(old graph) error {
 func (g graph) handOver(channel string, part int) *restored {
 	for _, t := range g.tasks {
 		if t.name == channel && t.part == part {
-			return &restored{
-				state: partState{Next: t.next.Load(), Ended: t.ended.Load(), Tick: t.tick, Fields: t.learned()}, tables: t.have(),
+			r := &restored{
+				state: partState{Next: t.next.Load(), Ended: t.ended.Load(), Tick: t.tick, Label: t.label, Fields: t.learned()}, tables: t.have(),
 			}
+			if t.merge != nil {
+				r.state.Lanes = t.merge.states()
+			}
+			return r
 		}
 	}
 	return nil
 }
 
-func (e *Engine) swapSink(n *plan.Node, ch *config.Channel, old graph) error {
-	was := old.sinks[n.Address]
-	if was == nil || was.key != sinkKey(n) || was.node.ArgsDigest != n.ArgsDigest {
-		s, err := e.openSink(n, ch, e.coord.last, old.heirloom(n))
+func (e *Engine) swapSink(n *plan.Node, pl *plan.Pipeline, old graph) error {
+	was, s := old.sinks[n.Address], e.newSinker(n, pl)
+	if f := old.feed(s.key); f != nil && n.Feeds != nil {
+		s.feedTo(f, n.Feeds)
+		if was != nil {
+			s.rowsOut, s.failures = was.rowsOut, was.failures
+		}
+		e.sinks[n.Address] = s
+		e.sinkOrder = append(e.sinkOrder, s)
+		return nil
+	}
+	if was == nil || was.key != s.key || was.node.ArgsDigest != n.ArgsDigest {
+		s, err := e.openSink(n, pl, e.coord.last, old.heirloom(n))
 		if err == nil {
 			e.sinks[n.Address] = s
 			e.sinkOrder = append(e.sinkOrder, s)
 		}
 		return err
 	}
-	s := e.newSinker(n, ch.Partitions)
 	s.sink, s.rowsOut, s.failures = was.sink, was.rowsOut, was.failures
 	e.sinks[n.Address] = s
 	e.sinkOrder = append(e.sinkOrder, s)

@@ -29,7 +29,9 @@ type task struct {
 	log     journal.Log
 	reader  journal.Reader
 	decoder decode.Decoder
-	keeper  *timekeeper
+	keepers []*timekeeper   // by side of the channel
+	schemas []*arrow.Schema // likewise; only where pipelines feed the channel
+	merge   *merger         // of a channel that pipelines feed, instead of reader and decoder
 	keys    *state.Table
 	sent    *senders // nil until a sender has a session
 	seen    *seen    // nil without a dedupe
@@ -41,6 +43,7 @@ type task struct {
 	next   atomic.Uint64 // offset after the last record that went through
 	ended  atomic.Bool   // an End, and no record since
 	tick   int64         // us, of the latest tick
+	label  int64         // us, of the latest cut that was told to feeds; never less than one before
 	record atomic.Int64  // receive time of the latest record, us
 	mark   atomic.Int64  // watermark of the key of the latest row, us
 
@@ -55,9 +58,10 @@ type task struct {
 // pipe is a pipeline within a task.
 type pipe struct {
 	plan    *plan.Pipeline
-	nodes   []*node    // stages, inputs first
-	source  []consumer // who reads the channel itself
-	lanes   []*lane    // to sinks, each once
+	nodes   []*node      // stages, inputs first
+	source  [][]consumer // who reads the channel itself, by its side
+	lanes   []*lane      // to sinks, each once
+	feeds   []*lane      // those of lanes that lead to channels
 	rejects []rejectRow
 	outlet  consumer  // of rejects
 	marks   bool      // some stage wants watermarks of filtered rows
@@ -84,6 +88,9 @@ func (t *task) Step() (bool, error) {
 	}
 	if t.paused.Load() || !t.room() {
 		return false, nil
+	}
+	if t.merge != nil {
+		return t.mergeStep()
 	}
 	b, err := t.reader.Next()
 	if err != nil {
@@ -130,13 +137,37 @@ func (t *task) take(b *journal.Block) {
 	case journal.Lost:
 		t.lost(b)
 	}
+	t.advance(marks)
+	if marks.Ticked || marks.Ended {
+		t.cut(b.Time)
+	}
+	t.next.Store(b.First + uint64(b.Count))
+}
+
+// advance tells all pipelines of progress, and passes on what they have rejected.
+func (t *task) advance(marks flow.Watermarks) {
 	for _, p := range t.pipes {
 		if len(marks.Keys) > 0 || marks.Ticked || marks.Ended {
 			p.advance(t, marks)
 		}
 		p.flushRejects(t)
 	}
-	t.next.Store(b.First + uint64(b.Count))
+}
+
+func (t *task) flushRejects() {
+	for _, p := range t.pipes {
+		p.flushRejects(t)
+	}
+}
+
+// cut tells the channels that the task feeds how far it has come.
+func (t *task) cut(time int64) {
+	t.label = max(t.label, time)
+	for _, p := range t.pipes {
+		for _, l := range p.feeds {
+			l.push(parcel{item: flow.Item{Kind: flow.Progress, Marks: flow.Watermarks{Tick: t.label, Ticked: true, Ended: t.ended.Load()}}})
+		}
+	}
 }
 
 // records decodes a block and passes its rows on. It returns the keys that moved.
@@ -167,8 +198,14 @@ func (t *task) records(b *journal.Block) []flow.KeyMark {
 	rows, repeated := t.seen.filter(r.Rows)
 	r.Rows = nil
 	t.counters.repeated.Add(repeated)
+	return t.passRows(rows, 0)
+}
+
+// passRows gives rows of a side of the channel their time, key and watermark and passes them
+// on. It takes ownership, and returns the keys that moved.
+func (t *task) passRows(rows arrow.RecordBatch, side int) []flow.KeyMark {
 	t.counters.devices.mu.Lock()
-	rows, marks := t.keeper.fill(rows)
+	rows, marks := t.keepers[side].fill(rows)
 	t.counters.devices.note(rows)
 	t.counters.devices.mu.Unlock()
 	t.counters.rows.Add(rows.NumRows())
@@ -178,7 +215,7 @@ func (t *task) records(b *journal.Block) []flow.KeyMark {
 	}
 	for _, p := range t.pipes {
 		rows.Retain()
-		t.pass(rows, p.source)
+		t.pass(rows, p.source[side])
 	}
 	rows.Release()
 	return marks
@@ -258,7 +295,10 @@ func (t *task) rowText(rows arrow.RecordBatch, i int) []byte {
 // barrier on every lane.
 func (t *task) barrier(req *request) {
 	t.asked = req.epoch
-	part := partState{Channel: t.channel.Config.Name, Partition: t.part, Next: t.next.Load(), Ended: t.ended.Load(), Tick: t.tick, Fields: t.learned()}
+	part := partState{Channel: t.channel.Config.Name, Partition: t.part, Next: t.next.Load(), Ended: t.ended.Load(), Tick: t.tick, Label: t.label, Fields: t.learned()}
+	if t.merge != nil {
+		part.Lanes = t.merge.states()
+	}
 	for _, table := range t.ownTables() {
 		part.add(table.Decl(), "", table.Snapshot(req.full))
 	}
@@ -309,6 +349,9 @@ func (t *task) closeStages() {
 
 func (t *task) close() {
 	t.closeStages()
+	if t.merge != nil {
+		t.merge.close()
+	}
 	if t.reader != nil {
 		_ = t.reader.Close() // only reads; nothing can be lost
 	}
@@ -332,7 +375,7 @@ func takeZero(rows arrow.RecordBatch, col int, alloc memory.Allocator) arrow.Rec
 // opening is what a stage of this task gets.
 func (t *task) opening(n *plan.Node, p *pipe, tables []*state.Table) stage.Opening {
 	return stage.Opening{
-		Env: t.engine.env, DataDir: t.engine.o.Data, Alloc: t.alloc, Address: n.Address, Partition: t.part, Tables: tables,
+		Env: t.engine.env, DataDir: t.engine.o.Data, Alloc: t.alloc, Address: n.Address, Partition: t.part, Tables: tables, Report: t.engine.report,
 		Reject: func(r stage.Reject) {
 			p.rejects = append(p.rejects, t.rejectedRow(n.Address, r))
 			t.counters.devices.reject(&r)

@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tidemill/tidemill/engine/decode"
@@ -33,8 +34,11 @@ func (e *Engine) openTask(ch *plan.Channel, part int, from *restored) (*task, er
 		fields = fieldsOf(from.state.Fields)
 		t.next.Store(from.state.Next)
 		t.ended.Store(from.state.Ended)
-		t.tick = from.state.Tick
+		t.tick, t.label = from.state.Tick, from.state.Label
 		t.asked = e.epoch
+	}
+	if ch.Fed {
+		return t, t.openFed(ch, from, tables)
 	}
 	earliest, _ := t.log.Bounds(part)
 	if from == nil {
@@ -59,6 +63,30 @@ func (e *Engine) openTask(ch *plan.Channel, part int, from *restored) (*task, er
 		return nil, fmt.Errorf("channel.%s, partition %d: %w", ch.Config.Name, part, err)
 	}
 	return t, nil
+}
+
+// openFed opens a task of a channel that pipelines feed.
+func (t *task) openFed(ch *plan.Channel, from *restored, tables map[string]*state.Table) error {
+	p, err := t.engine.planFor(ch, nil)
+	if err != nil {
+		return err
+	}
+	var lanes []laneState
+	if from != nil {
+		lanes = from.state.Lanes
+	}
+	feeds, err := t.engine.feedsOf(ch, lanes)
+	if err == nil {
+		err = t.openPipes(p, tables)
+	}
+	if err == nil {
+		err = t.openMerger(feeds, lanes)
+	}
+	if err != nil {
+		t.close()
+		return fmt.Errorf("channel.%s, partition %d: %w", t.name, t.part, err)
+	}
+	return nil
 }
 
 // didOf returns the counters of a partition's task. Only Open and Swap call it.
@@ -106,7 +134,9 @@ func (t *task) openPipes(p *plan.Plan, have map[string]*state.Table) error {
 	t.keys = table(have, "", ch.KeysDecl())
 	t.openDuplicates(have)
 	t.counters.devices.bind(t.keys, ch)
-	if t.decoder == nil {
+	if ch.Fed {
+		t.schemas = ch.Schemas()
+	} else if t.decoder == nil {
 		d, err := decode.NewJSON(decode.Config{Fields: ch.Fields, Topics: ch.Topics, Learn: ch.Config.Learn, Explode: ch.Config.Explode, Alloc: t.alloc})
 		if err != nil {
 			return err
@@ -115,7 +145,7 @@ func (t *task) openPipes(p *plan.Plan, have map[string]*state.Table) error {
 	}
 	t.pipes = nil
 	for _, pl := range p.Pipelines {
-		if pl.Channel != ch {
+		if !slices.Contains(pl.Homes, ch) {
 			continue
 		}
 		pp, err := t.openPipe(pl, have)
@@ -135,7 +165,10 @@ func (t *task) bindKeeper(p *plan.Plan) {
 	}
 	o := t.opening(&plan.Node{Address: "channel." + t.channel.Config.Name}, nil, nil)
 	o.Reject = t.rejectEverywhere
-	t.keeper = newTimekeeper(p, t.channel, t.keys, o, marks)
+	t.keepers = nil
+	for side := range t.channel.Schemas() {
+		t.keepers = append(t.keepers, newTimekeeper(p, t.channel, side, t.keys, o, marks))
+	}
 }
 
 // table returns the table that there is for a declaration, or a new one.
@@ -148,15 +181,24 @@ func table(have map[string]*state.Table, address string, d state.Decl) *state.Ta
 }
 
 func (t *task) openPipe(pl *plan.Pipeline, have map[string]*state.Table) (*pipe, error) {
-	p := &pipe{plan: pl, tap: t.engine.tapOf(rejectsEdge(pl.Config.Name))}
+	p := &pipe{plan: pl, tap: t.engine.tapOf(rejectsEdge(pl.Config.Name)), source: make([][]consumer, len(t.channel.Schemas()))}
 	nodes := map[*plan.Node]*node{}
 	for _, pn := range pl.Nodes {
 		if pn.IsSink() {
-			s := t.engine.sinks[pn.Address]
-			p.lanes = append(p.lanes, s.lanes[t.engine.laneOf(t)])
-			if pn.Rejects {
-				p.outlet = consumer{lane: s.lanes[t.engine.laneOf(t)], in: len(pn.In)}
+			l := t.engine.sinks[pn.Address].laneOf(t)
+			if l == nil {
+				continue // other tasks feed it
 			}
+			p.lanes = append(p.lanes, l)
+			if pn.Feeds != nil {
+				p.feeds = append(p.feeds, l)
+			}
+			if pn.Rejects {
+				p.outlet = consumer{lane: l, in: len(pn.In)}
+			}
+			continue
+		}
+		if pn.Home != t.channel {
 			continue
 		}
 		n := &node{task: t, plan: pn, rows: t.engine.counterOf(pn.Address + " " + rowsCounter), tap: t.engine.tapOf(pn.Address)}
@@ -180,12 +222,15 @@ func (t *task) openPipe(pl *plan.Pipeline, have map[string]*state.Table) (*pipe,
 func (t *task) connect(pl *plan.Pipeline, p *pipe, nodes map[*plan.Node]*node) {
 	for _, pn := range pl.Nodes {
 		for i, in := range pn.In {
-			c := consumer{node: nodes[pn], in: i, first: pn.Bound.Revisions == takesFirst && in.Node.Revised()}
-			if pn.IsSink() {
-				c.lane = t.engine.sinks[pn.Address].lanes[t.engine.laneOf(t)]
+			c := consumer{node: nodes[pn], in: i, first: pn.Bound.Revisions == takesFirst && in.Revised()}
+			switch {
+			case in.Node == nil && in.Channel != t.channel, in.Node != nil && in.Node.Home != t.channel:
+				continue
+			case pn.IsSink():
+				c.lane = t.engine.sinks[pn.Address].laneOf(t)
 			}
 			if in.Node == nil {
-				p.source = append(p.source, c)
+				p.source[in.Side] = append(p.source[in.Side], c)
 				continue
 			}
 			from := nodes[in.Node]

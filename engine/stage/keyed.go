@@ -18,7 +18,7 @@ import (
 // CheckBy checks the argument `by` of a stage that keeps state by key. what is
 // the kind of stage. hasKey says that the channel's key is among the columns,
 // so that all rows of a group have one _slot. Where it is not, all rows must be
-// in one partition.
+// in one partition: they are, or At.Regroup is asked.
 func CheckBy(by []Column, x hcl.Expression, at At, what string) (hasKey bool, diags hcl.Diagnostics) {
 	key := at.Keys[0]
 	names := []string{key}
@@ -35,6 +35,10 @@ func CheckBy(by []Column, x hcl.Expression, at At, what string) (hasKey bool, di
 	ch := at.Channel
 	if hasKey || ch.Key == "" || ch.Partitions == 1 {
 		return hasKey, diags
+	}
+	if at.Regroup != nil && !diags.HasErrors() {
+		at.Regroup(Names(by))
+		return false, diags
 	}
 	where := at.Range
 	if !config.Absent(x) {

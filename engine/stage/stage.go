@@ -60,6 +60,10 @@ type At struct {
 	Plugins []*config.Plugin
 	// Scope gives names their meaning at input i; see expr.Compile.
 	Scope func(i int) *expr.Scope
+	// Regroup, where it is not nil, asks for the rows of the input by other columns than the
+	// channel's key, none for all rows in one partition: the block is bound again behind a channel that has
+	// them so. See CheckBy.
+	Regroup func(by []string)
 }
 
 // Delivery is how a sink keeps the promise that nothing is lost or doubled.
@@ -113,8 +117,17 @@ type Bound struct {
 	// Together they tell the decoder what need not be decoded.
 	Reads     []string
 	PassesAll bool
-	State     []state.Decl
-	Delivery  Delivery
+	// Meet lists, of a stage with several inputs, the columns of each by whose first one its rows must be
+	// spread over the partitions, as many for every input: rows of all inputs with the same
+	// value meet in one stage. Where the inputs stand otherwise, the engine puts a channel
+	// before the stage in which they do, and binds it again: At.Keys holds the first of the columns then.
+	//
+	// A row of input i has in _mark the watermark that its key has in that input, and Advance(i) tells
+	// of that input alone. In one partition, rows of all inputs come in one order, tick interval
+	// by tick interval, which is the same whenever the same records come again.
+	Meet     [][]string
+	State    []state.Decl
+	Delivery Delivery
 	// Identity names what a transactional sink's tokens belong to, such as a
 	// file's path and format: a sink whose other arguments change goes on from its
 	// token. "": any change of an argument makes it another sink.

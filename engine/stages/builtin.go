@@ -6,10 +6,12 @@ import (
 	"github.com/tidemill/tidemill/engine/stage"
 	"github.com/tidemill/tidemill/engine/stages/alarm"
 	"github.com/tidemill/tidemill/engine/stages/anomaly"
+	"github.com/tidemill/tidemill/engine/stages/ingestbenthos"
 	"github.com/tidemill/tidemill/engine/stages/ingestfile"
 	"github.com/tidemill/tidemill/engine/stages/ingesthttp"
 	"github.com/tidemill/tidemill/engine/stages/ingestmqtt"
 	"github.com/tidemill/tidemill/engine/stages/rule"
+	"github.com/tidemill/tidemill/engine/stages/sinkbenthos"
 	"github.com/tidemill/tidemill/engine/stages/sinkchannel"
 	"github.com/tidemill/tidemill/engine/stages/sinkfile"
 	"github.com/tidemill/tidemill/engine/stages/sinkhttp"
@@ -23,10 +25,12 @@ import (
 // Builtin returns the stages that are built in, sorted by kind and type.
 func Builtin() []stage.Spec {
 	return slices.Concat([]stage.Spec{alarm.Spec()}, anomaly.Specs(), []stage.Spec{
+		ingestbenthos.Spec(),
 		ingestfile.Spec(),
 		ingestmqtt.Spec(),
 		ingesthttp.Spec(),
 		rule.Spec(),
+		sinkbenthos.Spec(),
 		sinkchannel.Spec(),
 		sinkfile.File(),
 		sinkhttp.Spec(),
