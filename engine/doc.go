@@ -17,6 +17,7 @@
 //	publish/       many MQTT clients that publish, cheaply: a fleet's side of the door, a sink's way to a broker
 //	objects/       files written whole, in a folder or in S3
 //	parquet/       rows <-> Parquet files
+//	benthos/       inputs and outputs of Benthos, as the engine runs them
 //	ledger/        which Parquet files are a table: the list, merging small ones, removing old ones
 //	wasm/meter/    fuel metering put into WebAssembly modules, without a change of what they compute
 //	wasm/          what is plugged in: host, limits, rows in and out of guests, keyed state
@@ -29,6 +30,7 @@
 //	run/           running it: tasks, alignment, checkpoints, swap; driven by goroutines or by a seed
 //	lake/          reading tables of Parquet files: catalog, views, verification
 //	simulate/      a fleet that does not exist: the deterministic generator of demonstrations and tests
+//	pipetest/      tests beside pipelines: test blocks, a virtual clock, crashes, what came against what should have
 //	admin/         looking at it and telling it: the control socket of a running engine
 //	cmd/tidemill/  the command
 //

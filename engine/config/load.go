@@ -320,3 +320,18 @@ func (l *loader) isTorn(r hcl.Range) bool {
 	}
 	return false
 }
+
+// ParseFile reads and parses one file, within the limits of configuration, whatever it
+// holds. The file is nil when it cannot be read.
+func ParseFile(e *env.Env, name string) (*hcl.File, hcl.Diagnostics) {
+	l := &loader{env: e, cfg: &Config{Files: map[string]*hcl.File{}}}
+	src, ok := l.readFile(name)
+	if !ok {
+		return nil, l.diags
+	}
+	l.parse(name, src)
+	if len(l.bodies) == 0 {
+		return nil, l.diags
+	}
+	return l.cfg.Files[name], Sort(l.diags)
+}

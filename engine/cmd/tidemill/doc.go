@@ -7,12 +7,13 @@
 //	apply     changes what a running engine does  apply.go
 //	tap       shows the rows that pass an edge    tap.go
 //	top       shows what a running engine does    top.go
+//	test      runs the tests beside pipelines     test.go
 //	fmt       lays files out                      fmt.go
 //	graph     draws the graph                     graph.go
 //	simulate  writes or publishes a fleet's       simulate.go, simulate_mqtt.go, resume.go
 //	bench     measures                            bench*.go
 //
-// Imports: flow, env, config, journal, decode, mqtt, publish, stages, plan, run, simulate, admin
+// Imports: flow, env, config, journal, decode, mqtt, publish, stages, plan, run, simulate, pipetest, admin
 //
 // Not here: anything that decides an outcome. Start with root.go.
 package main

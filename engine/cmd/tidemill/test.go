@@ -1,0 +1,257 @@
+package main
+
+import (
+	"encoding/xml"
+	"fmt"
+	"os"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/tidemill/tidemill/engine/pipetest"
+)
+
+// testFlags are the flags of `tidemill test`.
+type testFlags struct {
+	run, junit           string
+	json, update, detail bool
+}
+
+func (a *app) testCommand() *cobra.Command {
+	f := &testFlags{}
+	cmd := &cobra.Command{
+		Use:   "test DIR...",
+		Short: "Run the tests beside pipelines, on a virtual clock",
+		Long: "Runs the test blocks of all *.test.hcl files of a folder: rows go in, and what comes out is held\n" +
+			"against what the test expects. The clock is virtual: a day takes milliseconds. Nothing outside is\n" +
+			"touched: ingests get the test's rows, and sinks write nothing.\n\n" +
+			"Exit codes: 0 all tests passed; 1 one failed; 2 wrong usage; 3 a mistake in a file.",
+		Example: "  tidemill test pipelines/coldhaul\n  tidemill test pipelines/* --junit report.xml\n  tidemill test pipelines/coldhaul --run warm --update",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return fmt.Errorf("test takes folders, such as: tidemill test pipelines/coldhaul")
+			}
+			return nil
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.run, "run", "", "run only tests whose name matches the `REGEXP`")
+	flags.BoolVar(&f.json, "json", false, "print a JSON object a test, and one of the coverage, to standard output")
+	flags.StringVar(&f.junit, "junit", "", "write the results to `FILE` as JUnit XML")
+	flags.BoolVar(&f.update, "update", false, "write what came into the tables of expectations that failed")
+	flags.BoolVarP(&f.detail, "verbose", "v", false, "tell what no test has reached")
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.test(f, args) }
+	return cmd
+}
+
+// testResult is a test's outcome for scripts.
+type testResult struct {
+	Folder   string   `json:"folder"`
+	Test     string   `json:"test"`
+	Passed   bool     `json:"passed"`
+	Seconds  float64  `json:"seconds"`
+	Records  int64    `json:"records"`
+	Failures []string `json:"failures,omitempty"`
+}
+
+// tester runs tests and prints how they go.
+type tester struct {
+	*app
+	*testFlags
+	only    *regexp.Regexp
+	results []testResult
+	failed  int
+	mistake bool
+}
+
+func (a *app) test(f *testFlags, dirs []string) error {
+	only, err := regexp.Compile(f.run)
+	if err != nil {
+		return fmt.Errorf("--run: %w", err)
+	}
+	t := &tester{app: a, testFlags: f, only: only}
+	for _, dir := range dirs {
+		if err := t.folder(dir); err != nil {
+			return failed(err)
+		}
+	}
+	if f.junit != "" {
+		if err := t.writeJUnit(); err != nil {
+			return failed(err)
+		}
+	}
+	switch {
+	case t.mistake:
+		return said(exitConfig)
+	case t.failed > 0:
+		fmt.Fprintf(a.err, "%d of %s failed.\n", t.failed, count(len(t.results), "test"))
+		return said(exitFailed)
+	case len(t.results) == 0:
+		fmt.Fprintln(a.err, "There is no test: write test \"name\" { ... } into a file NAME.test.hcl beside the pipelines.")
+	}
+	return nil
+}
+
+// folder runs the tests of one folder.
+func (t *tester) folder(dir string) error {
+	suite, diags := pipetest.Load(t.env, dir)
+	if err := t.told(diags, suite.Files); err != nil || diags.HasErrors() {
+		return err
+	}
+	var coverage pipetest.Coverage
+	ran, updates := 0, map[string][]pipetest.Update{}
+	for _, test := range suite.Tests {
+		if !t.only.MatchString(test.Name) {
+			continue
+		}
+		ran++
+		began := time.Now()
+		out, diags, err := test.Run(dir, pipetest.Options{Env: t.env, Together: together})
+		if err != nil {
+			return fmt.Errorf("test %q: %w", test.Name, err)
+		}
+		files := map[string]*hcl.File{}
+		for name, f := range suite.Files {
+			files[name] = f
+		}
+		for name, f := range out.Files() {
+			files[name] = f
+		}
+		if err := t.told(diags, files); err != nil {
+			return err
+		}
+		if diags.HasErrors() {
+			continue
+		}
+		coverage.Add(out)
+		if err := t.result(dir, test, out, time.Since(began)); err != nil {
+			return err
+		}
+		updates[test.Range.Filename] = append(updates[test.Range.Filename], out.Updates...)
+	}
+	if ran == 0 {
+		return nil
+	}
+	if t.update {
+		if err := t.write(updates); err != nil {
+			return err
+		}
+	}
+	return t.covered(dir, &coverage)
+}
+
+// together runs functions on goroutines of their own.
+func together(list []func()) {
+	var all sync.WaitGroup
+	for _, f := range list {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			f()
+		}()
+	}
+	all.Wait()
+}
+
+func (t *tester) told(diags hcl.Diagnostics, files map[string]*hcl.File) error {
+	t.mistake = t.mistake || diags.HasErrors()
+	return t.printDiagnostics(diags, files)
+}
+
+// result prints how a test went.
+func (t *tester) result(dir string, test *pipetest.Test, out *pipetest.Outcome, took time.Duration) error {
+	r := testResult{Folder: dir, Test: test.Name, Passed: len(out.Failures) == 0, Seconds: took.Seconds(), Records: out.Records}
+	for _, f := range out.Failures {
+		r.Failures = append(r.Failures, fmt.Sprintf("%s:%d: %s\n%s", f.At.Filename, f.At.Start.Line, f.What, f.More))
+	}
+	t.results = append(t.results, r)
+	if !r.Passed {
+		t.failed++
+	}
+	if t.json {
+		return printLine(t.out, r)
+	}
+	word := "ok  "
+	if !r.Passed {
+		word = "FAIL"
+	}
+	fmt.Fprintf(t.out, "%s  %s  (%s, %.2fs)\n", word, test.Name, count(int(out.Records), "record"), r.Seconds)
+	for _, f := range out.Failures {
+		fmt.Fprintf(t.out, "    %s:%d: %s\n%s", f.At.Filename, f.At.Start.Line, f.What, f.More)
+	}
+	return nil
+}
+
+// covered tells what the tests of a folder have reached.
+func (t *tester) covered(dir string, c *pipetest.Coverage) error {
+	if t.json {
+		return printLine(t.out, map[string]any{"folder": dir, "coverage": c})
+	}
+	reached, missing := c.Report()
+	fmt.Fprintf(t.out, "%s: %s were reached\n", dir, reached)
+	if t.detail {
+		for _, m := range missing {
+			fmt.Fprintf(t.out, "      %s\n", m)
+		}
+	}
+	return nil
+}
+
+// write puts tables that came into files of tests.
+func (t *tester) write(updates map[string][]pipetest.Update) error {
+	for name, list := range updates {
+		if len(list) == 0 {
+			continue
+		}
+		src, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, pipetest.Apply(src, list), 0o644); err != nil {
+			return err
+		}
+		fmt.Fprintf(t.err, "%s: %s rewritten. Read the difference before you keep it.\n", name, count(len(list), "table"))
+	}
+	return nil
+}
+
+// writeJUnit writes the results as JUnit XML, as continuous integration reads it.
+func (t *tester) writeJUnit() error {
+	type failure struct {
+		Message string `xml:"message,attr"`
+		Text    string `xml:",chardata"`
+	}
+	type testCase struct {
+		Class    string    `xml:"classname,attr"`
+		Name     string    `xml:"name,attr"`
+		Time     string    `xml:"time,attr"`
+		Failures []failure `xml:"failure"`
+	}
+	type suite struct {
+		XMLName  xml.Name   `xml:"testsuite"`
+		Name     string     `xml:"name,attr"`
+		Tests    int        `xml:"tests,attr"`
+		Failures int        `xml:"failures,attr"`
+		Cases    []testCase `xml:"testcase"`
+	}
+	s := suite{Name: "tidemill", Tests: len(t.results), Failures: t.failed}
+	for _, r := range t.results {
+		c := testCase{Class: r.Folder, Name: r.Test, Time: fmt.Sprintf("%.3f", r.Seconds)}
+		for _, text := range r.Failures {
+			c.Failures = append(c.Failures, failure{"not as expected", text})
+		}
+		s.Cases = append(s.Cases, c)
+	}
+	out, err := xml.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(t.junit, append([]byte(xml.Header), append(out, '\n')...), 0o644)
+}
+

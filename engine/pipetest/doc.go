@@ -1,0 +1,44 @@
+// Package pipetest runs the tests that stand beside pipelines: test blocks in
+// *.test.hcl files. The production plan, journal, tasks, stages and checkpoints
+// run on a simulated machine with a virtual clock; only what reaches outside
+// is replaced: records come from the test, and what sinks get is kept.
+//
+//	test "too_warm" {
+//	  rows {
+//	    to    = channel.telemetry
+//	    table = <<-EOT
+//	      at   device  ts   temp  setpoint
+//	      0s   t1      +0s  -10   -18
+//	      5m   t1      +5m  -10   -18
+//	    EOT
+//	  }
+//	  expect {
+//	    from  = alarm.too_warm
+//	    table = <<-EOT
+//	      device  time  event
+//	      t1      +5m   raised
+//	    EOT
+//	  }
+//	}
+//
+// # Where does a test begin and end?
+//
+// Its clock starts at `start`. Records arrive at their `at`; between them the
+// clock moves on by ticks of `tick`. When everything has arrived and `until` is over, the
+// inputs are at their end, so that windows close, unless end = false.
+//
+// # Why are rows compared without their order?
+//
+// The rows of one key are in order, but partitions are not ordered among one
+// another. ordered = true compares the order of rows as well, as it is for one partition.
+//
+// # Why is a longer test's tick longer?
+//
+// A tick is a control record in every partition. A day has 86,400 seconds, and
+// no test waits for each; tick = "1s" insists.
+//
+// Imports: flow, env, config, expr, journal, decode, stage, stages, plan, run, simulate
+//
+// Not here: tests of stages in Go (stages/stagetest), seeds that crash and swap
+// at random (conformance/sim), the command (cmd/tidemill). Start with test.go, then world.go.
+package pipetest

@@ -1,0 +1,280 @@
+package pipetest
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/journal"
+	"github.com/tidemill/tidemill/engine/simulate"
+	"github.com/tidemill/tidemill/engine/stage"
+)
+
+// arriving is a record on its way in.
+type arriving struct {
+	at      int64 // us since 1970
+	topic   string
+	payload []byte // good until the next call
+	// member gives a member of the payload as text, where that is known without reading it.
+	member func(name string) string
+}
+
+// supply gives records in order of arrival; ok is false at its end.
+type supply interface {
+	next() (r arriving, ok bool)
+}
+
+// listed is records that are all there.
+type listed struct{ list []arriving }
+
+func (l *listed) next() (r arriving, ok bool) {
+	if len(l.list) == 0 {
+		return arriving{}, false
+	}
+	r, l.list = l.list[0], l.list[1:]
+	return r, true
+}
+
+// supply makes records of the rows in the file. A record arrives at its `at`; without
+// one, with the row before it.
+func (r *rowsBlock) supply(start time.Time) (supply, hcl.Diagnostics) {
+	l := &listed{}
+	now := start.UnixMicro()
+	for _, line := range r.lines {
+		l.list = append(l.list, arriving{at: now, topic: r.Topic, payload: []byte(line)})
+	}
+	if r.table == nil {
+		return l, nil
+	}
+	var diags hcl.Diagnostics
+	for i, cells := range r.table.rows {
+		rec := arriving{at: now, topic: r.Topic}
+		tree := &object{}
+		for k, name := range r.table.columns {
+			cell := cells[k]
+			if name == "at" || name == "topic" {
+				d, ok := offset(cell)
+				switch {
+				case name == "topic":
+					rec.topic = cell
+				case !ok:
+					diags = append(diags, config.Errorf(r.table.line(r.table.lines[i]), "Not a time", "at takes the time since the start, such as 5m; this is %q.", cell)...)
+				default:
+					rec.at = start.Add(d).UnixMicro()
+				}
+				continue
+			}
+			value, err := member(cell, start)
+			if err != nil {
+				diags = append(diags, config.Errorf(r.table.line(r.table.lines[i]), "Not a value", "%s: %v", name, err)...)
+			}
+			tree.set(strings.Split(name, "."), value)
+		}
+		now, rec.payload = rec.at, tree.append(nil)
+		l.list = append(l.list, rec)
+	}
+	slices.SortStableFunc(l.list, func(a, b arriving) int { return cmp.Compare(a.at, b.at) })
+	return l, diags
+}
+
+// object is a JSON object that is being put together, members in order.
+type object struct {
+	names  []string
+	values []string
+	inner  []*object
+}
+
+func (o *object) set(path []string, value string) {
+	at := slices.Index(o.names, path[0])
+	if at < 0 {
+		at = len(o.names)
+		o.names, o.values, o.inner = append(o.names, path[0]), append(o.values, ""), append(o.inner, nil)
+	}
+	if len(path) == 1 {
+		o.values[at] = value
+		return
+	}
+	if o.inner[at] == nil {
+		o.inner[at] = &object{}
+	}
+	o.inner[at].set(path[1:], value)
+}
+
+func (o *object) append(dst []byte) []byte {
+	dst = append(dst, '{')
+	for i, name := range o.names {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = fmt.Appendf(dst, "%q:", name)
+		if o.inner[i] != nil {
+			dst = o.inner[i].append(dst)
+		} else {
+			dst = append(dst, o.values[i]...)
+		}
+	}
+	return append(dst, '}')
+}
+
+// trailers is the simulated fleet.
+type trailers struct {
+	fleet *simulate.Fleet
+	line  []byte
+}
+
+func (f *fleetBlock) supply(start time.Time) (supply, error) {
+	fleet, err := simulate.New(simulate.Options{
+		Devices: f.Devices, Every: f.Every.Length(), Start: start, Duration: f.For.Length(), Seed: f.Seed,
+		Offline: f.Offline, OfflineFor: f.OfflineFor.Length(), Skewed: f.Skewed, SkewBy: f.SkewBy.Length(),
+		Faults: simulate.Faults{Malformed: f.Malformed, OutOfRange: f.OutOfRange, Duplicated: f.Duplicated,
+			Missing: f.Missing, Failing: f.Failing, DoorMoving: f.DoorMoving},
+	})
+	return &trailers{fleet: fleet}, err
+}
+
+func (t *trailers) next() (r arriving, ok bool) {
+	line, at, ok := t.fleet.Next(t.line[:0])
+	t.line = line
+	return arriving{at: at, payload: bytes.TrimSuffix(line, []byte("\n")), member: t.member}, ok
+}
+
+// member tells of the trailer that sent the latest line.
+func (t *trailers) member(name string) string {
+	device, site := t.fleet.Sender()
+	switch name {
+	case "device":
+		return simulate.DeviceName(device)
+	case "site":
+		return site
+	}
+	return ""
+}
+
+// feed is all supplies of a channel, as a source.
+type feed struct {
+	supplies []supply
+	heads    []arriving
+	live     []bool
+	until    int64 // us since 1970: not at its end before
+	seq      uint64
+	batch    journal.Batch
+	text     []byte // payloads of batch
+	spans    [][2]int
+	to       stage.SourceEnv
+	now      func() time.Time
+	reached  []uint64
+	skip     uint64
+	topics   *topics // nil: records have none of their own
+}
+
+// feedName is what the journal knows the test's records by.
+const feedName = "pipetest"
+
+// mostFed is how many records one Step appends.
+const mostFed = 4096
+
+func newFeed(supplies []supply, until time.Time) *feed {
+	f := &feed{supplies: supplies, heads: make([]arriving, len(supplies)), live: make([]bool, len(supplies)), until: until.UnixMicro()}
+	for i := range supplies {
+		f.heads[i], f.live[i] = supplies[i].next()
+	}
+	return f
+}
+
+// open begins a life of the engine: what the journal holds is passed over.
+func (f *feed) open(op stage.Opening, to stage.SourceEnv) (stage.Source, error) {
+	f.to, f.now = to, op.Env.Clock.Now
+	at := to.Journal.Position(feedName)
+	f.skip, f.reached = at.Committed, at.Reached
+	return f, nil
+}
+
+// head returns which supply has the next record, and when it arrives.
+func (f *feed) head() (which int, at int64) {
+	which = -1
+	for i := range f.heads {
+		if f.live[i] && (which < 0 || f.heads[i].at < at) {
+			which, at = i, f.heads[i].at
+		}
+	}
+	return which, at
+}
+
+// more tells whether records are still to come, or time is to pass.
+func (f *feed) more() bool {
+	which, _ := f.head()
+	return which >= 0 || f.now == nil || f.now().UnixMicro() < f.until
+}
+
+// Step appends what has arrived by now.
+func (f *feed) Step() (stage.Status, error) {
+	if len(f.batch.Records) == 0 {
+		if !f.gather() {
+			if which, _ := f.head(); which < 0 && f.now().UnixMicro() >= f.until {
+				return stage.Ended, nil
+			}
+			return stage.Idle, nil
+		}
+	}
+	err := f.to.Journal.Append(f.batch)
+	var full *journal.ErrFull
+	if errors.Is(err, journal.ErrBusy) || errors.As(err, &full) {
+		return stage.Idle, nil
+	}
+	f.batch.Records = f.batch.Records[:0]
+	return stage.Busy, err
+}
+
+// gather makes the next batch; false when nothing has arrived.
+func (f *feed) gather() bool {
+	now := f.now().UnixMicro()
+	f.text, f.spans = f.text[:0], f.spans[:0]
+	records := f.batch.Records[:0]
+	for len(records) < mostFed {
+		which, at := f.head()
+		if which < 0 || at > now {
+			break
+		}
+		r := f.heads[which]
+		f.seq++
+		if f.seq > f.skip {
+			p := f.to.Partition(r.payload)
+			if r.topic == "" && f.topics != nil {
+				topic, keyed := f.topics.of(&r)
+				if r.topic = topic; keyed >= 0 {
+					p = keyed
+				}
+			}
+			if f.seq > f.reached[p] {
+				start := len(f.text)
+				f.text = append(f.text, r.payload...)
+				f.spans = append(f.spans, [2]int{start, len(f.text)})
+				records = append(records, journal.Record{Partition: p, Topic: r.topic, Received: at, Pos: f.seq})
+			}
+		}
+		f.heads[which], f.live[which] = f.supplies[which].next()
+	}
+	for i, s := range f.spans { // the text does not move any more
+		records[i].Payload = f.text[s[0]:s[1]]
+	}
+	f.batch = journal.Batch{Records: records, Source: feedName, Pos: f.seq}
+	return len(records) > 0
+}
+
+// Close does nothing: the feed goes on in the next life.
+func (f *feed) Close() error { return nil }
+
+var _ stage.Source = (*feed)(nil)
+
+// ended is a source that has nothing: an ingest that a test does not use.
+type ended struct{}
+
+func (ended) Step() (stage.Status, error) { return stage.Ended, nil }
+func (ended) Close() error                { return nil }

@@ -1,0 +1,69 @@
+package pipetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/tidemill/tidemill/engine/decode"
+	"github.com/tidemill/tidemill/engine/flow"
+)
+
+// topics makes the topic of a record that has none, where the channel's ingest
+// takes columns from topics: as its device would publish it.
+type topics struct {
+	levels []string // "{name}" is a member of the record
+	key    string   // the channel's, if it is one of the names
+	parts  int
+	buf    []byte
+}
+
+func newTopics(templates []decode.TopicTemplate, key string, partitions int) *topics {
+	if len(templates) == 0 {
+		return nil
+	}
+	t := &topics{levels: strings.Split(templates[0].String(), "/"), parts: partitions}
+	for _, name := range templates[0].Columns() {
+		if name == key {
+			t.key = key
+		}
+	}
+	return t
+}
+
+// of returns the record's topic, and the partition that its key leads to; -1
+// where the key is not in the topic.
+func (t *topics) of(r *arriving) (topic string, partition int) {
+	member := r.member
+	if member == nil {
+		var all map[string]any
+		_ = json.Unmarshal(r.payload, &all) // what is no record has a topic all the same
+		member = func(name string) string {
+			if v := all[name]; v != nil {
+				return fmt.Sprint(v)
+			}
+			return ""
+		}
+	}
+	t.buf, partition = t.buf[:0], -1
+	for i, level := range t.levels {
+		if i > 0 {
+			t.buf = append(t.buf, '/')
+		}
+		name, is := strings.CutPrefix(level, "{")
+		if !is {
+			t.buf = append(t.buf, level...)
+			continue
+		}
+		name = strings.TrimSuffix(name, "}")
+		value := member(name)
+		if value == "" {
+			value = name
+		}
+		if name == t.key && t.parts > 1 {
+			partition = flow.PartitionOf(flow.Hash([]byte(value)), t.parts)
+		}
+		t.buf = append(t.buf, value...)
+	}
+	return string(t.buf), partition
+}

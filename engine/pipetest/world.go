@@ -1,0 +1,319 @@
+package pipetest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/run"
+	"github.com/tidemill/tidemill/engine/stages"
+)
+
+// Options say how tests run.
+type Options struct {
+	Env *env.Env // where the configuration is
+	// Together calls functions, at the same time where that helps, and returns when all
+	// have. nil: one after the other.
+	Together func([]func())
+}
+
+// world is the simulated machine that a test runs on.
+type world struct {
+	o        Options
+	test     *Test
+	dir      string
+	machine  *env.Sim
+	tick     time.Duration
+	feeds    map[string]*feed // by channel
+	edges    map[string]edge  // by what an expectation names
+	captures map[string]*capture
+	notes    []string // of the engine
+	status   run.Status
+	counters map[string]int64 // "address name", of lives before
+	crashed  int
+	probes   []probe
+}
+
+// span is how long a test lasts, from its start to the last arrival or `until`.
+func (t *Test) span() time.Duration {
+	longest := t.until
+	for _, f := range t.fleets {
+		longest = max(longest, f.For.Length())
+	}
+	for _, g := range t.signals {
+		longest = max(longest, g.From.Length()+g.For.Length())
+	}
+	for _, r := range t.rows {
+		if r.table == nil {
+			continue
+		}
+		for k, name := range r.table.columns {
+			for _, row := range r.table.rows {
+				if d, ok := offset(row[k]); ok && name == "at" {
+					longest = max(longest, d)
+				}
+			}
+		}
+	}
+	return longest
+}
+
+// ticksMost is about how many ticks a test has whose tick is not said.
+const ticksMost = 3600
+
+// Run runs a test. Diagnostics are mistakes of the author, also those of the
+// pipelines; an error is a failure of the machinery.
+func (t *Test) Run(dir string, o Options) (*Outcome, hcl.Diagnostics, error) {
+	w := &world{o: o, test: t, dir: dir, machine: env.NewSim(1), tick: t.tick, feeds: map[string]*feed{}, edges: map[string]edge{},
+		captures: map[string]*capture{}, counters: map[string]int64{}}
+	defer func() {
+		for _, c := range w.captures {
+			c.release()
+		}
+	}()
+	if w.tick == 0 {
+		w.tick = max(time.Second, (t.span() / ticksMost).Round(time.Second))
+	}
+	w.machine.Jump(t.Start.Sub(w.machine.Env().Clock.Now()))
+	diags := w.makeFeeds()
+	c, more := config.Load(o.Env, dir, config.Options{Vars: t.Vars})
+	if diags = append(diags, more...); diags.HasErrors() {
+		return &Outcome{Test: t, files: c.Files}, config.Sort(diags), nil
+	}
+	own, more := w.rewrite(c)
+	if diags = append(diags, more...); diags.HasErrors() {
+		return &Outcome{Test: t, files: c.Files}, config.Sort(diags), nil
+	}
+	if _, more := plan.Build(own, append(stages.Builtin(), specs()...), nil); more.HasErrors() {
+		return &Outcome{Test: t, files: c.Files}, config.Sort(more), nil
+	}
+	if err := w.live(own); err != nil {
+		return nil, nil, err
+	}
+	out, diags := w.judge()
+	out.files = c.Files
+	return out, diags, nil
+}
+
+// makeFeeds gathers the supplies of each channel.
+func (w *world) makeFeeds() (diags hcl.Diagnostics) {
+	supplies := map[string][]supply{}
+	for _, r := range w.test.rows {
+		s, more := r.supply(w.test.Start)
+		diags = append(diags, more...)
+		supplies[r.channel] = append(supplies[r.channel], s)
+	}
+	for _, f := range w.test.fleets {
+		s, err := f.supply(w.test.Start)
+		if err != nil {
+			diags = append(diags, config.Errorf(f.Range, "Not a fleet", "%v.", err)...)
+			continue
+		}
+		supplies[f.channel] = append(supplies[f.channel], s)
+	}
+	for _, g := range w.test.signals {
+		supplies[g.channel] = append(supplies[g.channel], g.supply(w.test.Start))
+	}
+	for name, list := range supplies {
+		w.feeds[name] = newFeed(list, w.test.Start.Add(w.test.until))
+	}
+	return diags
+}
+
+// live runs the engine until the test is over, through its crashes.
+func (w *world) live(c *config.Config) error {
+	for {
+		p, diags := plan.Build(c, append(stages.Builtin(), specs()...), nil)
+		if diags.HasErrors() {
+			return errors.Join(diags.Errs()...)
+		}
+		w.replace(p)
+		e, err := run.Open(p, run.Options{Env: w.machine.Env(), Data: "/data", Specs: append(stages.Builtin(), specs()...), StopAtEnd: w.test.end, SegmentBytes: 4 << 20,
+			Report: func(line string) { w.notes = append(w.notes, line) }})
+		if err != nil {
+			return err
+		}
+		over, err := w.steps(e)
+		w.note(e.Status())
+		if !over {
+			if err == nil || !errors.Is(err, env.ErrCrashed) {
+				return errors.Join(err, e.Close())
+			}
+			w.die()
+			if err := w.refeed(); err != nil {
+				return err
+			}
+			continue
+		}
+		return e.Close()
+	}
+}
+
+// die ends the process, or the machine with it.
+func (w *world) die() {
+	b := w.test.crashes[w.crashed]
+	w.crashed++
+	if b.Power {
+		w.machine.Crash(uint64(w.crashed))
+	} else {
+		w.machine.Kill()
+	}
+}
+
+// refeed starts the supplies anew: the next life passes over what is in the journal.
+func (w *world) refeed() error {
+	if diags := w.makeFeeds(); diags.HasErrors() {
+		return errors.Join(diags.Errs()...)
+	}
+	return nil
+}
+
+// stuckAfter is how long, in the test's time, nothing may come to an end.
+const stuckAfter = 48 * time.Hour
+
+// steps drives the engine; over is false when it has to start again.
+func (w *world) steps(e *run.Engine) (over bool, err error) {
+	clock := w.machine.Env().Clock
+	actors := e.Actors()
+	linger, settled := e.Config().Engine.Linger, false
+	var quiet time.Time
+	for !e.Done() {
+		now := clock.Now()
+		if w.crashDue(now) {
+			return false, env.ErrCrashed
+		}
+		moved, err := w.round(actors)
+		if err != nil {
+			return false, err
+		}
+		if moved {
+			continue
+		}
+		next, fed := w.next(now)
+		if !fed {
+			if !w.test.end {
+				return true, nil
+			}
+			if quiet.IsZero() {
+				quiet = now
+			}
+			if now.Sub(quiet) > stuckAfter {
+				return false, fmt.Errorf("the engine does not come to its end; it says: %s", strings.Join(w.notes, "; "))
+			}
+		}
+		// What has just come is written after the linger, and only then the clock ticks on.
+		pause := max(next.Sub(now), time.Microsecond)
+		if settled = !settled; settled {
+			pause = min(pause, 2*linger)
+		}
+		w.machine.Advance(pause)
+	}
+	return true, nil
+}
+
+// mostSteps is how often an actor moves before the next one has its turn.
+const mostSteps = 64
+
+// round lets everything move that can; tasks may move at the same time, since
+// none knows of another.
+func (w *world) round(actors []run.Actor) (moved bool, err error) {
+	var tasks []func()
+	errs, did := make([]error, len(actors)), make([]bool, len(actors))
+	for i, a := range actors {
+		turn := func() {
+			for range mostSteps {
+				m, err := a.Step()
+				did[i], errs[i] = did[i] || m, err
+				if !m || err != nil {
+					return
+				}
+			}
+		}
+		switch name := a.Name(); {
+		case w.hangs(name):
+		case strings.HasPrefix(name, "task ") && w.o.Together != nil:
+			tasks = append(tasks, turn)
+		default:
+			if len(tasks) > 0 {
+				w.o.Together(tasks)
+				tasks = nil
+			}
+			turn()
+		}
+	}
+	for i := range actors {
+		moved = moved || did[i]
+	}
+	return moved, errors.Join(errs...)
+}
+
+// next is when the clock ticks next; fed tells whether there is more to come in.
+// What arrives within a tick comes in at its end, with the times at which it arrived.
+func (w *world) next(now time.Time) (at time.Time, fed bool) {
+	at = now.Add(w.tick)
+	for _, f := range w.feeds {
+		fed = fed || f.more()
+	}
+	if w.crashed < len(w.test.crashes) {
+		if t := w.test.Start.Add(w.test.crashes[w.crashed].At.Length()); t.Before(at) {
+			at = t
+		}
+	}
+	return at, fed
+}
+
+func (w *world) crashDue(now time.Time) bool {
+	return w.crashed < len(w.test.crashes) && !now.Before(w.test.Start.Add(w.test.crashes[w.crashed].At.Length()))
+}
+
+// failing tells whether the test makes a sink fail, or hang, now.
+func (w *world) failing(address string, hang bool) bool {
+	since := w.machine.Env().Clock.Now().Sub(w.test.Start)
+	for _, f := range w.test.fails {
+		named := address == f.sink || strings.HasSuffix(address, "."+f.sink)
+		if named && f.Hang == hang && since >= f.At.Length() && since < f.At.Length()+f.For.Length() {
+			return true
+		}
+	}
+	return false
+}
+
+// hangs tells whether an actor stands still: the sink, or what delivers to it.
+func (w *world) hangs(actor string) bool {
+	kind, address, _ := strings.Cut(actor, " ")
+	return (kind == "sink" || kind == "deliver") && len(w.test.fails) > 0 && w.failing(address, true)
+}
+
+// note adds up what a life has counted.
+func (w *world) note(s run.Status) {
+	w.status = s
+	for _, x := range s.Stages {
+		w.counters[x.Address+" rows"] += x.Rows
+		for name, n := range x.Counters {
+			w.counters[x.Address+" "+name] += n
+		}
+	}
+	for _, x := range s.Sinks {
+		for name, n := range x.Counters {
+			w.counters[x.Address+" "+name] += n
+		}
+		w.counters[x.Address+" failures"] += x.Failures
+	}
+	for _, ch := range s.Channels {
+		for _, p := range ch.Partitions {
+			add := func(name string, n int64) { w.counters["channel."+ch.Name+" "+name] += n }
+			add("records", p.Records)
+			add("rows", p.Rows)
+			add("rejects", p.Rejects)
+			add("resent", p.Resent)
+			add("repeated", p.Repeated)
+			add("ignored", p.Ignored)
+		}
+	}
+}
