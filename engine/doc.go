@@ -21,9 +21,6 @@
 //	ledger/        which Parquet files are a table: the list, merging small ones, removing old ones
 //	wasm/meter/    fuel metering put into WebAssembly modules, without a change of what they compute
 //	wasm/          what is plugged in: host, limits, rows in and out of guests, keyed state
-//	objects/       files written whole, in a folder or in S3
-//	parquet/       rows <-> Parquet files
-//	ledger/        which Parquet files are a table: the list, merging small ones, removing old ones
 //	stage/         the contract of a stage: Spec, Args, Bound, Source, Stage, Sink
 //	stages/        what is built in, one folder a stage; builtin.go is the one sorted list
 //	plan/          what will run: graph, schemas, routes, explain, diff against what runs now

@@ -13,7 +13,7 @@
 //	simulate  writes or publishes a fleet's       simulate.go, simulate_mqtt.go, resume.go
 //	bench     measures                            bench*.go
 //
-// Imports: flow, env, config, journal, decode, mqtt, publish, stages, plan, run, simulate, pipetest, admin
+// Imports: flow, env, config, journal, decode, mqtt, lineproto, publish, stages, plan, run, simulate, pipetest, admin
 //
 // Not here: anything that decides an outcome. Start with root.go.
 package main

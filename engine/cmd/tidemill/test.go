@@ -254,4 +254,3 @@ func (t *tester) writeJUnit() error {
 	}
 	return os.WriteFile(t.junit, append([]byte(xml.Header), append(out, '\n')...), 0o644)
 }
-
