@@ -231,7 +231,7 @@ func absolute(name string, at stage.At) string {
 func (a *args) bindDoors(o *options, at stage.At) hcl.Diagnostics {
 	const detail = `an address such as "tcp://127.0.0.1:1883" or "tls://0.0.0.0:8883"`
 	if config.Absent(a.Listen) {
-		return config.Errorf(at.Range, "Neither listen nor url", "An ingest \"mqtt\" listens at %s, or takes messages from a broker: url = \"mqtt://broker:1883\".", detail)
+		return config.Errorf(a.Listen.Range(), "Neither listen nor url", "An ingest \"mqtt\" listens at %s, or takes messages from a broker: url = \"mqtt://broker:1883\".", detail)
 	}
 	addresses, diags := texts(a.Listen, at.Eval, "listen", detail)
 	for _, text := range addresses {
