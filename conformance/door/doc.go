@@ -1,0 +1,12 @@
+// Package door lets others' clients, and many of them, through the real binary's
+// door: MQTT over TCP, TLS and WebSocket. It holds tests only.
+//
+//	clients_test.go  mosquitto's clients, npm mqtt, the AWS IoT SDK, paho for Go: at home, also after a restart
+//	durable_test.go  kill -9 and cuts of the power: what was acknowledged counts once
+//	storm_test.go    a fleet that comes back at once; those who connect and say nothing
+//	device_test.go   a client of our own, for what libraries do not do
+//
+// Imports: forget, rig, engine/mqtt
+//
+// Not here: hostile bytes, which engine/mqtt's own tests send. Start with world_test.go.
+package door

@@ -1,0 +1,3 @@
+package door
+
+const stormVar = "TIDEMILL_STORM"
