@@ -4,7 +4,7 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := build
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
-RACE := ./engine/run ./engine/journal ./engine/admin ./engine/stages/ingesthttp ./engine/stages/sinkhttp $(wildcard ./conformance/sim)
+RACE := ./engine/run ./engine/journal ./engine/admin ./engine/mqtt ./engine/stages/ingestmqtt ./engine/stages/ingesthttp ./engine/stages/sinkhttp $(wildcard ./conformance/sim)
 TALLY := go run ./conformance/tally
 SCRATCH := .run
 
