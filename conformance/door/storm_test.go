@@ -1,3 +1,353 @@
 package door
 
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// stormVar makes this test binary the process of a storm's devices: address, number and folder.
 const stormVar = "TIDEMILL_STORM"
+
+// many is a number of devices, and what is asked of them: in a soak, which has the
+// machine for itself, what the door is built for; otherwise less.
+func many(t *testing.T) (n int, back, p99 time.Duration) {
+	if os.Getenv("TIDEMILL_SOAK") != "" {
+		return 10_000, 10 * time.Second, 250 * time.Millisecond
+	}
+	return 2_000, 20 * time.Second, 2 * time.Second
+}
+
+// storm is what the devices' process says after a round.
+type storm struct {
+	Back  float64 // s until all were connected
+	Tries int     // connections that were tried
+	Acked []int   // by device, at the end
+	Begun []int
+}
+
+// TestStorm drops a whole fleet at once, each device with a certificate of its own, and lets it come back.
+func TestStorm(t *testing.T) {
+	n, back, p99 := many(t)
+	w := newWorld(t, "")
+	key, err := x509.MarshalPKCS8PrivateKey(w.ca.key)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(w.dir, "ca.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600))
+	w.start()
+	w.listening()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestStormDevices$", "-test.timeout=10m")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %s", stormVar, w.secure, n, w.dir))
+	said := &text{}
+	cmd.Stderr = said
+	in, err := cmd.StdinPipe()
+	must(t, err)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	defer func() { _ = cmd.Process.Kill() }()
+	lines := json.NewDecoder(out)
+	ask := func(what string) (s storm) {
+		t.Helper()
+		_, err := io.WriteString(in, what+"\n")
+		must(t, err)
+		if err := lines.Decode(&s); err != nil {
+			t.Fatalf("the devices: %v\n%s", err, said)
+		}
+		return s
+	}
+	first := ask("connect")
+	control := newControl(w)
+	time.Sleep(time.Second)
+	calm := control.cut()
+	again := ask("drop")
+	during := control.cut()
+	end := ask("end")
+	control.close(t)
+	memory := peak(t, w.cmd.Process.Pid)
+	w.stop()
+	t.Logf("%d devices: first connected in %.1f s, dropped and back in %.1f s with %d tries; a connected one's p99 %s before, %s meanwhile (%d messages); %d MB",
+		n, first.Back, again.Back, again.Tries, quantile(calm, 0.99), quantile(during, 0.99), len(during), memory)
+	if again.Back > back.Seconds() || memory > 500 || quantile(during, 0.99) > p99 || len(during) < 20 {
+		t.Errorf("over the limits: %s, 500 MB, %s", back, p99)
+	}
+	rows := w.rows()
+	for i, acked := range end.Acked {
+		for k := range acked {
+			if id := fmt.Sprintf("d%d-%d", i, k); rows[id] != 1 {
+				t.Fatalf("%s, which is acknowledged, is in the output %d times", id, rows[id])
+			}
+		}
+	}
+}
+
+// control is a device that stays connected and publishes all the while.
+type control struct {
+	d    *device
+	stop atomic.Bool
+	over chan error
+	mu   sync.Mutex
+	took []time.Duration
+}
+
+func newControl(w *world) *control {
+	cfg := w.tlsFor("control")
+	c := &control{over: make(chan error, 1)}
+	c.d = &device{name: "control", qos: 1, clean: true, dial: func() (net.Conn, error) { return tls.Dial("tcp", w.secure, cfg) },
+		payload: func(n int) string { return fmt.Sprintf(`{"id":"control-%d"}`, n) }}
+	go func() { c.over <- c.run() }()
+	return c
+}
+
+func (c *control) run() error {
+	if err := c.d.connect(); err != nil {
+		return err
+	}
+	defer c.d.close()
+	for !c.stop.Load() {
+		if err := c.d.publish(1); err != nil {
+			return err
+		}
+		m, err := c.d.answer()
+		if err != nil {
+			return err
+		}
+		c.mu.Lock()
+		c.took = append(c.took, time.Since(m.at))
+		c.mu.Unlock()
+		time.Sleep(5 * time.Millisecond)
+	}
+	return nil
+}
+
+// cut returns how long messages have taken since the last cut.
+func (c *control) cut() []time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	took := c.took
+	c.took = nil
+	return took
+}
+
+func (c *control) close(t *testing.T) {
+	t.Helper()
+	c.stop.Store(true)
+	must(t, <-c.over)
+}
+
+func quantile(d []time.Duration, q float64) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	slices.Sort(d)
+	return d[min(int(q*float64(len(d))), len(d)-1)]
+}
+
+// peak is the most memory that a process has had, MB.
+func peak(t *testing.T, pid int) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	must(t, err)
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	kb, err := strconv.Atoi(strings.Fields(rest)[0])
+	must(t, err)
+	return kb * 1024 / 1e6
+}
+
+// fleet is the devices of a storm.
+type fleet struct {
+	devices []*device
+	mu      []sync.Mutex // of each device's connection
+	conns   []net.Conn
+	up      atomic.Int64
+	tries   atomic.Int64
+	stop    atomic.Bool
+	work    sync.WaitGroup
+}
+
+// TestStormDevices is the other process of TestStorm. It does what lines on its input say.
+func TestStormDevices(t *testing.T) {
+	words := strings.Fields(os.Getenv(stormVar))
+	if len(words) == 0 {
+		t.Skip("runs as a part of TestStorm")
+	}
+	n, err := strconv.Atoi(words[1])
+	must(t, err)
+	f := newFleet(t, words[0], n, words[2])
+	in := bufio.NewScanner(os.Stdin)
+	for in.Scan() {
+		began := time.Now()
+		f.tries.Store(0)
+		switch in.Text() {
+		case "connect":
+			for i := range f.devices {
+				f.work.Go(func() { f.live(i) })
+			}
+		case "drop":
+			f.up.Store(0)
+			for i := range f.conns {
+				f.mu[i].Lock()
+				f.conns[i].Close()
+				f.mu[i].Unlock()
+			}
+		case "end":
+			f.stop.Store(true)
+			f.work.Wait()
+			var s storm
+			for _, d := range f.devices {
+				s.Acked, s.Begun = append(s.Acked, d.done), append(s.Begun, d.n)
+			}
+			must(t, json.NewEncoder(os.Stdout).Encode(s))
+			return
+		}
+		for end := time.Now().Add(2 * time.Minute); f.up.Load() < int64(n); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%d of %d devices are connected", f.up.Load(), n)
+			}
+		}
+		must(t, json.NewEncoder(os.Stdout).Encode(storm{Back: time.Since(began).Seconds(), Tries: int(f.tries.Load())}))
+	}
+}
+
+func newFleet(t *testing.T, address string, n int, dir string) *fleet {
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.key"))
+	must(t, err)
+	cert, err := x509.ParseCertificate(pair.Certificate[0])
+	must(t, err)
+	ca := &authority{key: pair.PrivateKey.(*ecdsa.PrivateKey), cert: cert, next: 1000}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader) // one for all: the certificates differ
+	must(t, err)
+	pool := x509.NewCertPool()
+	pool.AddCert(cert)
+	f := &fleet{conns: make([]net.Conn, n), mu: make([]sync.Mutex, n)}
+	for i := range n {
+		name := fmt.Sprintf("d%d", i)
+		cfg := &tls.Config{RootCAs: pool, ServerName: "127.0.0.1",
+			Certificates: []tls.Certificate{{Certificate: [][]byte{ca.issue(t, name, key)}, PrivateKey: key}}}
+		d := &device{name: name, qos: 1, payload: func(k int) string { return fmt.Sprintf(`{"id":"%s-%d"}`, name, k) }}
+		d.dial = func() (net.Conn, error) { f.tries.Add(1); return tls.Dial("tcp", address, cfg) }
+		f.devices = append(f.devices, d)
+	}
+	return f
+}
+
+// live is a device: it publishes every few seconds, and comes back at once when it is dropped.
+func (f *fleet) live(i int) {
+	d := f.devices[i]
+	pause := time.Duration(2+i%5) * time.Second
+	for !f.stop.Load() {
+		if err := d.connect(); err != nil {
+			if errors.Is(err, errNoSession) {
+				panic(err)
+			}
+			d.close()
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		f.mu[i].Lock()
+		f.conns[i] = d.conn
+		f.mu[i].Unlock()
+		f.up.Add(1)
+		for err := error(nil); err == nil && !f.stop.Load(); {
+			if err = d.publish(1); err == nil {
+				_, err = d.answer()
+			}
+			for end := time.Now().Add(pause); err == nil && time.Now().Before(end) && !f.stop.Load(); {
+				_ = d.conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+				if _, err = d.in.Peek(1); errors.Is(err, os.ErrDeadlineExceeded) {
+					err = nil
+				}
+			}
+		}
+		d.close()
+	}
+}
+
+// TestSilence lets many connect and not go on: in the middle of a handshake, a
+// byte a second, without a word. Others do not notice.
+func TestSilence(t *testing.T) {
+	n, _, p99 := many(t)
+	n = min(n, 9_000) // both ends of a connection take a descriptor of this machine's limit
+	for _, c := range []struct {
+		name string
+		n    int
+		door func(w *world) string
+		says func(nc net.Conn, second int) error
+	}{
+		{"a handshake that does not go on", n, func(w *world) string { return w.secure }, func(nc net.Conn, second int) error {
+			if second > 0 {
+				return nil
+			}
+			_, err := nc.Write([]byte{0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3})
+			return err
+		}},
+		{"a byte a second", n, func(w *world) string { return w.plain }, func(nc net.Conn, second int) error {
+			_, err := nc.Write([]byte{"\x10\x20\x00\x04MQTT\x04\x02\x00\x3c"[second%12]})
+			return err
+		}},
+		{"no CONNECT", 300, func(w *world) string { return w.plain }, func(net.Conn, int) error { return nil }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if os.Getenv("TIDEMILL_SOAK") == "" {
+				t.Parallel()
+			}
+			w := newWorld(t, "")
+			w.start()
+			w.listening()
+			control := newControl(w)
+			conns := make([]net.Conn, c.n)
+			for i := range conns {
+				nc, err := net.Dial("tcp", c.door(w))
+				must(t, err)
+				defer nc.Close()
+				conns[i] = nc
+			}
+			closed := 0
+			for second := range 4 {
+				for _, nc := range conns {
+					if c.says(nc, second) != nil {
+						closed++ // by the server, whose right it is
+					}
+				}
+				time.Sleep(time.Second)
+			}
+			began := time.Now()
+			late := &device{name: "late", qos: 1, clean: true, payload: func(n int) string { return `{"id":"late"}` }}
+			cfg := w.tlsFor("late")
+			late.dial = func() (net.Conn, error) { return tls.Dial("tcp", w.secure, cfg) }
+			must(t, late.connect())
+			late.close()
+			took := control.cut()
+			control.close(t)
+			t.Logf("%d connections, %d closed meanwhile; a new one is in after %s; a connected one's p99 is %s (%d messages); %d MB",
+				c.n, closed, time.Since(began).Round(time.Millisecond), quantile(took, 0.99), len(took), peak(t, w.cmd.Process.Pid))
+			if quantile(took, 0.99) > p99 || len(took) < 50 {
+				t.Errorf("a connected device suffers: its p99 should stay under %s", p99)
+			}
+			// Those who say nothing for the ten seconds that a CONNECT may take are sent away.
+			_ = conns[0].SetReadDeadline(time.Now().Add(30 * time.Second))
+			if _, err := io.ReadAll(conns[0]); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("a connection that never says anything is kept")
+			}
+			w.stop()
+		})
+	}
+}
