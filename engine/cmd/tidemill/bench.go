@@ -26,6 +26,8 @@ fast wrong engine has no figure. The numbers are the middle ones of the runs.
   W3S     W3 with 5,000 connections and one message in flight
   W3L     20,000 messages a second over 100 connections -> alarm -> file: how long until a message
           is acknowledged, and until its alarm can be read
+  W6      file -> every record as line protocol -> HTTP, a server that forgets it
+  lines   columns to line protocol alone, and influxdb-client-go's encoder, in this process
 
 W1 and W2 are compared with the same work done by Benthos, for which tidemill-peer has to stand
 beside this binary or in the PATH (make build, or: go build -o bin/tidemill-peer ./conformance/peer).
@@ -60,9 +62,9 @@ const (
 
 func (a *app) benchCommand() *cobra.Command {
 	f := &benchFlags{}
-	all := []string{filterWork, windowWork, memoryWork, decodeWork, doorWork, sparseWork, latencyWork}
+	all := []string{filterWork, windowWork, memoryWork, decodeWork, doorWork, sparseWork, latencyWork, influxWork, linesWork}
 	cmd := &cobra.Command{
-		Use: "bench [W1 W2 W2M decode W3 W3S W3L]", Short: "Measure what a record costs, beside a peer",
+		Use: "bench [W1 W2 W2M decode W3 W3S W3L W6 lines]", Short: "Measure what a record costs, beside a peer",
 		Long: benchHelp + exitHelp, Example: "  tidemill bench\n  tidemill bench W1 --records 1000000 --procs 1 --json",
 		ValidArgs: all, Args: cobra.OnlyValidArgs,
 	}
@@ -137,7 +139,7 @@ func (a *app) bench(f *benchFlags, order, args []string) error {
 			continue
 		}
 		procs := f.procs
-		if w == memoryWork || w == decodeWork {
+		if w == memoryWork || w == decodeWork || w == linesWork {
 			procs = procs[:1]
 		}
 		if w == latencyWork {
@@ -203,6 +205,12 @@ func (b *bencher) measure(workload string, procs int) (*benchResult, error) {
 	}
 	if workload == decodeWork {
 		return r, b.decode(r, in)
+	}
+	if workload == influxWork {
+		return r, b.influx(r, in)
+	}
+	if workload == linesWork {
+		return r, b.lines(r, in)
 	}
 	runs := make([]usage, b.runs)
 	for i := range runs {
