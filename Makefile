@@ -20,7 +20,7 @@ build: ## build bin/tidemill, and bin/tidemill-peer to compare with
 
 bin/tidemill: build
 
-run: ## run pipelines/coldhaul over a simulated fleet, end to end
+run: ## 8,000 simulated trailers publish over MQTT into pipelines/coldhaul; goes on where it stopped
 	@mkdir -p bin && go build -o bin/tidemill ./engine/cmd/tidemill
 	@.ci/demo
 

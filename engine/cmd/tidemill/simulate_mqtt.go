@@ -260,12 +260,6 @@ func (p *dispatcher) send(ctx context.Context) error {
 			p.seen[device]++
 			continue
 		}
-		if n == 1 { // time begins to pass when the broker has answered
-			if err := p.crowd.Below(ctx, 1); err != nil {
-				return err
-			}
-			began = p.app.env.Clock.Now()
-		}
 		if n == 0 {
 			first = at
 		}
@@ -280,6 +274,12 @@ func (p *dispatcher) send(ctx context.Context) error {
 			p.topics[device] = topicOf(p.flags.mqtt.topic, simulate.DeviceName(device), site)
 		}
 		p.client(device).Publish(p.topics[device], bytes.TrimSuffix(line, []byte("\n")), device)
+		if n == 1 { // time begins to pass when the broker has answered
+			if err := p.crowd.Below(ctx, 1); err != nil {
+				return err
+			}
+			began = p.app.env.Clock.Now()
+		}
 	}
 }
 
