@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -22,7 +21,6 @@ const patience = 30 * time.Second
 type inlet struct {
 	mu   sync.Mutex
 	got  map[string][]string // by topic
-	fail atomic.Int64        // so many batches are not durable
 	work chan func()
 }
 
@@ -41,10 +39,6 @@ func newInlet(t *testing.T) *inlet {
 func (in *inlet) Append(batch []mqtt.Inbound, done func(error)) error {
 	if done == nil {
 		done = func(error) {}
-	}
-	if in.fail.Add(-1) >= 0 {
-		in.work <- func() { done(errors.New("the disk is gone")) }
-		return nil
 	}
 	in.mu.Lock()
 	for _, m := range batch {
@@ -175,8 +169,6 @@ func TestLost(t *testing.T) {
 				switch {
 				case i%100 == 20:
 					s.Disconnect(mqtt.ShuttingDown, func(*mqtt.Client) bool { return true })
-				case i%100 == 50 && qos == 1:
-					in.fail.Store(3)
 				case i%100 == 70:
 					members[0].Away(true)
 				case i%100 == 90:
