@@ -28,6 +28,7 @@
 //	lake/          reading tables of Parquet files: catalog, views, verification
 //	simulate/      a fleet that does not exist: the deterministic generator of demonstrations and tests
 //	pipetest/      tests beside pipelines: test blocks, a virtual clock, crashes, what came against what should have
+//	backtest/      detectors tried on history: reports, pictures, a proposal
 //	admin/         looking at it and telling it: the control socket of a running engine
 //	cmd/tidemill/  the command
 //

@@ -70,9 +70,10 @@ type Forest struct {
 	head    []uint64
 	origin  []float64
 	ring    []float32
-	tree    []uint32 // root | first free node << 16
-	count   []uint32 // points a sampler
-	top     []float32
+	tree    []uint32  // root | first free node << 16
+	count   []uint32  // points a sampler
+	top     []float32 // weight of a full sampler's heaviest point, which leaves next
+	bound   []float32 // exp of it: what is surely heavier is known without a logarithm
 	weight  []float32
 	value   []float32
 	node    []uint64
@@ -85,10 +86,11 @@ type Forest struct {
 	walks   []walk
 	path    []uint16
 	box     []float32
+	paths   []uint8
 	samples []float64
 }
 
-type forestOffsets struct{ head, origin, ring, tree, count, top, weight, value, node, slot, rep, dup, mass, face int }
+type forestOffsets struct{ head, origin, ring, tree, count, top, bound, weight, value, node, slot, rep, dup, mass, face int }
 
 // NewForest lays out models of a checked configuration.
 func NewForest(c ForestConfig) *Forest {
@@ -103,7 +105,7 @@ func NewForest(c ForestConfig) *Forest {
 	var at carver
 	f.off = forestOffsets{
 		head: at.take(headWords, 8), origin: at.take(c.Signals, 8), ring: at.take(f.dims, 4),
-		tree: at.take(c.Trees, 4), count: at.take(c.Samplers, 4), top: at.take(c.Samplers, 4),
+		tree: at.take(c.Trees, 4), count: at.take(c.Samplers, 4), top: at.take(c.Samplers, 4), bound: at.take(c.Samplers, 4),
 		weight: at.take(held, 4), value: at.take(held*f.dims, 4), node: at.take(c.Trees*f.inner, 8),
 		slot: at.take(held, 1), rep: at.take(held, 1), dup: at.take(held, 1),
 		mass: at.take(c.Trees*f.inner, 1), face: at.take(c.Trees*f.inner*2*f.dims, 1),
@@ -112,6 +114,7 @@ func NewForest(c ForestConfig) *Forest {
 	f.point = make([]float32, f.dims)
 	f.walks = make([]walk, c.Trees)
 	f.box = make([]float32, 2*f.dims)
+	f.paths = make([]uint8, c.Trees*maxSamples)
 	f.path = make([]uint16, 0, c.Samples)
 	f.samples = make([]float64, c.Trees)
 	return f
@@ -146,6 +149,7 @@ func (f *Forest) Attach(mem []byte) {
 	f.tree = words[uint32](mem, o.tree, c.Trees)
 	f.count = words[uint32](mem, o.count, c.Samplers)
 	f.top = words[float32](mem, o.top, c.Samplers)
+	f.bound = words[float32](mem, o.bound, c.Samplers)
 	f.weight = words[float32](mem, o.weight, held)
 	f.value = words[float32](mem, o.value, held*f.dims)
 	f.node = words[uint64](mem, o.node, c.Trees*f.inner)
@@ -207,9 +211,13 @@ func (f *Forest) Gap() {
 func (f *Forest) Update() {
 	r := rng(f.head[headRandom])
 	age := float64(f.head[headSeen]-f.head[headBase]) * f.cfg.Decay
+	aged := math.Exp(age)
 	for g := range f.count {
-		w := float32(math.Log(-math.Log(r.unit())) - age)
-		full := int(f.count[g]) == f.cfg.Samples
+		full, u := int(f.count[g]) == f.cfg.Samples, r.unit()
+		if full && 1-u >= float64(f.bound[g])*aged*1.001 {
+			continue // -log u is at least 1 - u
+		}
+		w := float32(math.Log(-math.Log(u)) - age)
 		if full && w >= f.top[g] {
 			continue
 		}
@@ -234,7 +242,7 @@ func (f *Forest) rebase(age float64) {
 		for i := range f.heap(g) {
 			f.weight[g*f.cfg.Samples+i] += float32(age)
 		}
-		f.top[g] = f.weight[g*f.cfg.Samples]
+		f.setTop(g)
 	}
 	f.head[headBase] = f.head[headSeen]
 }
@@ -257,7 +265,12 @@ func (f *Forest) heapAdd(g int, w float32, slot uint8) {
 		i = up
 	}
 	weight[i], slots[i] = w, slot
-	f.top[g] = weight[0]
+	f.setTop(g)
+}
+
+func (f *Forest) setTop(g int) {
+	f.top[g] = f.weight[g*f.cfg.Samples]
+	f.bound[g] = float32(math.Exp(float64(f.top[g])))
 }
 
 func (f *Forest) heapPop(g int) uint8 {
@@ -337,3 +350,6 @@ func (f *Forest) row(g int, slot uint8) []float32 {
 	at := (g*f.cfg.Samples + int(slot)) * f.dims
 	return f.value[at : at+f.dims : at+f.dims]
 }
+
+// Current is the shingle that the last Push completed, borrowed until the next.
+func (f *Forest) Current() []float32 { return f.point }

@@ -3,18 +3,20 @@ package detect
 import (
 	"math"
 	"slices"
+	"unsafe"
 )
 
-// walk is one tree's way down while a point is scored.
+// walk is one tree's way down.
 type walk struct {
 	left  float64 // probability that no cut has separated the point yet
 	score float64
 	kid   uint32
+	depth int32
 	tree  uint16
 	group uint16
 }
 
-// converged: what is left of a walk cannot change a score by more than this part.
+// converged: what is left of a walk cannot change an attribution by more than this part.
 const converged = 1e-3
 
 // Score is the anomaly score of a shingle against the model, before it is taken in:
@@ -23,39 +25,56 @@ const converged = 1e-3
 // odder it is. A leaf that equals the point counts 1 - mass/2n of its depth.
 //
 // All trees go down a level at a time, so that the misses of their nodes
-// overlap (a forest a device is bound by the latency of memory).
+// overlap (a forest a device is bound by the latency of memory). Boxes are looked
+// at on the way up only, and no further than to the first that holds the point.
 func (f *Forest) Score(x []float32) float64 {
-	active := f.begin()
-	for depth := 0; len(active) > 0; depth++ {
-		kept := active[:0]
-		unseen := 1 / float64(depth+1)
-		for _, w := range active {
+	walks := f.begin()
+	for active := len(walks); active > 0; {
+		active = 0
+		for i := range walks {
+			w := &walks[i]
 			if w.kid < internal {
-				w.score += w.left * f.leafScore(&w, depth, x)
-				f.samples[w.tree] = w.score
 				continue
 			}
-			at := int(w.tree)*f.inner + int(w.kid-internal)
-			p := f.separation(at, int(w.group), x)
-			w.score += w.left * p * unseen
-			w.left *= 1 - p
-			if w.left < converged {
-				f.samples[w.tree] = w.score
-				continue
-			}
-			w.kid = f.towards(f.node[at], x)
-			kept = append(kept, w)
+			id := w.kid - internal
+			f.paths[int(w.tree)*maxSamples+int(w.depth)] = uint8(id)
+			w.depth++
+			w.kid = f.towards(f.node[int(w.tree)*f.inner+int(id)], x)
+			active++
 		}
-		active = kept
 	}
-	return f.mean()
+	sum, count, norm := 0.0, uint32(0), 0.0
+	for i := range walks {
+		w := &walks[i]
+		if c := f.count[w.group]; c != count {
+			count, norm = c, math.Log2(float64(c)+1)
+		}
+		sum += f.climb(w, x) * norm
+	}
+	return sum / float64(f.cfg.Trees)
+}
+
+// climb is a tree's score, from the leaf up.
+func (f *Forest) climb(w *walk, x []float32) float64 {
+	score, seen := f.leafScore(w, int(w.depth), x)
+	if seen {
+		return score
+	}
+	path := f.paths[int(w.tree)*maxSamples:][:w.depth]
+	for d := len(path) - 1; d >= 0; d-- {
+		p := f.separation(int(w.tree)*f.inner+int(path[d]), int(w.group), x)
+		if p <= 0 {
+			break
+		}
+		score += p * (1/float64(d+1) - score)
+	}
+	return score
 }
 
 // begin puts a walk at the root of every tree that has one.
 func (f *Forest) begin() []walk {
 	active := f.walks[:0]
 	for t := range f.tree {
-		f.samples[t] = 0
 		if kid := f.tree[t] & kidMask; kid != noKid {
 			active = append(active, walk{left: 1, kid: kid, tree: uint16(t), group: uint16(t / f.share)})
 		}
@@ -63,49 +82,37 @@ func (f *Forest) begin() []walk {
 	return active
 }
 
-func (f *Forest) mean() float64 {
-	sum := 0.0
-	for t, s := range f.samples {
-		sum += s * math.Log2(float64(f.count[t/f.share])+1)
-	}
-	return sum / float64(f.cfg.Trees)
-}
-
-func (f *Forest) leafScore(w *walk, depth int, x []float32) float64 {
+// leafScore is the score of a leaf, and whether it equals the point.
+func (f *Forest) leafScore(w *walk, depth int, x []float32) (score float64, seen bool) {
 	slot, g := uint8(w.kid), int(w.group)
 	for i, v := range f.row(g, slot) {
 		if v != x[i] {
-			return 1 / float64(depth+1)
+			return 1 / float64(depth+1), false
 		}
 	}
 	mass := float64(f.dup[g*f.cfg.Samples+int(slot)]) + 1
-	return (1 - mass/(2*float64(f.count[g]))) / (float64(depth) + math.Log2(mass+1))
+	return (1 - mass/(2*float64(f.count[g]))) / (float64(depth) + math.Log2(mass+1)), true
 }
 
 // separation is the probability that a random cut of a node's box and a point
-// separates the two.
+// separates the two. The slots of a model are below its Samples, and their bounds
+// are not checked again: this is where the time goes.
 func (f *Forest) separation(at, g int, x []float32) float64 {
-	dims := f.dims
-	fc := f.face[at*2*dims : (at+1)*2*dims]
-	low, high := fc[:dims], fc[dims:2*dims]
-	base := g * f.cfg.Samples * dims
-	vals := f.value[base : base+f.cfg.Samples*dims]
-	x = x[:dims]
+	dims := uintptr(f.dims)
+	face := unsafe.Pointer(&f.face[at*2*f.dims])
+	vals := unsafe.Pointer(&f.value[g*f.cfg.Samples*f.dims])
 	var total, gap float32
 	for d, v := range x {
-		a, b := vals[int(low[d])*dims+d], vals[int(high[d])*dims+d]
+		i, k := uintptr(*(*uint8)(unsafe.Add(face, d))), uintptr(*(*uint8)(unsafe.Add(face, uintptr(d)+dims)))
+		a := *(*float32)(unsafe.Add(vals, 4*(i*dims+uintptr(d))))
+		b := *(*float32)(unsafe.Add(vals, 4*(k*dims+uintptr(d))))
 		total += b - a
-		if v < a {
-			gap += a - v
-		}
-		if v > b {
-			gap += v - b
-		}
+		gap += max(a-v, v-b, 0)
 	}
 	if gap <= 0 {
 		return 0
 	}
-	return float64(gap) / (float64(total) + float64(gap))
+	return float64(gap / (total + gap))
 }
 
 // Displacement is how much of a tree's mass a point would push one level down, mean over the trees, from 0 to 1:

@@ -11,9 +11,10 @@
 //	fmt       lays files out                      fmt.go
 //	graph     draws the graph                     graph.go
 //	simulate  writes or publishes a fleet's       simulate.go, simulate_mqtt.go, resume.go
+//	backtest  tries detectors on history          backtest.go
 //	bench     measures                            bench*.go
 //
-// Imports: flow, env, config, journal, decode, mqtt, lineproto, publish, stages, plan, run, simulate, pipetest, admin
+// Imports: flow, env, config, journal, decode, lake, objects, parquet, mqtt, lineproto, publish, stages, plan, run, simulate, pipetest, detect, backtest, admin
 //
 // Not here: anything that decides an outcome. Start with root.go.
 package main

@@ -90,7 +90,7 @@ func (a *app) root() *cobra.Command {
 	root.SetErr(a.err)
 	root.AddCommand(
 		a.runCommand(), a.validateCommand(), a.planCommand(), a.applyCommand(),
-		a.testCommand(), a.fmtCommand(), a.graphCommand(), a.simulateCommand(), a.tapCommand(), a.topCommand(), a.benchCommand(), a.loadCommand(), a.versionCommand(),
+		a.testCommand(), a.fmtCommand(), a.graphCommand(), a.simulateCommand(), a.tapCommand(), a.topCommand(), a.backtestCommand(), a.benchCommand(), a.loadCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -1,0 +1,116 @@
+package backtest
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/detect"
+)
+
+// history is two devices, one of which is held for a day and one of which jumps.
+func history() (csv, labels string) {
+	var b strings.Builder
+	b.WriteString("ts,device,temp,note\n")
+	begin := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	noise := uint64(1)
+	for i := range 3000 {
+		at := begin.Add(time.Duration(i) * 5 * time.Minute)
+		for _, device := range []string{"a", "b"} {
+			noise = noise*6364136223846793005 + 1442695040888963407
+			v := 20 + 3*math.Sin(float64(i)*2*math.Pi/288) + float64(noise>>40)/(1<<24)
+			if device == "a" && i >= 2000 && i < 2100 {
+				v = 40
+			}
+			fmt.Fprintf(&b, "%s,%s,%.3f,x\n", at.Format(time.RFC3339), device, v)
+		}
+	}
+	label := func(i int) string { return begin.Add(time.Duration(i) * 5 * time.Minute).Format("2006-01-02 15:04:05") }
+	return b.String(), fmt.Sprintf("key,from,to\na,%s,%s\n", label(1990), label(2100))
+}
+
+// TestReport runs the whole way from a CSV to a picture and compares what a
+// person reads with testdata/report.txt.
+func TestReport(t *testing.T) {
+	csv, labels := history()
+	c := Columns{Time: "ts", Key: "device", On: []string{"temp"}}
+	all, err := ReadCSV(strings.NewReader(csv), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := ReadLabels(strings.NewReader(labels), "history.csv", all); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	reports, err := Run(all, Options{PerWeek: 0.1, Detectors: []detect.Config{
+		{Kind: "ensemble", Forest: detect.ForestConfig{Trees: 10}}, {Kind: "ewma"}, {Kind: "stuck"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := Text(&b, "history.csv", c.On, all, reports); err != nil {
+		t.Fatal(err)
+	}
+	b.WriteString(Propose(Choose(reports), c))
+	want, err := os.ReadFile("testdata/report.txt")
+	if os.Getenv("UPDATE_TESTDATA") != "" {
+		err = os.WriteFile("testdata/report.txt", b.Bytes(), 0o644)
+		want = b.Bytes()
+	}
+	if err != nil || !bytes.Equal(want, b.Bytes()) {
+		t.Errorf("%v; got\n%s", err, b.String())
+	}
+	for format, head := range map[string]string{"svg": "<?xml", "png": "\x89PNG"} {
+		var picture bytes.Buffer
+		if err := Plot(&picture, format, "history", all[0], reports[0], 0); err != nil || !strings.HasPrefix(picture.String(), head) || picture.Len() < 1000 {
+			t.Errorf("%s: %v, %d bytes", format, err, picture.Len())
+		}
+	}
+}
+
+func TestBadFiles(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"", "no header"},
+		{"time,temp\n", `no column "ts"`},
+		{"ts,temp\n", ""},
+		{"ts,temp\nyesterday,3\n", `line 2: "yesterday" is no time`},
+		{"ts,temp\n2026-03-01\n", "line 2: it has 1 columns"},
+		{"ts,temp\n1772323200,\n1772323200000,x\n2026-03-01 00:00:00.5,4\n", ""},
+	} {
+		_, err := ReadCSV(strings.NewReader(c.text), Columns{Time: "ts", On: []string{"temp"}})
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v, want %q", c.text, err, c.want)
+		}
+	}
+	one := []*Series{{Times: []int64{0}}}
+	for _, c := range []struct{ text, want string }{
+		{`{"a/x.csv": [["2026-03-01", "2026-03-02"]]}`, ""},
+		{`{"x.csv": 3}`, "not an object of lists"},
+		{`{"x.csv": [["then", "now"]]}`, `"then" is no time`},
+		{"begin,end\n1,2\n", "labels have from and to"},
+		{"from,to\n1,2\n", ""},
+	} {
+		_, err := ReadLabels(strings.NewReader(c.text), "x.csv", one)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v, want %q", c.text, err, c.want)
+		}
+	}
+}
+
+// TestThreshold: the proposal is the lowest threshold that keeps the wanted rate.
+func TestThreshold(t *testing.T) {
+	r := &Report{Scores: [][]float64{make([]float64, 1000)}}
+	for i, s := range []float64{1, 2, 3, 4, 5} {
+		r.Scores[0][i*190] = s
+	}
+	r.Scores[0][5] = 4.5
+	if got := r.threshold(2, 100); got != 4.5 {
+		t.Errorf("two alerts: threshold %g, want 4.5", got)
+	}
+	if got := r.threshold(3, 100); got != 4 {
+		t.Errorf("three alerts: threshold %g, want 4", got)
+	}
+}

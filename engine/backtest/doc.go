@@ -1,0 +1,24 @@
+// Package backtest tries anomaly detectors on history before they wake anybody.
+//
+//	CSV, labels --> Series, one a key --> Run: detectors over all of it --> Report
+//	                                                                  |--> Text: a table, what was found and how early
+//	                                                                  |--> Propose: a block of HCL, ready to paste
+//	                                                                  '--> Plot: SVG or PNG
+//
+// A label is a stretch of time in which an alert is right. Labels are a JSON
+// object as the Numenta Anomaly Benchmark has it, { "NAME": [["FROM", "TO"], ...] }, NAME
+// being the end of the CSV's name or a key, or a CSV with the columns from and to, and key where there are several.
+//
+// # Questions
+//
+// Why does an alert count once? People are woken by alerts and not by rows. An
+// alert is a row with a grade; the quiet time after it belongs to it.
+//
+// What is early? The time from the first alert in a label's stretch to its end:
+// where labels end with the failure, that is how long before it one knew.
+//
+// Imports: flow, detect, detect/nab
+//
+// Not here: the detectors (detect), the stage that runs them (stages/anomaly),
+// files and flags (cmd/tidemill). Start with run.go.
+package backtest

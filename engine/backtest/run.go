@@ -1,0 +1,215 @@
+package backtest
+
+import (
+	"math"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/detect"
+	"github.com/tidemill/tidemill/engine/detect/nab"
+	"github.com/tidemill/tidemill/engine/flow"
+)
+
+// Options of a run.
+type Options struct {
+	Detectors []detect.Config // Signals is filled in
+	CPU       func() time.Duration
+	Progress  func(detector string, done, all int) // rows; may be nil
+	PerWeek   float64                              // wanted alerts a week and key, for the proposal
+}
+
+// Alert is a row that a detector would have woken somebody for.
+type Alert struct {
+	Series, Row int
+	Score       float64
+	Label       int // index in the series' labels; -1: none
+}
+
+// Report is what one detector did.
+type Report struct {
+	Config     detect.Config
+	Scores     [][]float64 // a series each
+	Expected   [][]float64 // of the first signal
+	Lower      [][]float64
+	Upper      [][]float64
+	Alerts     []Alert       // at the detector's own threshold
+	Found      int           // labels with an alert
+	Labels     int           // labels there are
+	Early      time.Duration // median time from a label's first alert to its end
+	PerWeek    float64       // alerts a week and key
+	Bench      [3]nab.Result // at the best threshold of each profile
+	Own        float64       // threshold that gives the wanted rate
+	ModelBytes int
+	PerRow     time.Duration // CPU; 0 when not measured
+	Rows       int
+}
+
+// Run replays all series through each detector. Deterministic.
+func Run(all []*Series, o Options) ([]*Report, error) {
+	var out []*Report
+	for _, c := range o.Detectors {
+		c.Signals = len(all[0].Values[0])
+		r, err := run(all, c, o)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func run(all []*Series, c detect.Config, o Options) (*Report, error) {
+	d, err := detect.New(c)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Config: c, ModelBytes: d.Size()}
+	total, weeks := 0, 0.0
+	for _, s := range all {
+		total += len(s.Times)
+		weeks += float64(s.Times[len(s.Times)-1]-s.Times[0]) / week
+		r.Labels += len(s.Labels)
+	}
+	var began time.Duration
+	if o.CPU != nil {
+		began = o.CPU()
+	}
+	for n, s := range all {
+		r.replay(d, n, s, func() {
+			if r.Rows++; o.Progress != nil && r.Rows%1000 == 0 {
+				o.Progress(c.Kind, r.Rows, total)
+			}
+		})
+	}
+	if o.CPU != nil && r.Rows > 0 {
+		r.PerRow = (o.CPU() - began) / time.Duration(r.Rows)
+	}
+	if weeks > 0 {
+		r.PerWeek = float64(len(r.Alerts)) / weeks
+	}
+	r.judge(all)
+	if o.PerWeek > 0 {
+		r.Own = r.threshold(o.PerWeek*weeks, c.Quiet)
+	}
+	return r, nil
+}
+
+const week = 7 * 24 * 3600e6
+
+func (r *Report) replay(d *detect.Detector, n int, s *Series, tick func()) {
+	mem := make([]byte, d.Size())
+	d.Init(mem, flow.Hash([]byte(s.Key))) // as the stage does
+	rows := len(s.Times)
+	score, expected, lower, upper := make([]float64, rows), make([]float64, rows), make([]float64, rows), make([]float64, rows)
+	var v detect.Verdict
+	for i, at := range s.Times {
+		d.Step(mem, at, s.Values[i], &v)
+		score[i], expected[i], lower[i], upper[i] = v.Score, v.Expected[0], v.Lower[0], v.Upper[0]
+		if v.Grade > 0 {
+			r.Alerts = append(r.Alerts, Alert{Series: n, Row: i, Score: v.Score, Label: s.label(at)})
+		}
+		tick()
+	}
+	r.Scores = append(r.Scores, score)
+	r.Expected, r.Lower, r.Upper = append(r.Expected, expected), append(r.Lower, lower), append(r.Upper, upper)
+}
+
+// label is the index of the label that a time is in; -1: none.
+func (s *Series) label(at int64) int {
+	for i, l := range s.Labels {
+		if at >= l.From && at <= l.To {
+			return i
+		}
+	}
+	return -1
+}
+
+// judge compares alerts and scores with the labels.
+func (r *Report) judge(all []*Series) {
+	type place struct{ series, label int }
+	first := map[place]time.Duration{}
+	for _, a := range r.Alerts {
+		p := place{a.Series, a.Label}
+		if _, had := first[p]; !had && a.Label >= 0 {
+			s := all[a.Series]
+			first[p] = time.Duration(s.Labels[a.Label].To-s.Times[a.Row]) * time.Microsecond
+		}
+	}
+	r.Found = len(first)
+	var early []time.Duration
+	for _, e := range first {
+		early = append(early, e)
+	}
+	if len(early) > 0 {
+		slices.Sort(early)
+		r.Early = early[len(early)/2]
+	}
+	if r.Labels == 0 {
+		return
+	}
+	var series []nab.Series
+	for i, s := range all {
+		series = append(series, nab.Series{Name: s.Key, Scores: r.Scores[i], Windows: s.windows()})
+	}
+	for i, p := range nab.Profiles() {
+		r.Bench[i] = nab.Best(series, p)
+	}
+}
+
+// windows are the labels as rows.
+func (s *Series) windows() []nab.Window {
+	var out []nab.Window
+	for _, l := range s.Labels {
+		first := sort.Search(len(s.Times), func(i int) bool { return s.Times[i] >= l.From })
+		last := sort.Search(len(s.Times), func(i int) bool { return s.Times[i] > l.To }) - 1
+		if n := len(out); n > 0 && first <= out[n-1].Last {
+			first = out[n-1].Last + 1
+		}
+		if first <= last {
+			out = append(out, nab.Window{First: first, Last: last})
+		}
+	}
+	return out
+}
+
+// Precision is the part of the alerts that are in labels; NaN without alerts.
+func (r *Report) Precision() float64 {
+	right := 0
+	for _, a := range r.Alerts {
+		if a.Label >= 0 {
+			right++
+		}
+	}
+	return float64(right) / float64(len(r.Alerts))
+}
+
+// Recall is the part of the labels that were found; NaN without labels.
+func (r *Report) Recall() float64 { return float64(r.Found) / float64(r.Labels) }
+
+// threshold is the lowest score from which there are no more than so many
+// alerts, each with its quiet time.
+func (r *Report) threshold(most float64, quiet int) float64 {
+	if quiet == 0 {
+		quiet = 200
+	}
+	var sorted []float64
+	for _, s := range r.Scores {
+		sorted = append(sorted, s...)
+	}
+	slices.Sort(sorted)
+	sorted = slices.Compact(sorted)
+	i := sort.Search(len(sorted), func(i int) bool {
+		n := 0
+		for _, s := range r.Scores {
+			for last, k := -quiet, 0; k < len(s); k++ {
+				if s[k] >= sorted[i] && s[k] > 0 && k-last >= quiet {
+					n++
+					last = k
+				}
+			}
+		}
+		return float64(n) <= math.Max(most, 1)
+	})
+	return sorted[min(i, len(sorted)-1)]
+}
