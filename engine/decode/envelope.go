@@ -2,10 +2,12 @@
 // (journal.Record.Envelope). Numbers are little-endian.
 //
 //	+-----------+  flags: 1 an identity follows, 2 it was sent again,
-//	| flags u8  |         4 it is known to be new all the same, 8 properties follow
+//	| flags u8  |         4 uses follow, 8 properties follow
 //	+-----------+---------------+
 //	| session u64 | packet u16  |   with flag 1
-//	+-------------+-------------+------------------------+
+//	+-------------+-------------+
+//	| uses u32    |                   with flag 4
+//	+-------------+--------------------------------------+
 //	| n u8 | n (len u16, name; len u16, value)           |   with flag 8
 //	+------+---------------------------------------------+
 package decode
@@ -22,9 +24,11 @@ type Envelope struct {
 	// the message had in it. 0: the sender has no session that outlives a connection.
 	Session uint64
 	Packet  uint16
-	// Resent says that the sender has sent the message before. New says that the
-	// identifier was given back before it came, so that it cannot be a message from before.
-	Resent, New bool
+	// Uses is how often the identifier was given back before the message came: what had it
+	// before is another message. 0 where senders do not tell.
+	Uses uint32
+	// Resent says that the sender says that it has sent the message before.
+	Resent bool
 
 	properties []byte // encoded, behind their number
 	count      uint8
@@ -33,7 +37,7 @@ type Envelope struct {
 const (
 	envelopeIdentity = 1 << iota
 	envelopeResent
-	envelopeNew
+	envelopeUses
 	envelopeProperties
 )
 
@@ -62,7 +66,7 @@ func (e *Envelope) Append(dst []byte) []byte {
 	for _, f := range [4]struct {
 		set  bool
 		flag byte
-	}{{e.Session != 0, envelopeIdentity}, {e.Resent, envelopeResent}, {e.New, envelopeNew}, {e.count > 0, envelopeProperties}} {
+	}{{e.Session != 0, envelopeIdentity}, {e.Resent, envelopeResent}, {e.Uses != 0, envelopeUses}, {e.count > 0, envelopeProperties}} {
 		if f.set {
 			flags |= f.flag
 		}
@@ -73,6 +77,9 @@ func (e *Envelope) Append(dst []byte) []byte {
 	dst = append(dst, flags)
 	if e.Session != 0 {
 		dst = binary.LittleEndian.AppendUint16(binary.LittleEndian.AppendUint64(dst, e.Session), e.Packet)
+	}
+	if e.Uses != 0 {
+		dst = binary.LittleEndian.AppendUint32(dst, e.Uses)
 	}
 	if e.count > 0 {
 		dst = append(append(dst, e.count), e.properties...)
@@ -89,12 +96,18 @@ func ParseEnvelope(b []byte) (e Envelope, err error) {
 	}
 	flags := b[0]
 	b = b[1:]
-	e.Resent, e.New = flags&envelopeResent != 0, flags&envelopeNew != 0
+	e.Resent = flags&envelopeResent != 0
 	if flags&envelopeIdentity != 0 {
 		if len(b) < 10 {
 			return Envelope{}, errEnvelope
 		}
 		e.Session, e.Packet, b = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint16(b[8:]), b[10:]
+	}
+	if flags&envelopeUses != 0 {
+		if len(b) < 4 {
+			return Envelope{}, errEnvelope
+		}
+		e.Uses, b = binary.LittleEndian.Uint32(b), b[4:]
 	}
 	if flags&envelopeProperties != 0 {
 		if len(b) < 1 {

@@ -54,7 +54,7 @@ func (c *conn) publish(p *Packet) *Error {
 	}
 	a := ack{id: p.ID}
 	var session uint64
-	fresh := false
+	uses := uint32(0)
 	if p.QoS > 0 {
 		if a, err = c.admit(p); err != nil {
 			return err
@@ -62,7 +62,9 @@ func (c *conn) publish(p *Packet) *Error {
 		if c.sessionTTL > 0 {
 			session = c.sess.number
 		}
-		fresh = p.QoS == 2 && c.sess.taken(p.ID)
+		if p.QoS == 2 {
+			uses = c.sess.uses(p.ID)
+		}
 		c.acks = append(c.acks, a)
 		if a.known {
 			c.s.o.Count("duplicates", 1)
@@ -70,7 +72,7 @@ func (c *conn) publish(p *Packet) *Error {
 		}
 	}
 	m := Inbound{Topic: t.name, Payload: p.Payload, Client: &c.client, Received: c.nowUS,
-		QoS: p.QoS, Retain: p.Retain, Resent: p.Dup, Session: session, Packet: p.ID, New: fresh, Memo: &t.memo, Props: p.RawProps}
+		QoS: p.QoS, Retain: p.Retain, Resent: p.Dup, Session: session, Packet: p.ID, Uses: uses, Memo: &t.memo, Props: p.RawProps}
 	c.batch = append(c.batch, m)
 	if p.Retain || len(t.hits) > 0 || t.change != c.s.tree.change.Load() {
 		c.stored = c.s.route(t, p, c.nowUS, c.sess) || c.stored

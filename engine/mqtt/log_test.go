@@ -82,7 +82,7 @@ func everyEntry() [][][]byte {
 		{putSession(nil, &savedSession{number: 5, id: "five", principal: "p", expiry: 1_000_000}), putWill(nil, 5, message("a/w", "gone"), 30)},
 		{putRetained(nil, message("r/1", "one")), putRetained(nil, message("r/2", "two")), putSub(nil, 5, sub)},
 		{queued(1, "x"), queued(2, "y"), queued(3, "z"), entryOf(nil, entrySent, 5, 1, 17), entryOf(nil, entrySent, 5, 2, 18)},
-		{entryOf(nil, entryReleased, 5, 1), entryOf(nil, entryDone, 5, 2), entryOf(nil, entryFreed, 5, 9), entryOf(nil, entryFreed, 5, 9+freedSize)},
+		{entryOf(nil, entryReleased, 5, 1), entryOf(nil, entryDone, 5, 2), entryOf(nil, entryFreed, 5, 9, 1), entryOf(nil, entryFreed, 5, 9+freedSize, 2)},
 		{entryOf(nil, entryAway, 5, 12345, 2_000_000), putRetained(nil, &Message{Topic: "r/1"})},
 		{putSession(nil, &savedSession{number: 6, id: "six"}), putSession(nil, &savedSession{number: 7, id: "five"}), entryOf(nil, entryEnd, 6)},
 		{putSub(nil, 7, sub), putBytes(entryOf(nil, entryUnsub, 7), sub.filter), putWill(nil, 7, nil, 0)},

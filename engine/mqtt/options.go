@@ -105,13 +105,14 @@ type Inbound struct {
 	Received int64 // us since 1970
 	QoS      byte
 	Retain   bool
-	// Resent says that the client says that it has sent the message before. New: it cannot be the message
-	// that had the identifier before, since that was released.
-	Resent, New bool
+	// Resent says that the client says that it has sent the message before.
+	Resent bool
 	// Session is the number of the client's session, and Packet the message's identifier in it; 0 where the
 	// session ends with the connection, and with QoS 0.
 	Session uint64
 	Packet  uint16
+	// Uses is, with QoS 2, how often the identifier, or another one that is the same modulo 64, was released before.
+	Uses uint32
 	// Memo is the inlet's to write to: what it remembers of this topic of this
 	// connection. It is 0 at first; only this connection's goroutine sees it.
 	Memo *int32

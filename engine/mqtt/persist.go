@@ -53,9 +53,7 @@ func (s *Server) revive(saved *savedSession, now time.Time) {
 		sess.requeue(&saved.queue[i])
 		s.hold(sess, saved.queue[i].message.size())
 	}
-	for _, id := range saved.freed {
-		sess.free(id)
-	}
+	sess.freed = saved.freed
 	left := max(sess.expiry-away, 0)
 	number := sess.timer
 	sess.stop = s.o.Env.Clock.After(left, func() { s.expire(sess, number) })
@@ -142,10 +140,14 @@ func (s *Server) noteMessage(sess *session, kind byte, numbers ...uint64) {
 func (s *Server) noteFreed(c *conn, id uint16, r Reason) {
 	sess := c.sess
 	sess.mu.Lock()
-	sess.free(id)
+	if sess.freed == nil {
+		sess.freed = new([freedSize]uint32)
+	}
+	sess.freed[id%freedSize]++
+	uses := sess.freed[id%freedSize]
 	l, durable := s.log.Load(), sess.durable
 	if l != nil && durable {
-		l.add(func(b []byte) []byte { return entryOf(b, entryFreed, sess.number, uint64(id)) })
+		l.add(func(b []byte) []byte { return entryOf(b, entryFreed, sess.number, uint64(id), uint64(uses)) })
 	}
 	sess.mu.Unlock()
 	if l == nil || !durable {
@@ -159,24 +161,14 @@ func (s *Server) noteFreed(c *conn, id uint16, r Reason) {
 	})
 }
 
-// free remembers that an identifier of QoS 2 was released. sess.mu is held.
-func (sess *session) free(id uint16) {
-	if sess.freed == nil {
-		sess.freed = make([]uint16, freedSize)
-	}
-	sess.freed[id%freedSize] = id
-}
-
-// taken says whether an identifier was released before, and notes that it is in use. Of the
-// owner's reading goroutine.
-func (sess *session) taken(id uint16) (released bool) {
+// uses is how often an identifier of QoS 2 was released.
+func (sess *session) uses(id uint16) uint32 {
 	sess.mu.Lock()
 	defer sess.mu.Unlock()
-	if sess.freed == nil || sess.freed[id%freedSize] != id {
-		return false
+	if sess.freed == nil {
+		return 0
 	}
-	sess.freed[id%freedSize] = 0
-	return true
+	return sess.freed[id%freedSize]
 }
 
 // noteAway writes down that a session has no connection. s.mu is held.

@@ -24,8 +24,8 @@ type savedSession struct {
 	will      *Message
 	willDelay int64 // us
 	subs      map[string]subscription
-	queue     []savedMessage // by seq
-	freed     []uint16       // identifiers of QoS 2 that the client has released, newest last
+	queue     []savedMessage     // by seq
+	freed     *[freedSize]uint32 // how often identifiers of QoS 2 were released; nil: never
 }
 
 // savedMessage is a message to a client.
@@ -55,12 +55,12 @@ const (
 	entrySent                // seq, packet identifier: it was sent
 	entryReleased            // seq: PUBREC has come
 	entryDone                // seq: nothing is left to do
-	entryFreed               // packet identifier: PUBREL has come
+	entryFreed               // packet identifier, how often: PUBREL has come
 	entryRetain              // message
 	entryUnretain            // topic
 )
 
-// freedSize is how many released identifiers a session remembers.
+// freedSize is how many identifiers of QoS 2 a session tells apart when it counts their uses.
 const freedSize = 64
 
 func entryOf(dst []byte, kind byte, session uint64, numbers ...uint64) []byte {
@@ -161,8 +161,13 @@ func (s *savedSession) append(dst []byte) []byte {
 			add(func(b []byte) []byte { return entryOf(b, entryReleased, s.number, q.seq) })
 		}
 	}
-	for _, id := range s.freed {
-		add(func(b []byte) []byte { return entryOf(b, entryFreed, s.number, uint64(id)) })
+	if s.freed == nil {
+		return dst
+	}
+	for id, uses := range s.freed {
+		if uses > 0 {
+			add(func(b []byte) []byte { return entryOf(b, entryFreed, s.number, uint64(id), uint64(uses)) })
+		}
 	}
 	return dst
 }
@@ -297,8 +302,11 @@ func (s *savedSession) apply(kind byte, r *entryReader) {
 	case entryQueue:
 		s.enqueue(r)
 	case entryFreed:
-		id := uint16(r.num())
-		s.freed = append(slices.DeleteFunc(s.freed, func(old uint16) bool { return old%freedSize == id%freedSize }), id)
+		if s.freed == nil {
+			s.freed = new([freedSize]uint32)
+		}
+		id := r.num() % freedSize
+		s.freed[id] = max(s.freed[id], uint32(r.num()))
 	case entrySent, entryReleased, entryDone:
 		s.advance(kind, r)
 	default:

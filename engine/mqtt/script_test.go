@@ -47,8 +47,8 @@ func (x *inlet) Append(batch []Inbound, done func(error)) error {
 		if m.Resent {
 			text += " resent"
 		}
-		if m.New {
-			text += " new"
+		if m.Uses > 0 {
+			text += fmt.Sprint(" uses ", m.Uses)
 		}
 		if m.Session != 0 && m.Packet == 0 || m.Session == 0 && m.Resent {
 			text += " of no session"

@@ -31,10 +31,11 @@ type session struct {
 	nextID    uint16
 	will      *Message
 	willDelay time.Duration
-	noted     bool     // it is written down
-	durable   bool     // and so are its subscriptions and messages
-	seq       uint64   // of the latest message written down
-	freed     []uint16 // identifiers of QoS 2 released lately, by identifier modulo freedSize; nil: none
+	noted     bool   // it is written down
+	durable   bool   // and so are its subscriptions and messages
+	seq       uint64 // of the latest message written down
+	// freed is how often identifiers of QoS 2 were released, by identifier modulo freedSize; nil: never.
+	freed *[freedSize]uint32
 
 	// Of the owner's reading goroutine.
 	received map[uint16]struct{} // identifiers of QoS 2 that wait for PUBREL

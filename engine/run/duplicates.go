@@ -46,7 +46,7 @@ func (t *task) openDuplicates(have map[string]*state.Table) {
 //
 // An identifier alone decides nothing, since it is used again for other
 // messages: a record is a duplicate when its sender says that it is sent again, and
-// the record before with that identifier has the same topic and payload. What two equal messages
+// the record before with that identifier has the same topic and payload, and, with QoS 2, it was not released in between. What two equal messages
 // with the same identifier are, of which the first was acknowledged and the second broken off, a
 // server cannot know; both are in the journal, and one counts.
 type senders struct {
@@ -126,7 +126,7 @@ func (t *task) resent(b *journal.Block) []int64 {
 // judge says whether a record is a duplicate, and remembers it otherwise.
 func (s *senders) judge(e *decode.Envelope, sum uint64, received int64) bool {
 	const odd = 0x9e3779b97f4a7c15 // 2^64 by the golden ratio: spreads the identifier over all bits
-	sum = (sum ^ uint64(e.Packet)*odd) | 1
+	sum = (sum ^ (uint64(e.Uses)<<16|uint64(e.Packet))*odd) | 1
 	binary.LittleEndian.PutUint64(s.key[:], e.Session)
 	s.key[8] = byte(e.Packet / plan.SentWidth % 8)
 	slot, _, err := s.table.Slot(s.key[:])
@@ -135,7 +135,7 @@ func (s *senders) judge(e *decode.Envelope, sum uint64, received int64) bool {
 	}
 	at := int(slot)*plan.SentWidth + int(e.Packet%plan.SentWidth)
 	sums := s.table.I64(0)
-	if e.Resent && !e.New && uint64(sums[at]) == sum {
+	if e.Resent && uint64(sums[at]) == sum {
 		return true
 	}
 	sums[at] = int64(sum)

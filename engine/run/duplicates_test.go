@@ -33,14 +33,14 @@ func (d *door) Bind([]*arrow.Schema, stage.At) (stage.Bound, hcl.Diagnostics) {
 func (d *door) Step() (stage.Status, error) { return stage.Idle, nil }
 func (d *door) Close() error                { return nil }
 
-// publish appends a message: "session/packet[+][!] device n", where + says that it was sent again, ! that it is new.
+// publish appends a message: "session/packet[+][!] device n", where + says that it was sent again, each ! that the identifier was given back once.
 func (d *door) publish(l *lab, text string) {
 	l.t.Helper()
 	var e decode.Envelope
 	var device string
 	var n int
 	id, rest, _ := strings.Cut(text, " ")
-	e.Resent, e.New = strings.Contains(id, "+"), strings.Contains(id, "!")
+	e.Resent, e.Uses = strings.Contains(id, "+"), uint32(strings.Count(id, "!"))
 	if _, err := fmt.Sscanf(strings.TrimRight(id, "+!"), "%d/%d", &e.Session, &e.Packet); err != nil {
 		l.t.Fatal(text, err)
 	}
@@ -91,6 +91,7 @@ func TestDuplicates(t *testing.T) {
 1/65 a 1
 1/1+ a 1
 1/2+! a 2
+1/2+! a 2
 1/2+ a 9
 1/2+ a 9
 1/2 a 9
@@ -138,7 +139,7 @@ func TestDuplicates(t *testing.T) {
 				t.Errorf("%s: %s, not %s", name, s, c.rows)
 			}
 			if s := e.Status(); what == "" {
-				if p := s.Totals(); p.Resent != 3 || p.Records != 14 || c.dedupe == "" && p.Repeated != 0 || p.Rows+p.Repeated+p.Resent != 14 {
+				if p := s.Totals(); p.Resent != 4 || p.Records != 15 || c.dedupe == "" && p.Repeated != 0 || p.Rows+p.Repeated+p.Resent != 15 {
 					t.Errorf("%s: counted %+v", name, p)
 				}
 			}

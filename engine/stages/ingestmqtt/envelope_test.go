@@ -111,8 +111,8 @@ func (r *rig) envelopes() []string {
 			if e.Resent {
 				text += " resent"
 			}
-			if e.New {
-				text += " new"
+			if e.Uses > 0 {
+				text += fmt.Sprint(" uses ", e.Uses)
 			}
 			for _, name := range r.source.opts.properties {
 				if v, ok := e.Property(name); ok {
@@ -158,7 +158,7 @@ func TestEnvelopes(t *testing.T) {
 2/1
 1/7 resent plant=north
 1/8 resent
-1/8 resent new
+1/8 resent uses 1
 0/0 resent
 2/1 resent`)
 	if got != want {
