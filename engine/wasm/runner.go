@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	maxPiece   = 65_536
-	firstPiece = 64 // rows of the first call, before it is known what a row costs
+	maxPiece    = 65_536
+	logOverhead = 32 // what a line costs beside its text, so that empty ones end too
+	firstPiece  = 64 // rows of the first call, before it is known what a row costs
 
 	// A plugin's level rises by faultCost with every row that fails and falls by
 	// one with every row that does not; at quarantineLevel it runs no more. 64 failures in a
@@ -133,11 +134,12 @@ func (r *Runner) open() (err error) {
 // runner's: a guest gets none by failing.
 func (r *Runner) log(level int, line []byte) {
 	text := clip(line, maxLogLine)
-	if r.logLeft < len(text)+1 {
+	cost := len(text) + logOverhead
+	if r.logLeft < cost {
 		r.o.Count("cost_log_dropped", 1)
 		return
 	}
-	r.logLeft -= len(text) + 1
+	r.logLeft -= cost
 	if r.o.Log != nil {
 		r.o.Log(level, text)
 	}

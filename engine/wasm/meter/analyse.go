@@ -23,6 +23,7 @@ type function struct {
 	loops   bool
 	calls   bool // other functions that are metered, or anything that is not known
 	bulk    bool
+	blocks  int64    // blocks, and branches out of them
 	direct  []uint32 // functions of the module that it calls, once per call
 	total   int64
 }
@@ -86,6 +87,10 @@ func (m *Module) analyse(index int, limits Limits, paid func(function uint32) (i
 	if r.err != nil {
 		return nil, fmt.Errorf("function %d: %w", m.imported[Func]+uint32(index), r.err)
 	}
+	if f.blocks > int64(limits.Blocks) {
+		r.fail("a function with %d blocks and branches; at most %d are allowed", f.blocks, limits.Blocks)
+		return nil, r.err
+	}
 	a.settle()
 	return f, nil
 }
@@ -100,6 +105,7 @@ func (a *analysis) enter(op byte) {
 		region = a.newRegion()
 	}
 	a.stack = append(a.stack, open{op, region})
+	a.f.blocks++
 }
 
 func (a *analysis) newRegion() int {
@@ -122,6 +128,12 @@ func (a *analysis) step(i instruction, paid func(uint32) (int64, bool)) {
 		a.f.calls = true
 	}
 	a.f.bulk = a.f.bulk || bulkLength(i)
+	switch i.op {
+	case opBr, opBrIf:
+		a.f.blocks++
+	case opBrTable:
+		a.f.blocks += int64(i.arg)
+	}
 	if len(a.stack) > 0 {
 		a.f.regions[a.stack[len(a.stack)-1].region].cost += cost
 	}

@@ -60,7 +60,7 @@ const (
 type instruction struct {
 	op  byte
 	sub uint32 // behind opBulk and opVector
-	arg uint32 // index of a function, a label, a local, a global or a type
+	arg uint32 // index of a function, a local, a global or a type; labels of a br_table
 	raw []byte
 }
 
@@ -109,7 +109,8 @@ func (w *walker) arguments(i *instruction) {
 	case op == opBr || op == opBrIf:
 		w.label()
 	case op == opBrTable:
-		for range w.count("labels", maxItems) + 1 {
+		i.arg = w.count("labels", maxItems) + 1
+		for range i.arg {
 			w.label()
 		}
 	case op == opCall || op == opTailCall || op == opRefFunc:

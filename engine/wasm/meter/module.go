@@ -94,9 +94,13 @@ type Limits struct {
 	Functions     uint32 // 50,000
 	FunctionBytes uint32 // 1 MiB
 	Locals        uint32 // of a function: 10,000
-	MemoryPages   uint32 // 65,536; a memory's maximum is lowered to it
-	TableItems    uint32 // 1 Mi; a table's maximum is lowered to it
-	Tables        uint32 // 16
+	Blocks        uint32 // and branches of a function: 10,000; compilers take time by their square
+	// Work limits the sum over all functions of blocks * (blocks + locals): 100,000,000. It is what a
+	// compiler's time grows with, apart from the size.
+	Work        uint64
+	MemoryPages uint32 // 65,536; a memory's maximum is lowered to it
+	TableItems  uint32 // 1 Mi; a table's maximum is lowered to it
+	Tables      uint32 // 16
 }
 
 func (l Limits) filled() Limits {
@@ -108,6 +112,10 @@ func (l Limits) filled() Limits {
 	set(&l.Functions, 50_000)
 	set(&l.FunctionBytes, 1<<20)
 	set(&l.Locals, 10_000)
+	set(&l.Blocks, 10_000)
+	if l.Work == 0 {
+		l.Work = 100_000_000
+	}
 	set(&l.MemoryPages, 1<<16)
 	set(&l.TableItems, 1<<20)
 	set(&l.Tables, 16)

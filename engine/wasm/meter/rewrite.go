@@ -52,6 +52,13 @@ func (m *Module) functions(limits Limits) ([]*function, func(uint32) bool, error
 		}
 		list[i] = f
 	}
+	work := uint64(0)
+	for _, f := range list {
+		work += uint64(f.blocks) * uint64(f.blocks+int64(f.locals))
+	}
+	if work > limits.Work {
+		return nil, nil, fmt.Errorf("the module would take too long to compile: its functions have too many blocks and locals (%d; at most %d)", work, limits.Work)
+	}
 	leaves := make([]bool, len(list))
 	for i, f := range list {
 		leaves[i] = f.free()

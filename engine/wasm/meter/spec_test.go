@@ -124,7 +124,7 @@ func newWorld(t testing.TB, features api.CoreFeatures, metered bool) *world {
 
 // open has no limits but those of WebAssembly, so that nothing differs.
 func open() meter.Limits {
-	return meter.Limits{MemoryPages: 1 << 16, TableItems: math.MaxUint32, Tables: 1000, Functions: 1e6, FunctionBytes: 1 << 28, Locals: 1e6}
+	return meter.Limits{MemoryPages: 1 << 16, TableItems: math.MaxUint32, Tables: 1000, Functions: 1e6, FunctionBytes: 1 << 28, Locals: 1e6, Blocks: 1e6, Work: 1e15}
 }
 
 func (w *world) instantiate(module []byte, name string) (api.Module, error) {

@@ -1,0 +1,11 @@
+// Package hostile runs modules that mean harm: the engine never dies of one, memory and
+// pauses stay bounded, and every offence ends in rejects or quarantine with its cause.
+//
+//	liar_test.go   one guest that behaves until it meets a certain row (testdata/liar.c)
+//	load_test.go   modules that are refused, or fail, before the first row; put together byte by byte
+//	pause_test.go  what a looping guest does to everybody else
+//
+// Imports: nothing
+//
+// Not here: the rewriter's own tests (engine/wasm/meter).
+package hostile
