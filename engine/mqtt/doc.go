@@ -85,6 +85,12 @@
 // of them sent at once; their answers then come back as one. Where the inlet would have to wait, the sweep becomes a goroutine's, and
 // its connections wait with it; the others are read on.
 //
+// # Why do handshakes wait in a line?
+//
+// When a fleet comes back at once and all handshakes go on side by side, all of them end at the end: later
+// than clients have patience, and what was computed for them is lost. So a few are under way at one time, in
+// the order in which they came, and the rest have not begun. A place is given up by a client that takes its time to answer.
+//
 // # Why does a handshake not hold its place while it waits?
 //
 // Places limit what computes at one time, so that connected clients are served

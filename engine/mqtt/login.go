@@ -192,11 +192,13 @@ func (c *conn) connack(p *Packet, assigned bool, keep time.Duration) *Packet {
 // finish keep nobody out.
 func (c *conn) shake(cfg *tls.Config) error {
 	t := tls.Server(c.sock, cfg)
-	c.sock.gate = c.s.gate
+	c.sock.gate, c.sock.hall = c.s.gate, c.s.hall
 	c.s.gate.enter()
 	err := t.Handshake()
-	c.sock.gate = nil
+	c.sock.depart()
+	c.sock.gate, c.sock.hall = nil, nil
 	c.s.gate.leave()
+	c.sock.setQuiet(c.sock.quiet) // the deadline may have been the hall's
 	if err != nil {
 		return err
 	}

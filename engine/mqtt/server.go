@@ -12,7 +12,8 @@ import (
 // Server is an MQTT server. Safe for concurrent use.
 type Server struct {
 	o        Options
-	gate     *gate
+	gate     *gate // of what computes
+	hall     *gate // of handshakes under way
 	tree     tree
 	retained retained
 	// retaining is held while retained changes and that is written down.
@@ -52,7 +53,7 @@ type Listener struct {
 // NewServer makes a server; it serves nobody before Listen. Close it.
 func NewServer(o Options) *Server {
 	o.setDefaults()
-	s := &Server{o: o, gate: newGate(o.Handshakes), quit: make(chan struct{}), sessions: map[string]*session{}, conns: map[*conn]struct{}{}}
+	s := &Server{o: o, gate: newGate(o.Handshakes), hall: newGate(handshakesAtOnce), quit: make(chan struct{}), sessions: map[string]*session{}, conns: map[*conn]struct{}{}}
 	s.retained.maxCount, s.retained.maxBytes = o.MaxRetained, o.MaxRetainedBytes
 	s.dirty.some.L = &s.dirty.mu
 	s.startSweepers()
@@ -75,6 +76,9 @@ func (s *Server) Listen(l Listener) {
 	s.readers.Add(1)
 	go s.accept(l)
 }
+
+// handshakesAtOnce is how many handshakes are under way at one time, beside those whose clients are slow to answer.
+const handshakesAtOnce = 64
 
 // accept takes connections until the listener is closed. Other errors, such as
 // that there are no more descriptors, pass.

@@ -34,6 +34,9 @@ type sock struct {
 
 	// Of the reading goroutine.
 	gate    *gate         // given up while waiting for bytes; nil: none held
+	hall    *gate         // of handshakes under way; nil: not in a handshake
+	inside  bool          // it has a place in the hall
+	hello   bool          // the first bytes have come, and it has had a place
 	quiet   time.Duration // how long nothing may come; 0: for ever
 	last    time.Time     // when something came
 	raw     syscall.RawConn
@@ -117,8 +120,14 @@ func (s *sock) Read(p []byte) (int, error) {
 		s.gate.leave()
 		defer s.gate.enter()
 	}
+	if s.inside {
+		s.Conn.SetReadDeadline(s.clock.Now().Add(hallPause))
+	}
 	for {
 		n, err := s.Conn.Read(p)
+		if n > 0 && s.hall != nil && !s.hello {
+			s.admit()
+		}
 		var timeout net.Error
 		if n > 0 || !errors.As(err, &timeout) || !timeout.Timeout() {
 			return n, err
@@ -126,6 +135,7 @@ func (s *sock) Read(p []byte) (int, error) {
 		if s.ending.Load() {
 			return 0, net.ErrClosed
 		}
+		s.depart()
 		until := s.last.Add(s.quiet)
 		if s.quiet > 0 && !s.clock.Now().Before(until) {
 			return 0, errIdle
@@ -136,6 +146,24 @@ func (s *sock) Read(p []byte) (int, error) {
 		if err := s.Conn.SetReadDeadline(until); err != nil {
 			return 0, err
 		}
+	}
+}
+
+// hallPause is how long a client may take to answer before its place goes to another.
+const hallPause = 100 * time.Millisecond
+
+// admit waits for a place in the hall, which is no fault of the client.
+func (s *sock) admit() {
+	s.hall.enter()
+	s.hello, s.inside = true, true
+	s.setQuiet(s.quiet)
+}
+
+// depart gives the place up; the handshake may go on without.
+func (s *sock) depart() {
+	if s.inside {
+		s.inside = false
+		s.hall.leave()
 	}
 }
 
