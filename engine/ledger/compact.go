@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/bits"
 	"path"
@@ -103,16 +104,19 @@ func (l *Ledger) fetch(ctx context.Context, f *File) ([]arrow.RecordBatch, error
 	}
 	rows, err := parquet.Read(data, memory.DefaultAllocator)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Name, err)
+		return nil, fmt.Errorf("%s: %w: %w", f.Name, ErrDamaged, err)
 	}
 	return rows, nil
 }
 
+// ErrDamaged says that a file is not what was published.
+var ErrDamaged = errors.New("is damaged")
+
 // Check tells whether bytes are those of the file that was published.
 func (f *File) Check(data []byte) error {
 	if sum := objects.Checksum(data); int64(len(data)) != f.Bytes || sum != f.Checksum {
-		return fmt.Errorf("%s is damaged: it has %d bytes with checksum %s, and should have %d with %s; restore it from a copy, or replay the channel",
-			f.Name, len(data), sum, f.Bytes, f.Checksum)
+		return fmt.Errorf("%s %w: it has %d bytes with checksum %s, and should have %d with %s; restore it from a copy, or replay the channel",
+			f.Name, ErrDamaged, len(data), sum, f.Bytes, f.Checksum)
 	}
 	return nil
 }

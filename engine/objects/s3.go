@@ -97,11 +97,11 @@ func (b *bucket) Get(ctx context.Context, name string) ([]byte, string, error) {
 		return nil, "", b.error(name, err)
 	}
 	defer body.Close()
-	data, err := io.ReadAll(body)
+	info, err := body.Stat()
 	if err != nil {
 		return nil, "", b.error(name, err)
 	}
-	info, err := body.Stat()
+	data, err := io.ReadAll(body)
 	if err == nil && info.Size != int64(len(data)) {
 		err = fmt.Errorf("%d of %d bytes came", len(data), info.Size)
 	}

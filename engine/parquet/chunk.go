@@ -275,7 +275,10 @@ func (p *pager) bounds() bounds {
 	}
 	vals := p.v.texts[p.from:p.to]
 	least, most := vals[0], vals[0]
-	for _, x := range vals {
+	for i, x := range vals {
+		if i > 0 && p.f.ids != nil && p.f.ids[p.from+i] == p.f.ids[p.from+i-1] {
+			continue
+		}
 		if bytes.Compare(x, least) < 0 {
 			least = x
 		}

@@ -37,6 +37,7 @@ type spool struct {
 	committed atomic.Uint64
 
 	from   int       // partition of the next Write
+	usual  int       // bytes of the latest record, and so about those of the next
 	marks  bool      // the sink wants marks
 	mark   spoolMark // the latest
 	unsaid bool      // rows have come since
@@ -96,6 +97,7 @@ func (s *spool) Write(_ context.Context, in int, rows arrow.RecordBatch) error {
 		}
 	}
 	var buf bytes.Buffer
+	buf.Grow(s.usual + s.usual/8)
 	_ = binary.Write(&buf, binary.LittleEndian, uint32(in)|uint32(s.from)<<16) // a bytes.Buffer does not fail
 	s.unsaid = true
 	w := ipc.NewWriter(&buf, ipc.WithSchema(rows.Schema()))
@@ -107,6 +109,7 @@ func (s *spool) Write(_ context.Context, in int, rows arrow.RecordBatch) error {
 	}
 	s.pending = append(s.pending, buf.Bytes())
 	s.bytes += buf.Len()
+	s.usual = buf.Len()
 	return nil
 }
 

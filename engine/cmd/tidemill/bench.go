@@ -26,8 +26,13 @@ fast wrong engine has no figure. The numbers are the middle ones of the runs.
   W3S     W3 with 5,000 connections and one message in flight
   W3L     20,000 messages a second over 100 connections -> alarm -> file: how long until a message
           is acknowledged, and until its alarm can be read
+  W5      file -> every record as Parquet, a folder a day
+  parquet columns to Parquet alone, and arrow-go's encoder as it comes, in this process
   W6      file -> every record as line protocol -> HTTP, a server that forgets it
   lines   columns to line protocol alone, and influxdb-client-go's encoder, in this process
+  RCF     score and update of a random cut forest, 300 models, points of a device by sixteens, and the
+          same algorithm over pointers, in this process
+  RCFC    RCF with another device at each point
 
 W1 and W2 are compared with the same work done by Benthos, for which tidemill-peer has to stand
 beside this binary or in the PATH (make build, or: go build -o bin/tidemill-peer ./conformance/peer).
@@ -62,9 +67,9 @@ const (
 
 func (a *app) benchCommand() *cobra.Command {
 	f := &benchFlags{}
-	all := []string{filterWork, windowWork, memoryWork, decodeWork, doorWork, sparseWork, latencyWork, influxWork, linesWork}
+	all := []string{filterWork, windowWork, memoryWork, decodeWork, doorWork, sparseWork, latencyWork, lakeWork, parquetWork, influxWork, linesWork, forestWork, forestCold}
 	cmd := &cobra.Command{
-		Use: "bench [W1 W2 W2M decode W3 W3S W3L W6 lines]", Short: "Measure what a record costs, beside a peer",
+		Use: "bench [W1 W2 W2M decode W3 W3S W3L W5 parquet W6 lines RCF RCFC]", Short: "Measure what a record costs, beside a peer",
 		Long: benchHelp + exitHelp, Example: "  tidemill bench\n  tidemill bench W1 --records 1000000 --procs 1 --json",
 		ValidArgs: all, Args: cobra.OnlyValidArgs,
 	}
@@ -139,7 +144,7 @@ func (a *app) bench(f *benchFlags, order, args []string) error {
 			continue
 		}
 		procs := f.procs
-		if w == memoryWork || w == decodeWork || w == linesWork {
+		if w == memoryWork || w == decodeWork || w == forestWork || w == forestCold || w == linesWork || w == parquetWork {
 			procs = procs[:1]
 		}
 		if w == latencyWork {
@@ -199,12 +204,21 @@ func (b *bencher) measure(workload string, procs int) (*benchResult, error) {
 	if workload == memoryWork {
 		r.Devices = 25 * b.devices
 	}
+	if workload == forestWork || workload == forestCold {
+		return r, b.forest(r)
+	}
 	in, err := b.input(r.Records, r.Devices)
 	if err != nil {
 		return nil, err
 	}
 	if workload == decodeWork {
 		return r, b.decode(r, in)
+	}
+	if workload == lakeWork {
+		return r, b.lake(r, in)
+	}
+	if workload == parquetWork {
+		return r, b.parquet(r, in)
 	}
 	if workload == influxWork {
 		return r, b.influx(r, in)

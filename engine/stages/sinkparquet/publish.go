@@ -2,6 +2,7 @@ package sinkparquet
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -129,9 +130,8 @@ func (s *sink) merge(ctx context.Context, now int64) {
 	for range mergesMost {
 		n, err := s.table.Compact(ctx, ledger.Merging{Files: s.opts.compact, Rows: int64(s.opts.rows), Sort: by}, now)
 		if err != nil {
-			s.stuck = ctx.Err() == nil
-			s.op.Count("merge_errors", 1)
-			if s.op.Report != nil && s.stuck {
+			s.op.Count("merge_errors", 1) // and the next upkeep tries again
+			if s.stuck = errors.Is(err, ledger.ErrDamaged); s.stuck && s.op.Report != nil {
 				s.op.Report(s.op.Address + ": small files are not merged until the next start: " + err.Error())
 			}
 			return

@@ -31,7 +31,7 @@ type sink struct {
 	from   int    // its partition
 	tick   int64  // the latest, us
 	upkept int64  // tick of the latest upkeep
-	stuck  bool   // merging failed, until the next start
+	stuck  bool   // a file is damaged: no merging until the next start
 	held   *held
 	shapes map[string]*shape // by text of the schema that comes in
 }
