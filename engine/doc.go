@@ -53,8 +53,10 @@
 // record is decoded once. Goroutines deal the partitions among them, so "another
 // number of tasks" is another number of goroutines over the same partitions.
 //
-// Windows and alarms by another key than the channel's need a channel of one
-// partition; repartition channels do not exist yet, and the message says so.
+// A channel that a pipeline feeds is not a journal with its partitions but one log for each
+// feeding sink, with a partition for each pair of tasks; the order among them is made
+// where they are read (run/merge.go). So nobody who writes waits for another, and what
+// a crash has left behind the last checkpoint is void.
 //
 // CSV becomes JSON where a file is read (stages/ingestfile), so that a record
 // in the journal is whole without a header that stood elsewhere.

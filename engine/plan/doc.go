@@ -13,6 +13,20 @@
 // where a schema is learned, partitions learn at their own pace. Binding costs
 // well under a millisecond a stage.
 //
+// # When does the engine put a channel between two stages?
+//
+// Where a stage groups rows by other columns than the key of the channel that they come from, and that has
+// several partitions (regroup); and where a stage wants rows of several channels together (stage.Bound.Meet).
+// Such a channel is spread by the first of the columns alone: that brings the rows of a group together. Its
+// name has a ~, which no name in a file has. All that reads on from the stage runs in its tasks
+// (Node.Home); a sink takes rows from tasks of several channels.
+//
+// # Why is a window over a channel with revised rows refused?
+//
+// It would count a revised row beside the one that it revises. Within a pipeline a window takes revision 0, and plan
+// says so; in another pipeline, perhaps another person's, that would be a silent wrong sum. Whoever feeds the channel
+// chooses: wait (grace) and emit once, or revisions = "first".
+//
 // # Why is a learned schema not a control record in every partition?
 //
 // What a partition has learned follows from its own records alone, so a

@@ -159,7 +159,7 @@ func (p *Plan) feedBetween(pl *Pipeline, n *Node, ch *Channel, in []Input, from 
 	sum := sha256.Sum256([]byte(ch.Config.Name))
 	f.ArgsDigest = hex.EncodeToString(sum[:])[:32]
 	f.Digest = f.ArgsDigest
-	ch.Feeders = append(ch.Feeders, f)
+	pl.join(f)
 	pl.Nodes = append(pl.Nodes, f)
 }
 

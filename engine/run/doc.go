@@ -32,13 +32,32 @@
 // two, and a sink that hangs in a call three, after which its context ends.
 // Going without a last checkpoint costs time at the next start, never a row.
 //
+// # How do rows get from one channel's tasks to another's?
+//
+// Through a feed (feed.go): a sink whose log the tasks of the other channel read. Rows can be read once the
+// checkpoint that holds them is durable, so a row is there exactly once, and none of an epoch that a crash undid.
+// Every task that feeds tells of its ticks; the reader takes whole tick intervals in the order of lanes (merge.go). What
+// comes out of that follows from the journals of the channels that ingests feed, and so a feed need not
+// be kept for a replay. A row is late by up to a tick and a checkpoint for each channel that it passes.
+//
+// # Why does the reader put the lanes in order, and not the writer?
+//
+// The writer would hold back rows until the slowest task has met the tick, in memory and in every
+// checkpoint. For the reader the log is what holds them back.
+//
+// # What holds up the channel's watermarks?
+//
+// Neither an idle device nor an idle partition: watermarks are by the channel's own key, from its rows, and ticks come
+// through every lane also where no row does. A task that lags does, since its rows are still to come. Watermarks that
+// filtered rows moved do not pass a feed.
+//
 // # Where does a pipeline go on that was away?
 //
 // A partition that no task reads keeps its offset in every checkpoint, without
 // tables, so that a pipeline that comes back to its channel writes no row twice.
 // Nothing holds the journal for it meanwhile: what retention drops is reported.
 //
-// Imports: flow, env, config, expr, state, journal, decode, mqtt, stage, plan
+// Imports: flow, env, config, expr, state, journal, mqtt, decode, stage, plan
 //
 // Not here: what to run (plan), who asks (admin, cmd). Start with engine.go.
 package run

@@ -97,6 +97,7 @@ func (c *coordinator) delivered() (drained, noted bool) {
 // endChannels makes sure that the last thing every task has met is an End.
 func (c *coordinator) endChannels(now time.Time) (ready, moved bool, err error) {
 	ready = true
+	at := max(now.UnixMicro(), c.tick+1)
 	for _, f := range c.engine.flushers {
 		if f.appender.Pending() > 0 {
 			return false, false, nil
@@ -107,7 +108,8 @@ func (c *coordinator) endChannels(now time.Time) (ready, moved bool, err error) 
 			ready = false
 		case !ended:
 			ready, moved = false, true
-			err := f.appender.Control(journal.End, max(now.UnixMicro(), c.tick), nil)
+			c.tick = at
+			err := f.appender.Control(journal.End, at, nil)
 			var full *journal.ErrFull
 			if errors.As(err, &full) {
 				return false, false, nil // sources wait for room too

@@ -252,17 +252,17 @@ func (t *task) takeCut(l *mergeLane, record []byte) {
 			least, all = min(least, other.label), all && other.ended
 		}
 	}
-	if least > t.tick {
+	was := t.ended.Swap(all)
+	ticked, over := least > t.tick, all && !was
+	if ticked {
 		t.tick = least
 		t.advance(flow.Watermarks{Tick: least, Ticked: true})
-		t.cut(t.tick)
 	}
-	if !all {
-		t.ended.Store(false)
-		return
-	}
-	if !t.ended.Swap(true) {
+	if over {
 		t.advance(flow.Watermarks{Tick: t.tick, Ended: true})
+	}
+	if ticked || over {
+		// One cut for both: of lanes that have come equally far only the first goes on.
 		t.cut(t.tick)
 	}
 }

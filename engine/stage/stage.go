@@ -122,8 +122,8 @@ type Bound struct {
 	// value meet in one stage. Where the inputs stand otherwise, the engine puts a channel
 	// before the stage in which they do, and binds it again: At.Keys holds the first of the columns then.
 	//
-	// A row of input i has in _mark the watermark that its key has in that input, and Advance(i) tells
-	// of that input alone. In one partition, rows of all inputs come in one order, tick interval
+	// A row of input i has in _mark the watermark that its key has in that input; stages behind this one are
+	// told the lowest of all inputs, none before each had a row of the key. Process and Advance get i as in. In one partition, rows of all inputs come in one order, tick interval
 	// by tick interval, which is the same whenever the same records come again.
 	Meet     [][]string
 	State    []state.Decl
