@@ -39,6 +39,7 @@ type Report struct {
 	Early      time.Duration // median time from a label's first alert to its end
 	PerWeek    float64       // alerts a week and key
 	Bench      [3]nab.Result // at the best threshold of each profile
+	Shipped    nab.Result    // of the alerts as they came, standard profile
 	Own        float64       // threshold that gives the wanted rate
 	ModelBytes int
 	PerRow     time.Duration // CPU; 0 when not measured
@@ -155,6 +156,13 @@ func (r *Report) judge(all []*Series) {
 	for i, p := range nab.Profiles() {
 		r.Bench[i] = nab.Best(series, p)
 	}
+	for i := range series {
+		series[i].Scores = make([]float64, len(r.Scores[i]))
+	}
+	for _, a := range r.Alerts {
+		series[a.Series].Scores[a.Row] = 1
+	}
+	r.Shipped = nab.At(series, nab.Profiles()[0], 1)
 }
 
 // windows are the labels as rows.

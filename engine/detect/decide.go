@@ -24,8 +24,7 @@ func (d *Detector) score(mem []byte, forest float64) float64 {
 				continue
 			}
 			raw := d.reads[s*members+m].raw
-			digits := cals[n].Surprise(raw)
-			cals[n].Learn(raw)
+			digits := cals[n].Judge(raw)
 			n++
 			top[m] = max(top[m], digits-many)
 			d.share[s] += d.weight[m] * digits * digits

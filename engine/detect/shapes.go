@@ -34,17 +34,22 @@ func (m *discord) step(v *view, out *reading) {
 	}
 	best := float32(math.MaxFloat32)
 	for i := range m.held {
-		sum := float32(0)
-		for j, x := range &m.shape[i] {
-			d := x - now[j]
-			sum += d * d
-		}
-		best = min(best, sum)
+		best = min(best, apart(&m.shape[i], &now, best))
 	}
 	if m.held >= library/4 {
 		out.raw = math.Sqrt(float64(best) / stretch)
 	}
 	m.keep(&now)
+}
+
+// apart is the squared distance of two shapes, or more than enough as soon as it is that.
+func apart(a, b *[stretch]float32, enough float32) float32 {
+	sum := float32(0)
+	for j := 0; j < stretch && sum < enough; j += 4 {
+		d0, d1, d2, d3 := a[j]-b[j], a[j+1]-b[j+1], a[j+2]-b[j+2], a[j+3]-b[j+3]
+		sum += d0*d0 + d1*d1 + d2*d2 + d3*d3
+	}
+	return sum
 }
 
 // keep puts every 16th stretch into the library: at a random place when it is full.

@@ -185,8 +185,7 @@ func (d *Detector) together(mem []byte, j *jury, gap, enough bool, v *Verdict) (
 		if d.only == byForest {
 			d.explain(v)
 		}
-		digits = j.forest.Surprise(raw)
-		j.forest.Learn(raw)
+		digits = j.forest.Judge(raw)
 	}
 	if enough {
 		f.Update()

@@ -24,8 +24,8 @@ The CSV has a header. Labels are JSON, {"NAME": [["FROM", "TO"], ...]}, where NA
 value of --by, or a CSV with the columns from and to (and key).
 
 precision  part of the alerts that are in a label     early by  median time from a label's first alert to its end
-recall     part of the labels that have an alert      NAB       the Numenta Anomaly Benchmark's score, at the threshold
-                                                                that is best for each of its three profiles
+recall     part of the labels that have an alert      NAB now   the Numenta Anomaly Benchmark's score of these alerts;
+                                                      best std, low FP, low FN: at the best threshold of each profile
 
 `
 
