@@ -194,7 +194,7 @@ func TestCuts(t *testing.T) {
 	want := reference(t, lines, g, "want")
 	cuts := []cut{before, within, answerless, halfAnswer}
 	p, err := newProxy(g.address, func(n int) cut {
-		if n%5 != 2 || n > 400 {
+		if n%5 != 2 || n > 150 {
 			return through
 		}
 		return cuts[n/5%4]

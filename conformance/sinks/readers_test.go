@@ -17,6 +17,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/lake"
 	"github.com/tidemill/tidemill/engine/parquet"
 )
 
@@ -72,6 +73,26 @@ func TestReaders(t *testing.T) {
 		t.Errorf("the view has %v", all)
 	}
 	damaged(t, files[0])
+	verified(t, w.local(), files[1])
+}
+
+// verified: Verify finds nothing wrong with a lake, and a bit that is flipped in it.
+func verified(t *testing.T, s lake.Source, name string) {
+	t.Helper()
+	table, err := s.Open(context.Background(), env.Real())
+	must(t, err)
+	problems, err := table.Verify(context.Background())
+	if err != nil || len(problems) > 0 {
+		t.Errorf("problems of a lake that has none: %v, %v", problems, err)
+	}
+	data, err := os.ReadFile(name)
+	must(t, err)
+	data[len(data)/2] ^= 4
+	must(t, os.WriteFile(name, data, 0o644))
+	problems, err = table.Verify(context.Background())
+	if err != nil || len(problems) != 1 || !strings.HasSuffix(name, problems[0].File) {
+		t.Errorf("a flipped bit in %s: %v, %v", name, problems, err)
+	}
 }
 
 // arrowContent is what arrow-go finds.

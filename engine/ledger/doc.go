@@ -8,7 +8,8 @@
 //
 // A table has one writer, its sink:
 //
-//	Open      reads the list, removes files that it does not name: of a crash between file and list
+//	Open      reads the list and claims it
+//	Tidy      removes files that it does not name: of a crash between file and list
 //	Publish   adds files and, in the same write, notes how far into its spool the sink has come,
 //	          so that after a crash no row is there twice and none is missing
 //	Compact   makes one file of many small ones of a partition

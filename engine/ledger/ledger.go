@@ -35,7 +35,7 @@ type Options struct {
 	Grace int64 // us for which files stay that are no longer listed
 }
 
-// Open opens a table, makes it if there is none, and removes files that a crash has left.
+// Open opens a table, and makes it if there is none. Tidy has to follow.
 func Open(ctx context.Context, e *env.Env, s objects.Store, o Options) (*Ledger, error) {
 	l := &Ledger{env: e, store: s, grace: o.Grace}
 	list, v, err := read(ctx, s, o.Table)
@@ -57,7 +57,7 @@ func Open(ctx context.Context, e *env.Env, s objects.Store, o Options) (*Ledger,
 	if err := l.claim(ctx, &o); err != nil {
 		return nil, err
 	}
-	return l, l.tidy(ctx)
+	return l, nil
 }
 
 // claim makes sure that the list is of this writer's life.
@@ -115,8 +115,8 @@ func ours(table, name string) bool {
 	return n == 3
 }
 
-// tidy removes files that nobody lists, and what was left of puts.
-func (l *Ledger) tidy(ctx context.Context) error {
+// Tidy removes files that nobody lists, and what was left of puts: of a crash. It comes before the first Put.
+func (l *Ledger) Tidy(ctx context.Context) error {
 	if err := l.store.Clean(ctx); err != nil {
 		return err
 	}

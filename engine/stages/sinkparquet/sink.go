@@ -26,6 +26,8 @@ type sink struct {
 	store objects.Store
 	notes objects.Store // in the data folder
 	table *ledger.Ledger
+	tidy  bool // what a crash left is gone
+	ready bool // and the views are written
 
 	place  uint64 // of the next Write
 	from   int    // its partition
@@ -75,11 +77,29 @@ func (s *sink) Recover(ctx context.Context, _ []byte) error {
 	return s.openTable(ctx)
 }
 
-// openTable opens the list of files unless it is open.
+// openTable opens the list of files unless it is open. What has been done of it is
+// not done again after an error, so that a bad connection needs a few good moments and no long one.
 func (s *sink) openTable(ctx context.Context) error {
-	if s.table != nil {
+	if s.ready {
 		return nil
 	}
+	if s.table == nil {
+		if err := s.readList(ctx); err != nil {
+			return err
+		}
+	}
+	if !s.tidy {
+		if err := s.table.Tidy(ctx); err != nil {
+			return fmt.Errorf("%s: %w", describe(s.opts), err)
+		}
+		s.tidy = true
+	}
+	err := s.table.Views(ctx)
+	s.ready = err == nil
+	return err
+}
+
+func (s *sink) readList(ctx context.Context) error {
 	var n note
 	data, _, err := s.notes.Get(ctx, s.noteName())
 	if err == nil {
@@ -102,7 +122,7 @@ func (s *sink) openTable(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", describe(s.opts), err)
 	}
 	s.table = table
-	return s.table.Views(ctx)
+	return nil
 }
 
 // Place tells where the next write stands in the spool.
