@@ -178,7 +178,7 @@ func checkMembers(text []byte) error {
 		if err != nil {
 			return err
 		}
-		if len(open) == 0 && d.InputOffset() > 1 && tok != json.Delim('{') {
+		if len(open) == 0 && tok != json.Delim('{') {
 			return errors.New("it is one JSON object, and nothing behind it")
 		}
 		switch t := tok.(type) {

@@ -185,6 +185,11 @@ func Read(module []byte, limits Limits) (*Module, error) {
 			return nil, s.err
 		}
 	}
+	for _, c := range m.Customs {
+		if c.Name == "name" && m.names(c.Data, 0) == nil {
+			r.fail("the section of names is malformed")
+		}
+	}
 	if r.err == nil && len(m.bodies) != len(m.Functions) {
 		r.fail("%d functions have %d bodies", len(m.Functions), len(m.bodies))
 	}

@@ -144,9 +144,7 @@ func (w *rewriter) section(id byte, s section) {
 	switch id {
 	case 0:
 		if name := r.name(); name == "name" {
-			if names := w.read.names(s.data[r.at:], s.base+r.at); names != nil {
-				data = append(appendName(nil, "name"), names...)
-			}
+			data = append(appendName(nil, "name"), w.read.names(s.data[r.at:], s.base+r.at)...)
 		}
 	case 1:
 		data = w.types()

@@ -155,10 +155,11 @@ func (c *copier) element() {
 	}
 }
 
-// names copies the name section with function indices moved; nil when it is none.
+// names copies the name section with function indices moved; nil when it is malformed. The
+// runtime reads past the end of some that are, so Read refuses them.
 func (m *Module) names(data []byte, base int) []byte {
 	r := &reader{b: data, base: base}
-	var out []byte
+	out := []byte{}
 	for r.more() {
 		id := r.byte()
 		sub := r.sub(r.u32())
@@ -167,6 +168,8 @@ func (m *Module) names(data []byte, base int) []byte {
 		}
 		c := &copier{m: m, reader: sub}
 		switch id {
+		case 0: // the module
+			c.out = appendName(c.out, sub.name())
 		case 1: // functions
 			n := sub.count("names", maxItems)
 			c.u32(n)
