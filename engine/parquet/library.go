@@ -20,5 +20,6 @@ func Library(schema *arrow.Schema, batches []arrow.RecordBatch) ([]byte, error) 
 			return nil, err
 		}
 	}
-	return out.Bytes(), w.Close()
+	err = w.Close()
+	return out.Bytes(), err
 }
