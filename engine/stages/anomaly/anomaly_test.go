@@ -7,8 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/stage"
 	"github.com/tidemill/tidemill/engine/stages/stagetest"
+	"github.com/tidemill/tidemill/engine/state"
 )
 
 func spec(t testing.TB, kind string) stage.Spec {
@@ -46,5 +50,34 @@ func TestCases(t *testing.T) {
 			}
 			t.Errorf("got\n%s", got)
 		})
+	}
+}
+
+// TestModelsStay: what shapes a model makes another table, what judges it does not;
+// and the plan counts a model's bytes.
+func TestModelsStay(t *testing.T) {
+	rows, err := flow.ParseRows(memory.DefaultAllocator, "_time device:string temp:number\n00:00:00 a 1\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Release()
+	decl := func(more string) state.Decl {
+		bound, diags := stagetest.Bind(spec(t, "ensemble"), []byte("on = [temp]\n"+more), rows.Schema(), "device", 4)
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		return bound.State[0]
+	}
+	plain := decl("")
+	for more, same := range map[string]bool{
+		"threshold = 2": true, "alerts_per_week = 1": true, "quiet = 10": true, "warm_up = 5": true, "suppress = temp > 3": true,
+		"trees = 10": false, "shingle = 2": false, "samples = 100": false, "decay = 0.1": false, "seed = 2": false,
+	} {
+		if got := plain.Same(decl(more)); got != same {
+			t.Errorf("%s: the same table: %v, want %v", more, got, same)
+		}
+	}
+	if mb := plain.PlannedBytes() / 1e6; mb < 3600 || mb > 3800 {
+		t.Errorf("the plan counts %d MB for ten thousand models of 364 kB", mb)
 	}
 }
