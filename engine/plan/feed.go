@@ -23,6 +23,10 @@ type fed struct {
 	// Sides are the schemas of inputs that meet in the channel; nil where all rows look alike.
 	Sides []Side
 
+	// ByTick says that rows of a key come from several tasks: their watermarks move at ticks, behind all
+	// rows of the interval, since those come task by task.
+	ByTick bool
+
 	root   string // the channel whose records teach the names that are not known yet
 	whole  bool   // all that feed it have been bound
 	broken bool   // one of them could not be
@@ -235,6 +239,7 @@ func (p *Plan) complete(ch *Channel, inferred *inference) (*Channel, hcl.Diagnos
 		}
 	}
 	ch.reschema()
+	ch.ByTick = ch.mixes()
 	ch.broken = ch.broken || diags.HasErrors() || len(ch.Feeders) == 0
 	if ch.broken {
 		return nil, diags
@@ -244,6 +249,28 @@ func (p *Plan) complete(ch *Channel, inferred *inference) (*Channel, hcl.Diagnos
 		return nil, diags
 	}
 	return ch, diags
+}
+
+// mixes tells whether rows of a key come from several tasks.
+func (ch *Channel) mixes() bool {
+	from := map[int]*Channel{} // by side
+	for _, n := range ch.Feeders {
+		for i, in := range n.In {
+			no := 0
+			if ch.Sides != nil {
+				no = i
+			}
+			if in.home().Config.Partitions == 1 && (from[no] == nil || from[no] == in.home()) {
+				from[no] = in.home()
+				continue
+			}
+			if key := ch.KeyOf(no); key == "" || in.key() != key || from[no] != nil && from[no] != in.home() {
+				return true
+			}
+			from[no] = in.home()
+		}
+	}
+	return false
 }
 
 // take adds the columns of a feeding sink's input.

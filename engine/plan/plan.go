@@ -324,10 +324,14 @@ func (ch *Channel) KeysDecl() state.Decl {
 	if n := len(ch.Sides); n > 1 {
 		mark.Width = n
 	}
+	columns, version := []state.Column{mark}, "1:"
+	if ch.ByTick {
+		columns, version = append(columns, state.Column{Name: "due", Type: mark.Type, Width: mark.Width}), "2:"
+	}
 	return state.Decl{
 		Name:    "channel." + ch.Config.Name + ".keys",
-		Digest:  "1:" + ch.Config.Key,
-		Columns: []state.Column{mark},
+		Digest:  version + ch.Config.Key,
+		Columns: columns,
 		MaxKeys: ch.Config.MaxKeys,
 	}
 }

@@ -146,7 +146,7 @@ func (p *Plan) findMarks() {
 	for _, pl := range p.Pipelines {
 		for _, n := range pl.Nodes {
 			for _, in := range n.In {
-				if in.Node != nil && (in.Node.Marks || in.Node.Bound.Filters) {
+				if in.Node != nil && (in.Node.Marks || in.Node.Bound.Filters) || in.Channel != nil && in.Channel.ByTick {
 					n.Marks = true
 				}
 			}

@@ -36,6 +36,7 @@ func (p *Plan) regroup(pl *Pipeline, n *Node, by []string) {
 		s, open, root := n.In[0].schema()
 		ch.whole, ch.Open, ch.root, ch.revise = true, open, root, n.In[0].Revised()
 		ch.Fields = p.kept(side{name, 0}, s)
+		ch.ByTick = ch.mixes()
 		ch.reschema()
 	}
 	n.In = []Input{{Channel: ch, Name: n.In[0].Name}}
@@ -94,7 +95,7 @@ func (p *Plan) meet(pl *Pipeline, n *Node, by [][]string) hcl.Diagnostics {
 			}
 			ch.Sides = append(ch.Sides, side)
 		}
-		ch.Schema = ch.Sides[0].Schema
+		ch.Schema, ch.ByTick = ch.Sides[0].Schema, ch.mixes()
 	}
 	for i := range n.In {
 		n.In[i] = Input{Channel: ch, Side: i, Name: n.In[i].Name}

@@ -43,6 +43,9 @@ func (p *Plan) bindRejects(pl *Pipeline, done map[string]*Node) hcl.Diagnostics 
 			}
 			return nil
 		}
+		if n.Feeds != nil {
+			return config.Errorf(r.Range, "Rejects feed a channel", "%s feeds channel.%s, which takes rows of stages. Rejects go to a sink such as sink \"file\".", r, n.Feeds.Config.Name)
+		}
 		n.Rejects = true
 		pl.Rejects = n
 		return nil

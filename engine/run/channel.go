@@ -155,6 +155,10 @@ func (k *timekeeper) fillMarks(rows arrow.RecordBatch) {
 	k.batch++
 	k.marks = k.marks[:0]
 	slots, times, received, out := flow.Slots(rows), flow.Times(rows), flow.Received(rows), flow.Marks(rows)
+	if k.ch.ByTick {
+		k.fillDue(slots, times, out)
+		return
+	}
 	if k.sides > 1 {
 		k.fillSideMarks(slots, times, out)
 		return
@@ -180,6 +184,45 @@ func (k *timekeeper) fillMarks(rows arrow.RecordBatch) {
 	if k.wantMarks {
 		k.listMarks(slots, out)
 	}
+}
+
+// fillDue gives rows the watermark as of the latest tick, and notes what it will be at the next.
+func (k *timekeeper) fillDue(slots []uint32, times []arrow.Timestamp, out []int64) {
+	marks, due := k.keys.I64(0), k.keys.I64(1)
+	for i, slot := range slots {
+		at := int(slot)*k.sides + k.side
+		if m := due[at]; m < int64(times[i]) || m == 0 {
+			due[at] = int64(times[i])
+			k.keys.Touch(slot)
+		}
+		if out[i] = marks[at]; marks[at] == 0 {
+			out[i] = flow.NoMark
+		}
+	}
+}
+
+// tickMarks moves the watermarks of a table of keys to what is due, at a tick. It lists those that moved, of
+// several sides the lowest.
+func tickMarks(keys *state.Table, sides int) []flow.KeyMark {
+	marks, due := keys.I64(0), keys.I64(1)
+	var out []flow.KeyMark
+	keys.Range(func(slot uint32) bool {
+		low, moved := int64(math.MaxInt64), false
+		for at := int(slot) * sides; at < int(slot+1)*sides; at++ {
+			if marks[at] != due[at] {
+				marks[at], moved = due[at], true
+			}
+			if low = min(low, marks[at]); marks[at] == 0 { // nothing has come from that side yet
+				low = flow.NoMark
+			}
+		}
+		if moved {
+			keys.Touch(slot)
+			out = append(out, flow.KeyMark{Slot: slot, Time: low})
+		}
+		return true
+	})
+	return out
 }
 
 // fillSideMarks moves the watermarks of one of several sides, each of which has its own. Whoever is told of

@@ -48,7 +48,9 @@
 // # What holds up the channel's watermarks?
 //
 // Neither an idle device nor an idle partition: watermarks are by the channel's own key, from its rows, and ticks come
-// through every lane also where no row does. A task that lags does, since its rows are still to come. Watermarks that
+// through every lane also where no row does. A task that lags does, since its rows are still to come. Where rows of a key
+// come from several tasks (plan.Channel.ByTick), its watermark moves at ticks, to the latest event time that all
+// lanes have brought: a lane's whole interval comes before the next one's, and would be late otherwise. Watermarks that
 // filtered rows moved do not pass a feed.
 //
 // # Where does a pipeline go on that was away?

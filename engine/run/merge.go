@@ -256,7 +256,11 @@ func (t *task) takeCut(l *mergeLane, record []byte) {
 	ticked, over := least > t.tick, all && !was
 	if ticked {
 		t.tick = least
-		t.advance(flow.Watermarks{Tick: least, Ticked: true})
+		marks := flow.Watermarks{Tick: least, Ticked: true}
+		if t.channel.ByTick {
+			marks.Keys = tickMarks(t.keys, max(1, len(t.channel.Sides)))
+		}
+		t.advance(marks)
 	}
 	if over {
 		t.advance(flow.Watermarks{Tick: t.tick, Ended: true})
