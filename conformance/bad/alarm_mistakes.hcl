@@ -54,7 +54,7 @@ pipeline "p" {
     with = [tmep] # ERROR: Did you mean temp?
   }
   alarm "j" {
-    by   = [site] # ERROR: device
+    by   = [site]
     when = temp > 3
   }
   alarm "k" {

@@ -17,7 +17,7 @@ pipeline "p" {
   }
   window "tumbling" "w" {
     from  = rule.r
-    by    = [site] # ERROR: The rows of channel.telemetry are spread over 4 partitions by device,
+    by    = [site]
     every = "5m"
     emit  = { n = count() }
   }
