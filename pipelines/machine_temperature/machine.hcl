@@ -54,13 +54,27 @@ pipeline "machine" {
     with     = [value]
   }
 
+  # What no threshold knows beforehand: how odd a reading is for this machine. Try others with
+  # tidemill backtest --csv machine_temperature_system_failure.csv --on value
+  anomaly "ensemble" "odd" {
+    from = rule.celsius
+    on   = [value]
+  }
+
+  alarm "odd" {
+    from     = anomaly.odd
+    when     = grade > 0
+    severity = "warning"
+    with     = [value]
+  }
+
   sink "file" "hourly" {
     from = window.hourly
     path = "${var.out}/machine_hourly.ndjson"
   }
 
   sink "file" "alarms" {
-    from = [alarm.cold, alarm.hot]
+    from = [alarm.cold, alarm.hot, alarm.odd]
     path = "${var.out}/machine_alarms.ndjson"
   }
 
@@ -74,8 +88,13 @@ pipeline "machine" {
     enabled = var.influx_url != ""
   }
 
+  sink "file" "odd" {
+    from = anomaly.odd
+    path = "${var.out}/machine_odd.ndjson"
+  }
+
   sink "stdout" "show" {
-    from   = [alarm.cold, alarm.hot]
+    from   = [alarm.cold, alarm.hot, alarm.odd]
     format = "table"
   }
 }
