@@ -3,7 +3,7 @@
 //
 //	files ->  limits.go   size, nesting, no loops: before the parser sees them
 //	      ->  syntax.go   the parser, again after every mistake; rephrase.go: in our words
-//	      ->  settings.go, channel.go, schema.go, pipeline.go: blocks
+//	      ->  settings.go, channel.go, schema.go, plugin.go, pipeline.go: blocks
 //	      ->  refs.go     references to what they mean
 //	      ->  decode.go   a stage's own arguments, when plan asks for them
 //

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -28,21 +29,51 @@ func fourColumns(n int) Input {
 // BenchmarkBoundary is what a row costs through the whole boundary, four
 // columns in and one out, metering on.
 func BenchmarkBoundary(b *testing.B) {
-	for _, n := range []int{1, 64, 1024, 4096, 16384} {
-		b.Run(fmt.Sprint("over/", n), func(b *testing.B) {
-			p := load(b, module(b, "over"), Limits{})
-			r := runner(b, p, RunnerOptions{Alloc: memory.DefaultAllocator})
-			r.rowFuel = 1
-			in := fourColumns(n)
+	guests := []struct {
+		name string
+		code []byte
+	}{{"C", module(b, "over")}, {"Go", goGuest(b)}}
+	for _, n := range []int{1, 1024, 4096, 16384} {
+		in := fourColumns(n)
+		b.Run(fmt.Sprint("native/", n), func(b *testing.B) {
 			start := cpu()
 			for b.Loop() {
-				for _, c := range r.Run(in).Columns {
-					c.Release()
-				}
+				native(in).Release()
 			}
 			b.ReportMetric(float64(cpu()-start)/float64(b.N*n), "cpu-ns/row")
 		})
+		for _, g := range guests {
+			b.Run(fmt.Sprint(g.name, "/", n), func(b *testing.B) {
+				r := runner(b, load(b, g.code, Limits{}), RunnerOptions{Alloc: memory.DefaultAllocator})
+				for range 20 {
+					r.Run(in)
+				}
+				start := cpu()
+				for b.Loop() {
+					for _, c := range r.Run(in).Columns {
+						c.Release()
+					}
+				}
+				b.ReportMetric(float64(cpu()-start)/float64(b.N*n), "cpu-ns/row")
+			})
+		}
 	}
+}
+
+// native is what the guest does, as a kernel of the engine would.
+func native(in Input) arrow.Array {
+	t, s := in.Columns[0].(*array.Float64).Float64Values(), in.Columns[1].(*array.Float64).Float64Values()
+	a, f := in.Columns[2].(*array.Float64).Float64Values(), in.Columns[3].(*array.Float64).Float64Values()
+	buf := memory.NewResizableBuffer(memory.DefaultAllocator)
+	defer buf.Release()
+	buf.Resize(8 * in.Rows)
+	out := arrow.Float64Traits.CastFromBytes(buf.Bytes())
+	for i := range out {
+		out[i] = (t[i]-s[i])*a[i] + f[i]
+	}
+	d := array.NewData(arrow.PrimitiveTypes.Float64, in.Rows, []*memory.Buffer{nil, buf}, nil, 0, 0)
+	defer d.Release()
+	return array.NewFloat64Data(d)
 }
 
 // BenchmarkMetering calls the same guest over the same batch, rewritten and as it was.
