@@ -8,7 +8,11 @@ RACE := ./engine/run ./engine/journal ./engine/admin ./engine/mqtt ./engine/stag
 TALLY := go run ./conformance/tally
 SCRATCH := .run
 
-.PHONY: help build run test check soak bench fmt fmt-check vet lint needs unit race fuzz clean
+.PHONY: help build run test check soak bench pgo fmt fmt-check vet lint needs unit race fuzz clean
+
+# The compiler's profile (default.pgo) makes every package be compiled once more:
+# worth it for a binary that stays, not for one that a test starts.
+run test check unit race fuzz vet soak: export GOFLAGS := $(strip $(GOFLAGS) -pgo=off)
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +49,11 @@ soak: needs ## what takes long: a thousand kills, more seeds, longer fuzzing
 
 bench: build ## measure, and compare with a peer
 	bin/tidemill bench
+
+pgo: build ## measure where the time goes, for the compiler; then build again
+	rm -rf $(SCRATCH)/profiles && mkdir -p $(SCRATCH)/profiles
+	bin/tidemill bench W1 W2 W5 W6 --no-peer --runs 1 --records 3000000 --profiles $(SCRATCH)/profiles
+	go tool pprof -proto $(SCRATCH)/profiles/*.pprof > engine/cmd/tidemill/default.pgo
 
 fmt: ## lay out Go and HCL files
 	gofmt -w engine conformance

@@ -51,6 +51,8 @@ type benchFlags struct {
 	devices, runs  int
 	procs          []int
 	dir            string
+	profiles       string // folder, or "": a CPU profile of each run
+	profiled       int
 }
 
 // workloads in the order in which they run.
@@ -82,6 +84,7 @@ func (a *app) benchCommand() *cobra.Command {
 	flags.IntVar(&f.devices, "devices", 8000, "devices that send them")
 	flags.IntVar(&f.runs, "runs", 3, "runs of each kind; the peer gets one")
 	flags.IntSliceVar(&f.procs, "procs", []int{1, 2}, "processors to run on, one after the other")
+	flags.StringVar(&f.profiles, "profiles", "", "`FOLDER` for a CPU profile of each run of the engine (make pgo)")
 	flags.StringVar(&f.dir, "dir", filepath.Join(os.TempDir(), "tidemill-bench"), "`FOLDER` for inputs, which are kept, and results, which are not")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if err := f.check(); err != nil {

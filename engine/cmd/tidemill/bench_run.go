@@ -108,6 +108,10 @@ func (b *bencher) runPeer(workload string, procs int, in *benchInput, group int6
 
 // spawn runs a program to its end and returns what the kernel says it used.
 func (b *bencher) spawn(procs int, name string, args ...string) (usage, error) {
+	if b.profiles != "" && name != b.peer {
+		b.profiled++
+		args = append(args, "--cpuprofile", filepath.Join(b.profiles, strconv.Itoa(b.profiled)+".pprof"))
+	}
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(procs))
 	var said strings.Builder

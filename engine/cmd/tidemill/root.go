@@ -27,6 +27,7 @@ type app struct {
 	in                       io.Reader
 	out, err                 io.Writer
 	outTerminal, errTerminal bool
+	profiled                 func() error // ends a CPU profile; nil: there is none
 }
 
 // failure is an error with the exit code it leads to. A nil err means that
@@ -62,6 +63,9 @@ func (a *app) main(args []string) int {
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteC()
+	if a.profiled != nil {
+		err = errors.Join(err, a.profiled())
+	}
 	if err == nil {
 		return exitOK
 	}
@@ -88,6 +92,7 @@ func (a *app) root() *cobra.Command {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	a.profileFlag(root)
 	root.AddCommand(
 		a.runCommand(), a.validateCommand(), a.planCommand(), a.applyCommand(),
 		a.testCommand(), a.fmtCommand(), a.graphCommand(), a.simulateCommand(), a.tapCommand(), a.topCommand(), a.backtestCommand(), a.benchCommand(), a.loadCommand(), a.versionCommand(),
