@@ -13,7 +13,7 @@ import (
 )
 
 // history is two devices, one of which is held for a day and one of which jumps.
-func history() (csv, labels string) {
+func made() (csv, labels string) {
 	var b strings.Builder
 	b.WriteString("ts,device,temp,note\n")
 	begin := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
@@ -36,7 +36,7 @@ func history() (csv, labels string) {
 // TestReport runs the whole way from a CSV to a picture and compares what a
 // person reads with testdata/report.txt.
 func TestReport(t *testing.T) {
-	csv, labels := history()
+	csv, labels := made()
 	c := Columns{Time: "ts", Key: "device", On: []string{"temp"}}
 	all, err := ReadCSV(strings.NewReader(csv), c)
 	if err != nil {

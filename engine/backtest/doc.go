@@ -1,5 +1,7 @@
 // Package backtest tries anomaly detectors on history before they wake anybody.
 //
+//	pipelines over their journal or files --> Watched: what came to each anomaly stage
+//	                                             |
 //	CSV, labels --> Series, one a key --> Run: detectors over all of it --> Report
 //	                                                                  |--> Text: a table, what was found and how early
 //	                                                                  |--> Propose: a block of HCL, ready to paste
@@ -17,8 +19,12 @@
 // What is early? The time from the first alert in a label's stretch to its end:
 // where labels end with the failure, that is how long before it one knew.
 //
-// Imports: flow, detect, detect/nab
+// Why are pipelines run and not only read? What a detector sees has passed rules, windows and
+// a key's clock. The engine itself brings it there, on a scratch folder, with the journal's
+// records and ticks in their order and without sinks, so that scores are those of the running pipeline, bit for bit.
+//
+// Imports: flow, env, config, journal, detect, detect/nab, stage, stages, stages/anomaly, plan, run
 //
 // Not here: the detectors (detect), the stage that runs them (stages/anomaly),
-// files and flags (cmd/tidemill). Start with run.go.
+// files and flags (cmd/tidemill). Start with run.go, then history.go.
 package backtest

@@ -8,7 +8,6 @@ import (
 
 	"github.com/tidemill/tidemill/engine/detect"
 	"github.com/tidemill/tidemill/engine/detect/nab"
-	"github.com/tidemill/tidemill/engine/flow"
 )
 
 // Options of a run.
@@ -51,7 +50,7 @@ func Run(all []*Series, o Options) ([]*Report, error) {
 	var out []*Report
 	for _, c := range o.Detectors {
 		c.Signals = len(all[0].Values[0])
-		r, err := run(all, c, o)
+		r, err := try(all, c, o)
 		if err != nil {
 			return nil, err
 		}
@@ -60,7 +59,7 @@ func Run(all []*Series, o Options) ([]*Report, error) {
 	return out, nil
 }
 
-func run(all []*Series, c detect.Config, o Options) (*Report, error) {
+func try(all []*Series, c detect.Config, o Options) (*Report, error) {
 	d, err := detect.New(c)
 	if err != nil {
 		return nil, err
@@ -100,7 +99,7 @@ const week = 7 * 24 * 3600e6
 
 func (r *Report) replay(d *detect.Detector, n int, s *Series, tick func()) {
 	mem := make([]byte, d.Size())
-	d.Init(mem, flow.Hash([]byte(s.Key))) // as the stage does
+	d.Init(mem, s.Seed)
 	rows := len(s.Times)
 	score, expected, lower, upper := make([]float64, rows), make([]float64, rows), make([]float64, rows), make([]float64, rows)
 	var v detect.Verdict

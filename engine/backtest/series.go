@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tidemill/tidemill/engine/flow"
 )
 
 // Series is the history of one key.
@@ -19,6 +21,8 @@ type Series struct {
 	Times  []int64     // microseconds since 1970, rising
 	Values [][]float64 // a row each: a value a signal, NaN where there is none
 	Labels []Label     // sorted
+	Seed   uint64      // of its models
+	Live   []float64   // scores that its pipeline gave itself; nil of a CSV
 }
 
 // Label is a stretch of time, both ends in it, microseconds.
@@ -107,7 +111,7 @@ func addRow(byKey map[string]*Series, row []string, at, key int, on []int) (fres
 	}
 	s := byKey[name]
 	if s == nil {
-		s = &Series{Key: strings.Clone(name)}
+		s = &Series{Key: strings.Clone(name), Seed: flow.Hash([]byte(name))}
 		byKey[s.Key], fresh = s, s
 	}
 	values := make([]float64, len(on))
@@ -164,7 +168,8 @@ func ParseTime(text string) (int64, error) {
 }
 
 // ReadLabels reads labels into the series that they belong to. name is that of
-// the file that the series are from. It returns how many found their place.
+// the file that the series are from; without a name, labels of one name alone are those of a series
+// without a key. It returns how many found their place.
 func ReadLabels(in io.Reader, name string, all []*Series) (int, error) {
 	data, err := io.ReadAll(io.LimitReader(in, 64<<20))
 	if err != nil {
@@ -181,7 +186,7 @@ func ReadLabels(in io.Reader, name string, all []*Series) (int, error) {
 	n := 0
 	for _, s := range all {
 		for key, list := range byName {
-			if key != s.Key && !(s.Key == "" && (key == "" || key == name || strings.HasSuffix(key, "/"+name))) {
+			if key != s.Key && !(s.Key == "" && (key == "" || key == name || name == "" && len(byName) == 1 || strings.HasSuffix(key, "/"+name))) {
 				continue
 			}
 			for _, pair := range list {

@@ -20,8 +20,12 @@ const backtestHelp = `Replays history through one or many anomaly detectors and 
 which labelled stretches they would have found and how early, at what price in false ones, and what a
 model costs. Then it proposes a block of HCL. The same input gives the same output, but for CPU times.
 
-The CSV has a header. Labels are JSON, {"NAME": [["FROM", "TO"], ...]}, where NAME is the CSV's name or a
-value of --by, or a CSV with the columns from and to (and key).
+Of a folder, its pipelines run without their sinks over what its journal holds, or where there is none what its
+ingests of files read, on a scratch folder. What comes to an anomaly stage is the history; the first detector is the
+stage's own, as it stands there. Scores are those that the stage gave, or would have given, bit for bit.
+
+A CSV has a header. Labels are JSON, {"NAME": [["FROM", "TO"], ...]}, where NAME is the CSV's name or a
+key, or a CSV with the columns from and to (and key).
 
 precision  part of the alerts that are in a label     early by  median time from a label's first alert to its end
 recall     part of the labels that have an alert      NAB now   the Numenta Anomaly Benchmark's score of these alerts;
@@ -31,7 +35,9 @@ recall     part of the labels that have an alert      NAB now   the Numenta Anom
 
 // backtestFlags are what a backtest is told.
 type backtestFlags struct {
+	folder
 	csv, labels, time, by, plot string
+	stage                       string
 	on, detectors               []string
 	perWeek                     float64
 	warmUp                      int
@@ -41,12 +47,16 @@ type backtestFlags struct {
 func (a *app) backtestCommand() *cobra.Command {
 	f := &backtestFlags{}
 	cmd := &cobra.Command{
-		Use: "backtest --csv FILE --on COLUMN", Short: "Try anomaly detectors on history",
-		Long: backtestHelp + exitHelp, Args: cobra.NoArgs,
-		Example: "  tidemill backtest --csv machine.csv --on value\n" +
+		Use: "backtest DIR | --csv FILE --on COLUMN", Short: "Try anomaly detectors on history",
+		Long: backtestHelp + exitHelp,
+		Example: "  tidemill backtest pipelines/machine_temperature --labels failures.json --alerts-per-week 1\n" +
+			"  tidemill backtest --csv machine.csv --on value\n" +
 			"  tidemill backtest --csv fleet.csv --time ts --by device --on temp,duty --labels faults.csv --detector all --plot fleet.svg",
 	}
+	f.flags(cmd, true)
+	cmd.Args = cobra.MaximumNArgs(1)
 	flags := cmd.Flags()
+	flags.StringVar(&f.stage, "stage", "", "of a folder, only the anomaly stage with this `NAME`")
 	flags.StringVar(&f.csv, "csv", "", "`FILE` with history")
 	flags.StringSliceVar(&f.on, "on", nil, "`COLUMNS` that are watched, together")
 	flags.StringVar(&f.time, "time", "timestamp", "`COLUMN` of the time")
@@ -57,9 +67,15 @@ func (a *app) backtestCommand() *cobra.Command {
 	flags.IntVar(&f.warmUp, "warm-up", 0, "rows of a key before its first score (default 100)")
 	flags.StringVar(&f.plot, "plot", "", "write a picture to `FILE`, .svg or .png, of the first key")
 	flags.BoolVar(&f.noCost, "no-cost", false, "leave CPU times out, which differ from run to run")
-	cmd.RunE = func(*cobra.Command, []string) error {
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			f.take(args)
+		}
 		if err := f.check(); err != nil {
 			return err
+		}
+		if f.dir != "" {
+			return a.backtestFolder(f)
 		}
 		return failed(a.backtest(f))
 	}
@@ -77,9 +93,11 @@ func (f *backtestFlags) check() error {
 		}
 	}
 	switch {
-	case f.csv == "":
-		return errors.New("--csv names the history")
-	case len(f.on) == 0:
+	case f.dir != "" && (f.csv != "" || len(f.on) > 0 || f.by != ""):
+		return errors.New("a folder's pipelines say by themselves what is watched; --csv, --on and --by are for a CSV")
+	case f.dir == "" && f.csv == "":
+		return errors.New("backtest takes a folder of pipelines, or --csv names the history")
+	case f.dir == "" && len(f.on) == 0:
 		return errors.New("--on names the columns that are watched, such as --on temp")
 	case len(f.detectors) == 0:
 		return errors.New("--detector names at least one detector")
@@ -99,10 +117,16 @@ func (a *app) backtest(f *backtestFlags) error {
 	if err != nil {
 		return err
 	}
-	o := backtest.Options{PerWeek: f.perWeek}
+	var configs []detect.Config
 	for _, kind := range f.detectors {
-		o.Detectors = append(o.Detectors, detect.Config{Kind: kind, WarmUp: f.warmUp})
+		configs = append(configs, detect.Config{Kind: kind, WarmUp: f.warmUp})
 	}
+	return a.tryOn(f, filepath.Base(f.csv), columns, all, configs)
+}
+
+// tryOn tries detectors on series and writes what there is to say.
+func (a *app) tryOn(f *backtestFlags, name string, columns backtest.Columns, all []*backtest.Series, configs []detect.Config) error {
+	o := backtest.Options{PerWeek: f.perWeek, Detectors: configs}
 	if !f.noCost {
 		o.CPU = cpuTime
 	}
@@ -118,7 +142,7 @@ func (a *app) backtest(f *backtestFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := backtest.Text(a.out, filepath.Base(f.csv), f.on, all, reports); err != nil {
+	if err := backtest.Text(a.out, name, columns.On, all, reports); err != nil {
 		return err
 	}
 	best := backtest.Choose(reports)
@@ -126,7 +150,7 @@ func (a *app) backtest(f *backtestFlags) error {
 		return err
 	}
 	var picture bytes.Buffer
-	if err := backtest.Plot(&picture, f.format(), filepath.Base(f.csv)+", "+best.Config.Kind, all[0], best, 0); err != nil {
+	if err := backtest.Plot(&picture, f.format(), name+", "+best.Config.Kind, all[0], best, 0); err != nil {
 		return err
 	}
 	return os.WriteFile(f.plot, picture.Bytes(), 0o644)
@@ -146,20 +170,25 @@ func (f *backtestFlags) read(c backtest.Columns) ([]*backtest.Series, error) {
 	if len(all) == 0 {
 		return nil, fmt.Errorf("%s has no rows", f.csv)
 	}
+	return all, f.label(filepath.Base(f.csv), all)
+}
+
+// label reads the labels, if any.
+func (f *backtestFlags) label(name string, all []*backtest.Series) error {
 	if f.labels == "" {
-		return all, nil
+		return nil
 	}
 	labels, err := os.Open(f.labels)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer labels.Close()
-	n, err := backtest.ReadLabels(labels, filepath.Base(f.csv), all)
+	n, err := backtest.ReadLabels(labels, name, all)
 	if err == nil && n == 0 {
 		err = errors.New("it has no label for any of these series")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.labels, err)
+		return fmt.Errorf("%s: %w", f.labels, err)
 	}
-	return all, nil
+	return nil
 }

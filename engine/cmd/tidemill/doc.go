@@ -11,7 +11,7 @@
 //	fmt       lays files out                      fmt.go
 //	graph     draws the graph                     graph.go
 //	simulate  writes or publishes a fleet's       simulate.go, simulate_mqtt.go, resume.go
-//	backtest  tries detectors on history          backtest.go
+//	backtest  tries detectors on history          backtest.go, backtest_folder.go
 //	bench     measures                            bench*.go
 //
 // Imports: flow, env, config, journal, decode, lake, objects, parquet, mqtt, lineproto, publish, stages, plan, run, simulate, pipetest, detect, backtest, admin

@@ -36,6 +36,7 @@ type anomaly struct {
 	x       []float64
 	zeros   []byte
 	verdict detect.Verdict
+	seen    Seen // nil: nobody looks on
 }
 
 func open(p program, o stage.Opening) (*anomaly, error) {
@@ -43,7 +44,9 @@ func open(p program, o stage.Opening) (*anomaly, error) {
 	if err != nil {
 		return nil, fmt.Errorf("BUG: a detector that was bound cannot be made: %w", err)
 	}
-	return &anomaly{program: p, o: o, table: o.Tables[0], keys: stage.Keys{By: p.by}, d: d, x: make([]float64, len(p.on)), zeros: make([]byte, d.Size())}, nil
+	a := &anomaly{program: p, o: o, table: o.Tables[0], keys: stage.Keys{By: p.by}, d: d, x: make([]float64, len(p.on)), zeros: make([]byte, d.Size())}
+	a.seen = a.watched()
+	return a, nil
 }
 
 // Close has nothing to release.
@@ -102,6 +105,9 @@ func (a *anomaly) row(i int, at int64, in *inputs, res *result) {
 	v := &a.verdict
 	a.d.Step(a.table.Edit(colModel, slot), at, a.x, v)
 	res.age[i] = v.Age
+	if a.seen != nil {
+		a.seen(slot, at, a.x, v)
+	}
 	if v.Ready {
 		res.score[i], res.grade[i] = v.Score, v.Grade
 	}

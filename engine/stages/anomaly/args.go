@@ -58,7 +58,8 @@ func help(kind string) string {
 }
 
 type args struct {
-	kind string
+	kind  string
+	watch func(Watch) Seen
 
 	On            hcl.Expression `hcl:"on" help:"Numbers that are watched, together if several: [temp, duty]."`
 	By            hcl.Expression `hcl:"by,optional" help:"Columns whose values have models of their own; default: the channel's key."`
@@ -94,6 +95,7 @@ type program struct {
 	by, on, with []stage.Column
 	suppress     *expr.Program
 	out          *arrow.Schema
+	watch        func(Watch) Seen // nil: nobody looks on
 }
 
 // Bind checks the arguments; see stage.Args.
@@ -101,7 +103,7 @@ func (a *args) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnosti
 	if len(in) != 1 || in[0] == nil {
 		return stage.Bound{}, config.Errorf(at.Range, "An anomaly stage has one input", "This one reads from %d stages; it can read from one.", len(in))
 	}
-	p := &program{seed: uint64(a.Seed)}
+	p := &program{seed: uint64(a.Seed), watch: a.watch}
 	scope := at.Scope(0)
 	hasKey, diags := a.bindColumns(p, scope, at)
 	if !config.Absent(a.Suppress) {
