@@ -26,6 +26,7 @@
 //	plan/          what will run: graph, schemas, routes, explain, diff against what runs now
 //	run/           running it: tasks, alignment, checkpoints, swap; driven by goroutines or by a seed
 //	lake/          reading tables of Parquet files: catalog, views, verification
+//	query/         SQL over those tables, with DuckDB where it is built in
 //	simulate/      a fleet that does not exist: the deterministic generator of demonstrations and tests
 //	pipetest/      tests beside pipelines: test blocks, a virtual clock, crashes, what came against what should have
 //	backtest/      detectors tried on history: reports, pictures, a proposal

@@ -11,6 +11,7 @@
 //	GET  /healthz        -> 200 while the process answers
 //	GET  /readyz         -> Ready, with 503 when it is not
 //	GET  /metrics        -> Prometheus, text format 0.0.4
+//	POST /v1/query       QueryRequest -> rows of the lake, in the format that it asks for
 //	POST /v1/apply       ApplyRequest -> ApplyReply
 //
 // The same, but for apply, is shown by HTTP where the engine block says so, or
@@ -44,8 +45,16 @@
 // The kernel takes about 100 bytes. Longer ones are reached through a descriptor
 // of the folder, /proc/self/fd/N/control.sock, where the system has that.
 //
-// Imports: flow, env, config, stage, plan, run
+// # Why may a web page not ask for rows of the lake?
+//
+// A statement costs memory and time even when its answer cannot be read. So /v1/query takes
+// application/json only, for which a browser asks first, and is refused. Two statements run at a
+// time, each in a process of its own with limits, behind the engine in the system's order; an answer
+// that is cut off ends the connection, and a document says what went wrong in its last line.
+// The trailer Tidemill-Summary says whether there were more rows.
+//
+// Imports: flow, env, config, stage, plan, run, query
 //
 // Not here: what an engine does with a plan (run), how it looks (cmd). Start
-// with server.go; look.go lists what is shown, metrics.go and tap.go how.
+// with server.go; look.go lists what is shown; metrics.go, tap.go and query.go how.
 package admin

@@ -64,6 +64,7 @@ func (s *Server) look(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("GET /v1/taps/{edge}", s.tap)
 	mux.HandleFunc("GET /v1/devices", s.devices)
+	mux.HandleFunc("POST /v1/query", s.query)
 }
 
 // ready tells whether the engine takes records and gets on with them.
@@ -118,7 +119,7 @@ func ServeHTTP(s *Server, l net.Listener) *Control {
 	s.look(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusNotFound, map[string]string{"error": fmt.Sprintf("there is nothing at %.100q", r.URL.Path),
-			"right": "/healthz, /readyz, /metrics, /v1/status, /v1/pipelines, /v1/devices, /v1/taps, /v1/taps/EDGE"})
+			"right": "/healthz, /readyz, /metrics, /v1/status, /v1/pipelines, /v1/devices, /v1/taps, /v1/taps/EDGE; POST /v1/query"})
 	})
 	host, _, err := net.SplitHostPort(l.Addr().String())
 	local := err == nil && config.Loopback(host)
@@ -132,7 +133,7 @@ func ServeHTTP(s *Server, l net.Listener) *Control {
 		switch {
 		case local && !config.Loopback(name):
 			reply(w, http.StatusForbidden, map[string]string{"error": fmt.Sprintf("the request is for the host %.100q", r.Host), "right": "localhost or 127.0.0.1"})
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		case r.Method != http.MethodGet && r.Method != http.MethodHead && (r.Method != http.MethodPost || r.URL.Path != "/v1/query"):
 			w.Header().Set("Allow", "GET, HEAD")
 			reply(w, http.StatusMethodNotAllowed, map[string]string{"error": fmt.Sprintf("the method is %.20s", r.Method), "right": "GET; changes are made by tidemill apply"})
 		default:

@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/query"
 	"github.com/tidemill/tidemill/engine/run"
 	"github.com/tidemill/tidemill/engine/stage"
 )
@@ -33,7 +36,10 @@ type Server struct {
 	Vars map[string]string
 	// Stopping tells that the engine is about to end. May be nil.
 	Stopping func() bool
-	one      sync.Mutex // one change at a time
+	// Query answers a request over the lake, all but its Sources and Cache being set; nil where this program cannot.
+	Query   func(ctx context.Context, q *query.Request, out io.Writer) (query.Summary, error)
+	one     sync.Mutex   // one change at a time
+	queries atomic.Int64 // being answered
 }
 
 // Control is a socket that is being served.

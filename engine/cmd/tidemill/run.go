@@ -14,6 +14,7 @@ import (
 
 	"github.com/tidemill/tidemill/engine/admin"
 	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/lake"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/run"
 	"github.com/tidemill/tidemill/engine/stages"
@@ -112,6 +113,7 @@ func (a *app) drive(f *runFlags, e *run.Engine, w *watcher) error {
 		return err
 	}
 	s := &admin.Server{Engine: e, Env: a.env, Specs: stages.Builtin(), Vars: vars, Stopping: func() bool { return ctx.Err() != nil }}
+	s.Query = queries(f.data, func() []lake.Source { return lake.Find(e.Plan(), f.data) })
 	controls, err := serveAdmin(f, e, s)
 	if err != nil {
 		return w.failed(errors.Join(err, closeAll(controls)))
