@@ -1,15 +1,13 @@
 package run
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 
-	"github.com/apache/arrow-go/v18/arrow/ipc"
-	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/tidemill/tidemill/engine/journal"
 	"github.com/tidemill/tidemill/engine/plan"
@@ -24,9 +22,10 @@ type deliverer struct {
 	channel   string // that its pipeline reads
 	spool     *spool
 	sink      stage.Sink
-	reader    journal.Reader
+	reader    journal.Reader // nil: what comes next is to be looked for again
 	block     *journal.Block
 	at        int           // record of block
+	since     int           // bytes that came from memory since the sink was last settled
 	delivered uint64        // before it everything has been written, or is void
 	settled   atomic.Uint64 // delivered, when the sink last had nothing to do; a sink that keeps rows may still need them
 	written   bool          // something, since the sink last prepared
@@ -47,12 +46,17 @@ func (d *deliverer) open() error {
 	d.done.Store(d.delivered)
 	d.settled.Store(d.delivered)
 	d.marked.Store(d.delivered)
-	if err := d.sink.Recover(d.engine.working, nil); err != nil {
-		return err
-	}
-	var err error
-	d.reader, err = d.spool.log.Read(0, d.delivered)
-	return err
+	d.spool.tail.cool(false)
+	return d.sink.Recover(d.engine.working, nil)
+}
+
+// settleBytes is how much is written from memory before the sink is settled, unless it
+// gathers; from disk it is a block.
+const settleBytes = 256 << 10
+
+// between tells that a part is through: a block, or as much from memory.
+func (d *deliverer) between() bool {
+	return d.block == nil && (d.since == 0 || d.since >= settleBytes)
 }
 
 func (d *deliverer) Step() (bool, error) {
@@ -62,7 +66,7 @@ func (d *deliverer) Step() (bool, error) {
 	}
 	committed := d.spool.committed.Load()
 	caughtUp := d.delivered >= committed
-	if (caughtUp || d.block == nil) && d.delivered != d.settled.Load() && !d.gathers(now) {
+	if (caughtUp || d.between()) && d.delivered != d.settled.Load() && !d.gathers(now) {
 		if d.holdsBack() {
 			return false, nil
 		}
@@ -72,23 +76,42 @@ func (d *deliverer) Step() (bool, error) {
 		return false, nil
 	}
 	if d.block == nil {
-		b, err := d.reader.Next()
-		if err != nil {
-			return false, fmt.Errorf("%s: its spool: %w", d.node.Address, err)
+		if r, ok := d.spool.tail.find(d.delivered); ok {
+			return d.tried(now, d.remember(&r))
 		}
-		if b == nil { // a damaged tail: the log has told what was there
-			d.engine.report(fmt.Sprintf("%s: batches %d to %d of its spool are lost", d.node.Address, d.delivered, committed-1))
-			d.delivered = committed
-			return true, nil
+		if found, err := d.look(committed); !found || err != nil {
+			return err == nil, err
 		}
-		d.block, d.at = b, 0
 	}
 	return d.tried(now, d.deliver())
 }
 
+// look takes the next block from disk; found is false when there is none.
+func (d *deliverer) look(committed uint64) (found bool, err error) {
+	if d.reader == nil {
+		d.reader, err = d.spool.log.Read(0, d.delivered)
+	}
+	var b *journal.Block
+	if err == nil {
+		b, err = d.reader.Next()
+	}
+	if err != nil {
+		return false, fmt.Errorf("%s: its spool: %w", d.node.Address, err)
+	}
+	if b == nil { // a damaged tail: the log has told what was there
+		d.engine.report(fmt.Sprintf("%s: batches %d to %d of its spool are lost", d.node.Address, d.delivered, committed-1))
+		d.delivered = committed
+		return false, nil
+	}
+	d.block, d.at = b, 0
+	return true, nil
+}
+
 // tried looks at how an attempt went.
 func (d *deliverer) tried(now time.Time, err error) (bool, error) {
-	d.failing.Store(err != nil)
+	if d.failing.Swap(err != nil) != (err != nil) {
+		d.spool.tail.cool(err != nil)
+	}
 	if err == nil {
 		d.retry = backoff{}
 		return true, nil
@@ -121,6 +144,7 @@ func (d *deliverer) settle() error {
 		}
 		d.written = false
 	}
+	d.since = 0
 	d.letGo()
 	d.settled.Store(d.delivered)
 	d.engine.coordBell.ring()
@@ -131,6 +155,29 @@ func (d *deliverer) settle() error {
 func (d *deliverer) gathers(now time.Time) bool {
 	g, ok := d.sink.(stage.Gatherer)
 	return ok && len(d.rejects) < maxHeldRejects && now.Before(g.Due()) && !d.engine.ending()
+}
+
+// remember writes a record that is in memory still.
+func (d *deliverer) remember(r *spooled) error {
+	if d.reader != nil {
+		_ = d.reader.Close() // only reads
+		d.reader = nil
+	}
+	if p, ok := d.sink.(stage.Placed); ok {
+		p.Place(r.offset)
+	}
+	err := error(nil)
+	if r.rows == nil {
+		err = d.tick(r.mark)
+	} else {
+		err = d.give(r.in, r.from, r.rows)
+	}
+	if err != nil {
+		return err
+	}
+	d.since += max(r.bytes, 1)
+	d.delivered = r.offset + 1
+	return nil
 }
 
 // deliver writes the next record of the block.
@@ -152,32 +199,41 @@ func (d *deliverer) deliver() error {
 	}
 	if b.Kind != journal.Records || d.at == b.Count {
 		b.Release()
-		d.block = nil
+		d.block, d.since = nil, 0
 	}
 	return nil
 }
 
 func (d *deliverer) write(record []byte) error {
-	in, keeps := binary.LittleEndian.Uint32(record), keeper(d.sink)
-	if in == markInput {
-		return d.tick(keeps, record[4:])
+	if len(record) < spoolHead {
+		return fmt.Errorf("a batch in the spool cannot be read: %w", errFeed)
 	}
-	if keeps != nil {
-		keeps.From(int(in >> 16))
+	head := binary.LittleEndian.Uint32(record)
+	if head == markInput {
+		if len(record) < markSize {
+			return fmt.Errorf("a mark in the spool has %d bytes", len(record))
+		}
+		return d.tick(markOf(record))
 	}
-	r, err := ipc.NewReader(bytes.NewReader(record[4:]), ipc.WithAllocator(memory.DefaultAllocator))
+	rows, err := d.spool.decode(record, d.engine.alloc)
 	if err != nil {
 		return fmt.Errorf("a batch in the spool cannot be read: %w", err)
 	}
-	defer r.Release()
-	for r.Next() {
-		d.written = true
-		if err := d.sink.Write(d.engine.working, int(in&0xffff), r.RecordBatch()); err != nil {
-			return err
-		}
-		d.rowsOut.Add(r.RecordBatch().NumRows())
+	defer rows.Release()
+	return d.give(int(head&0xffff), int(head>>16), rows)
+}
+
+// give gives rows to the sink.
+func (d *deliverer) give(in, from int, rows arrow.RecordBatch) error {
+	if k := keeper(d.sink); k != nil {
+		k.From(from)
 	}
-	return r.Err()
+	d.written = true
+	if err := d.sink.Write(d.engine.working, in, rows); err != nil {
+		return err
+	}
+	d.rowsOut.Add(rows.NumRows())
+	return nil
 }
 
 // drained tells that everything committed has been delivered, if not let go of.

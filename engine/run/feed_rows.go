@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,7 +23,9 @@ import (
 //
 //	column    | 0 |                                              all null
 //	          | 1 or 2 | validity, n bits, with 2 only | values |
-//	values    number, integer, time  n words of 8 bytes
+//	          | 3 | a word |                                     that in all rows
+//	          | 4 | a word of 8 bytes |                          that in the first row, and one more in each
+//	values    number, integer, time  n words of 8 bytes, or of 4 where the type has 32 bits
 //	          bool                   n bits
 //	          text                   n ends u32 | bytes
 //	          list                   n ends u32 | a column of all elements
@@ -36,6 +39,11 @@ const (
 	columnNull  = 0
 	columnFull  = 1
 	columnHoley = 2
+	columnSame  = 3
+	columnCount = 4
+
+	// columnMost is how many rows a column may have that takes a word for all of them.
+	columnMost = 1 << 24
 
 	cutEnded = 1
 
@@ -65,22 +73,26 @@ func appendRows(dst []byte, schema uint16, side uint8, rows arrow.RecordBatch, c
 
 func appendColumn(dst []byte, a arrow.Array) []byte {
 	n := a.Len()
-	switch nulls := a.NullN(); {
-	case nulls == n:
+	nulls := a.NullN()
+	if nulls == n {
 		return append(dst, columnNull)
+	}
+	words, width := wordsOf(a)
+	switch {
 	case nulls > 0:
 		dst = append(dst, columnHoley)
 		dst = appendBits(dst, a.NullBitmapBytes(), a.Data().Offset(), n)
+	case width > 0 && n <= columnMost && same(words, width):
+		return append(append(dst, columnSame), words[:width]...)
+	case width == 8 && n <= columnMost && counts(words):
+		return append(append(dst, columnCount), words[:8]...)
 	default:
 		dst = append(dst, columnFull)
 	}
+	if width > 0 {
+		return append(dst, words...)
+	}
 	switch a := a.(type) {
-	case *array.Float64:
-		return append(dst, arrow.Float64Traits.CastToBytes(a.Float64Values())...)
-	case *array.Int64:
-		return append(dst, arrow.Int64Traits.CastToBytes(a.Int64Values())...)
-	case *array.Timestamp:
-		return append(dst, arrow.TimestampTraits.CastToBytes(a.TimestampValues())...)
 	case *array.Boolean:
 		return appendBits(dst, a.Data().Buffers()[1].Bytes(), a.Data().Offset(), n)
 	case *array.String:
@@ -101,6 +113,39 @@ func appendColumn(dst []byte, a arrow.Array) []byte {
 		return appendColumn(dst, items)
 	}
 	panic("BUG: rows hold a column of type " + a.DataType().Name())
+}
+
+// wordsOf returns the values of a column whose type has 4 or 8 bytes, and which; else 0.
+func wordsOf(a arrow.Array) (words []byte, width int) {
+	switch a := a.(type) {
+	case *array.Float64:
+		return arrow.Float64Traits.CastToBytes(a.Float64Values()), 8
+	case *array.Int64:
+		return arrow.Int64Traits.CastToBytes(a.Int64Values()), 8
+	case *array.Timestamp:
+		return arrow.TimestampTraits.CastToBytes(a.TimestampValues()), 8
+	case *array.Int32:
+		return arrow.Int32Traits.CastToBytes(a.Int32Values()), 4
+	case *array.Uint32:
+		return arrow.Uint32Traits.CastToBytes(a.Uint32Values()), 4
+	}
+	return nil, 0
+}
+
+// same tells whether all words are the same.
+func same(words []byte, width int) bool {
+	return bytes.Equal(words[width:], words[:len(words)-width])
+}
+
+// counts tells whether each word of 8 bytes is one more than that before.
+func counts(words []byte) bool {
+	v := arrow.Uint64Traits.CastFromBytes(words)
+	for i := range v {
+		if v[i] != v[0]+uint64(i) {
+			return false
+		}
+	}
+	return true
 }
 
 // appendBits appends n bits that begin at bit at of src.
@@ -174,6 +219,9 @@ func (r *fedReader) column(t arrow.DataType, n int) arrow.Array {
 	if kind[0] == columnNull {
 		return nulls(t, n, r.alloc)
 	}
+	if kind[0] == columnSame || kind[0] == columnCount {
+		return r.repeated(t, n, kind[0] == columnCount)
+	}
 	bufs := []*memory.Buffer{nil}
 	holes := 0
 	if kind[0] == columnHoley {
@@ -186,6 +234,8 @@ func (r *fedReader) column(t arrow.DataType, n int) arrow.Array {
 	switch t := t.(type) {
 	case *arrow.Float64Type, *arrow.Int64Type, *arrow.TimestampType:
 		bufs = append(bufs, r.buffer(8*n))
+	case *arrow.Int32Type, *arrow.Uint32Type:
+		bufs = append(bufs, r.buffer(4*n))
 	case *arrow.BooleanType:
 		bufs = append(bufs, r.buffer(int(bitutil.BytesForBits(int64(n)))))
 	case *arrow.StringType:
@@ -212,6 +262,38 @@ func (r *fedReader) column(t arrow.DataType, n int) arrow.Array {
 		return nil
 	}
 	d := array.NewData(t, n, bufs, children, holes, 0)
+	defer d.Release()
+	return array.MakeFromData(d)
+}
+
+// repeated reads a column of which the first word tells all.
+func (r *fedReader) repeated(t arrow.DataType, n int, counted bool) arrow.Array {
+	width := 0
+	if f, ok := t.(arrow.FixedWidthDataType); ok {
+		width = f.BitWidth() / 8
+	}
+	word := r.take(width)
+	if (width != 4 && width != 8) || counted && width != 8 || n > columnMost {
+		r.err = errFeed
+	}
+	if r.err != nil {
+		return nil
+	}
+	b := memory.NewResizableBuffer(r.alloc)
+	b.Resize(n * width)
+	switch {
+	case counted:
+		first := binary.LittleEndian.Uint64(word)
+		for i, out := 0, arrow.Uint64Traits.CastFromBytes(b.Bytes()); i < n; i++ {
+			out[i] = first + uint64(i)
+		}
+	default:
+		for out := b.Bytes(); len(out) > 0; out = out[width:] {
+			copy(out, word)
+		}
+	}
+	d := array.NewData(t, n, []*memory.Buffer{nil, b}, nil, 0, 0)
+	b.Release()
 	defer d.Release()
 	return array.MakeFromData(d)
 }
@@ -251,6 +333,8 @@ func nulls(t arrow.DataType, n int, alloc memory.Allocator) arrow.Array {
 	switch t := t.(type) {
 	case *arrow.Float64Type, *arrow.Int64Type, *arrow.TimestampType:
 		bufs = append(bufs, zeros(8*n))
+	case *arrow.Int32Type, *arrow.Uint32Type:
+		bufs = append(bufs, zeros(4*n))
 	case *arrow.BooleanType:
 		bufs = append(bufs, zeros(bits))
 	case *arrow.StringType:

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"path"
 
 	"github.com/tidemill/tidemill/engine/flow"
@@ -66,8 +65,14 @@ func (s *spool) tick(m spoolMark) {
 		record = append(record, 0)
 	}
 	s.pending = append(s.pending, record)
-	s.bytes += len(record)
 }
+
+// markOf is the mark of a record that holds one.
+func markOf(record []byte) spoolMark {
+	return spoolMark{tick: int64(binary.LittleEndian.Uint64(record[4:])), ended: record[12] == 1}
+}
+
+const markSize = 13
 
 func keeper(s stage.Sink) stage.Keeper {
 	k, _ := s.(stage.Keeper)
@@ -75,15 +80,13 @@ func keeper(s stage.Sink) stage.Keeper {
 }
 
 // tick tells the sink of a mark.
-func (d *deliverer) tick(k stage.Keeper, mark []byte) error {
+func (d *deliverer) tick(m spoolMark) error {
+	k := keeper(d.sink)
 	if k == nil {
 		return nil // a spool that was another sink's
 	}
-	if len(mark) < 9 {
-		return fmt.Errorf("a mark in the spool has %d bytes", len(mark))
-	}
 	d.written = true
-	return k.Tick(d.engine.working, int64(binary.LittleEndian.Uint64(mark)), mark[8] == 1)
+	return k.Tick(d.engine.working, m.tick, m.ended)
 }
 
 // kept is from where on the sink needs its spool.
