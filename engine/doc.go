@@ -30,6 +30,7 @@
 //	simulate/      a fleet that does not exist: the deterministic generator of demonstrations and tests
 //	pipetest/      tests beside pipelines: test blocks, a virtual clock, crashes, what came against what should have
 //	backtest/      detectors tried on history: reports, pictures, a proposal
+//	plugindev/     for those who write plugins: projects, compilers, tests, guarantees
 //	admin/         looking at it and telling it: the control socket of a running engine
 //	cmd/tidemill/  the command
 //

@@ -264,6 +264,7 @@ var doors = [...]world{
 	{"stages/stagetest", "randomness"}, // seeded: it cuts the input of other packages' tests
 	{"wasm", "go"},
 	{"simulate", "files"},
+	{"plugindev", "files"}, // it runs compilers
 	{"admin", "clock files errno network go"},
 	{"cmd/*", "clock files errno network randomness go"},
 }

@@ -13,9 +13,10 @@
 //	simulate  writes or publishes a fleet's       simulate.go, simulate_mqtt.go, resume.go
 //	query     answers SQL over the lake           query.go, query_prompt.go, query_child.go, query_worker.go
 //	backtest  tries detectors on history          backtest.go, backtest_folder.go
+//	plugin    writes, tests, measures plugins     plugin*.go
 //	bench     measures                            bench*.go
 //
-// Imports: flow, env, config, journal, decode, ledger, lake, query, objects, parquet, mqtt, lineproto, publish, stages, plan, run, simulate, pipetest, detect, backtest, admin
+// Imports: flow, env, config, journal, decode, ledger, lake, query, objects, parquet, mqtt, lineproto, publish, wasm, stages, plan, run, simulate, pipetest, detect, backtest, plugindev, admin
 //
 // Not here: anything that decides an outcome. Start with root.go.
 package main

@@ -1,0 +1,18 @@
+// Package sdk holds the guest side of the plugin ABI, as files: tidemill plugin build gives them to the
+// compilers, tidemill plugin new puts copies into projects. README.md is for those who write plugins, ABI.md for
+// those who write SDKs.
+//
+// Imports: nothing
+package sdk
+
+import "embed"
+
+// Files are the SDKs, a folder a language.
+//
+//go:embed c/tidemill.h rust/tidemill.rs assemblyscript/tidemill.ts go/doc.go go/host_other.go go/host_wasm.go go/tidemill.go
+var Files embed.FS
+
+// Templates are new projects, a folder a language, and all/ for every language; NAME stands for the plugin's name.
+//
+//go:embed templates
+var Templates embed.FS
