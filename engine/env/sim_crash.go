@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"path"
+	"slices"
 	"sort"
 )
 
@@ -80,6 +81,7 @@ func (s *Sim) crashDir(rng *rand.Rand, d *simDir) {
 
 // crash makes the content what a seed lets survive.
 func (n *inode) crash(rng *rand.Rand) {
+	n.part()
 	mode := rng.IntN(surviveModes)
 	switch {
 	case len(n.dirty) == 0 && n.cut >= len(n.durable) || mode == surviveNone:
@@ -90,7 +92,9 @@ func (n *inode) crash(rng *rand.Rand) {
 	default:
 		n.surviveSome(rng)
 	}
-	n.data = bytes.Clone(n.durable)
+	n.part() // it may have been synced
+	n.data = slices.Clip(bytes.Clone(n.durable))
+	n.durable, n.same, n.synced, n.forgot = nil, true, len(n.data), false
 	n.dirty, n.cut = nil, len(n.data)
 }
 
@@ -116,7 +120,7 @@ func (n *inode) surviveFirst(rng *rand.Rand) {
 // size although the data of its end did not survive: then there are zeros.
 func (n *inode) surviveSome(rng *rand.Rand) {
 	if rng.IntN(2) == 0 {
-		n.durable = n.durable[:min(len(n.durable), n.cut)]
+		n.cutDurable()
 		n.durable = grow(n.durable, len(n.data))
 	}
 	chance := 1 + rng.IntN(9) // of ten
@@ -136,10 +140,12 @@ func (n *inode) surviveSome(rng *rand.Rand) {
 // When it failed, the rest is forgotten, though processes still see it until a
 // crash; when the process died in it, the rest is still to be written.
 func (s *Sim) syncSome(n *inode, forget bool) {
+	n.part()
 	if s.rng.IntN(2) == 0 {
 		n.surviveSome(s.rng)
 	}
 	if forget {
+		n.forgot = true
 		n.dirty, n.cut = n.dirty[:0], len(n.data)
 	}
 }

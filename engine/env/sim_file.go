@@ -1,6 +1,7 @@
 package env
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -10,10 +11,22 @@ import (
 // inode is a file's content: as processes see it, and as the medium has it.
 type inode struct {
 	data    []byte
-	durable []byte
-	dirty   []span // written, or cut off, since the last sync; in order of writing
-	cut     int    // least size since the last sync; bytes of durable past it are dirty too
-	gone    bool   // no name leads here any more; takes no room
+	durable []byte // unless same
+	// same says that the medium has the first synced bytes of data. So a file that is only
+	// appended to is never copied.
+	same   bool
+	synced int
+	forgot bool   // a sync failed: the medium may lack what is not dirty
+	dirty  []span // written, or cut off, since the last sync; in order of writing
+	cut    int    // least size since the last sync; bytes of durable past it are dirty too
+	gone   bool   // no name leads here any more; takes no room
+}
+
+// part gives the medium bytes of its own, before data differs from them.
+func (n *inode) part() {
+	if n.same {
+		n.same, n.durable = false, bytes.Clone(n.data[:n.synced])
+	}
 }
 
 type span struct{ lo, hi int }
@@ -26,12 +39,17 @@ func (n *inode) touch(lo, hi int) {
 	n.dirty = append(n.dirty, span{lo, hi})
 }
 
-// grow extends b with zeros to n bytes.
+// grow extends b with zeros to n bytes. Whoever cuts b clears what he cuts off.
 func grow(b []byte, n int) []byte {
-	if n <= len(b) {
+	switch {
+	case n <= len(b):
 		return b
+	case n <= cap(b):
+		return b[:n]
 	}
-	return append(b, make([]byte, n-len(b))...)
+	out := make([]byte, n, max(n, 2*cap(b)))
+	copy(out, b)
+	return out
 }
 
 func (s *Sim) forget(n *inode) {
@@ -125,6 +143,9 @@ func (f *simFile) put(p []byte, off int64) int {
 	if len(p) == 0 {
 		return 0
 	}
+	if int(off) < n.synced {
+		n.part()
+	}
 	size := len(n.data)
 	n.data = grow(n.data, int(off)+len(p))
 	copy(n.data[off:], p)
@@ -146,7 +167,13 @@ func (f *simFile) Sync() error {
 }
 
 func (n *inode) sync() {
-	n.durable = n.durable[:min(len(n.durable), n.cut)]
+	if !n.forgot {
+		n.same, n.synced, n.durable = true, len(n.data), nil
+		n.dirty, n.cut = n.dirty[:0], len(n.data)
+		return
+	}
+	n.part()
+	n.cutDurable()
 	n.durable = grow(n.durable, len(n.data))
 	for _, d := range n.dirty {
 		if lo, hi := d.lo, min(d.hi, len(n.data)); lo < hi {
@@ -154,6 +181,13 @@ func (n *inode) sync() {
 		}
 	}
 	n.dirty, n.cut = n.dirty[:0], len(n.data)
+}
+
+// cutDurable cuts off the medium what processes have cut off.
+func (n *inode) cutDurable() {
+	size := min(len(n.durable), n.cut)
+	clear(n.durable[size:])
+	n.durable = n.durable[:size]
 }
 
 func (f *simFile) Truncate(size int64) error {
@@ -174,6 +208,9 @@ func (f *simFile) Truncate(size int64) error {
 		n.touch(len(n.data), int(size))
 		n.data = grow(n.data, int(size))
 	} else {
+		if int(size) < n.synced {
+			n.part()
+		}
 		// A later write that grows the file again must find zeros here.
 		clear(n.data[size:])
 		n.data = n.data[:size]

@@ -69,6 +69,46 @@ func (b *Block) Envelope(i int) []byte {
 	return b.Envelopes[start:b.EnvelopeEnds[i]:b.EnvelopeEnds[i]]
 }
 
+// Slice returns records i to j of a block of records as a block of its own, which shares b's
+// memory and keeps it until it is released.
+func (b *Block) Slice(i, j int) *Block {
+	if b.Kind != Records || i < 0 || j < i || j > len(b.Ends) {
+		panic("BUG: a slice of what a block does not hold")
+	}
+	start := func(ends []uint32) uint32 {
+		if i == 0 || len(ends) == 0 {
+			return 0
+		}
+		return ends[i-1]
+	}
+	from := func(ends []uint32) []uint32 {
+		if len(ends) == 0 {
+			return nil
+		}
+		out := make([]uint32, j-i)
+		for k := range out {
+			out[k] = ends[i+k] - start(ends)
+		}
+		return out
+	}
+	s := &Block{Kind: Records, Partition: b.Partition, First: b.First + uint64(i), Count: j - i, Seq: b.Seq, Time: b.Time,
+		Ends: from(b.Ends), Received: b.Received[i:j], Topics: b.Topics, Principals: b.Principals, EnvelopeEnds: from(b.EnvelopeEnds)}
+	s.Payload, s.Envelopes = b.Payload[start(b.Ends):], b.Envelopes[min(int(start(b.EnvelopeEnds)), len(b.Envelopes)):]
+	if j > i {
+		s.Payload = s.Payload[:s.Ends[j-i-1]]
+	}
+	if len(b.TopicOf) > 0 {
+		s.TopicOf = b.TopicOf[i:j]
+	}
+	if len(b.PrincipalOf) > 0 {
+		s.PrincipalOf = b.PrincipalOf[i:j]
+	}
+	b.Retain()
+	s.refs.Store(1)
+	s.free = func(*Block) { b.Release() }
+	return s
+}
+
 // Retain adds a reference. A new block has one.
 func (b *Block) Retain() { b.refs.Add(1) }
 

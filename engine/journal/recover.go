@@ -18,6 +18,7 @@ type recovery struct {
 	damage   []damaged
 	blocks   int    // whole blocks seen
 	base     uint64 // number of the segment whose Head is the latest whole one; 0: none
+	past     bool   // look only: sync nothing (OpenPast)
 }
 
 // entry is what recovery keeps of a block until its group is judged.
@@ -76,6 +77,9 @@ func (r *recovery) run() error {
 	}
 	// What only the page cache of a killed process held is durable before anybody
 	// builds on it: the data since scan, the names from here.
+	if r.past {
+		return nil
+	}
 	return r.l.e.FS.SyncDir(r.l.dir)
 }
 
@@ -166,13 +170,19 @@ func (r *recovery) scan(s *segment, headed bool) error {
 	if s.size == 0 {
 		return nil
 	}
-	file, err := r.l.e.FS.Open(s.name, env.ReadWrite)
+	flag := env.ReadWrite
+	if r.past {
+		flag = env.ReadOnly
+	}
+	file, err := r.l.e.FS.Open(s.name, flag)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if err := file.Sync(); err != nil {
-		return err
+	if !r.past {
+		if err := file.Sync(); err != nil {
+			return err
+		}
 	}
 	s.newest = 0
 	sc := newScanner(file, s, 0, s.size)
