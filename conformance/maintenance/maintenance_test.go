@@ -218,7 +218,7 @@ func judge(t *testing.T, all []*engine, alarms string) string {
 	for _, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
 		var row struct {
 			Name, State, Engine string
-			At                   time.Time
+			At                  time.Time
 		}
 		if err := json.Unmarshal([]byte(line), &row); err != nil {
 			t.Fatal(err, line)
