@@ -29,6 +29,7 @@
 //	query/         SQL over those tables, with DuckDB where it is built in
 //	simulate/      a fleet that does not exist: the deterministic generator of demonstrations and tests
 //	pipetest/      tests beside pipelines: test blocks, a virtual clock, crashes, what came against what should have
+//	replay/        history once more: the engine over a piece of a journal, two configurations compared, step by step
 //	backtest/      detectors tried on history: reports, pictures, a proposal
 //	plugindev/     for those who write plugins: projects, compilers, tests, guarantees
 //	admin/         looking at it and telling it: the control socket of a running engine

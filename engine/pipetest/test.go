@@ -21,6 +21,7 @@ type Test struct {
 	Range hcl.Range
 	Start time.Time
 	Vars  map[string]string
+	Long  bool // only run where the caller asks for long tests
 
 	until, tick time.Duration
 	end         bool
@@ -39,6 +40,7 @@ type testBody struct {
 	Until    config.Duration `hcl:"until,optional"`
 	Tick     config.Duration `hcl:"tick,optional"`
 	End      bool            `hcl:"end,optional"`
+	Long     bool            `hcl:"long,optional"`
 	Vars     hcl.Expression  `hcl:"vars,optional"`
 	Rows     []*rowsBlock    `hcl:"rows,block"`
 	Fleets   []*fleetBlock   `hcl:"fleet,block"`
@@ -184,7 +186,7 @@ func newTest(b *hclsyntax.Block, src []byte) (*Test, hcl.Diagnostics) {
 	if t.Start, err = time.Parse(time.RFC3339, body.Start); err != nil {
 		diags = append(diags, config.Errorf(body.StartRange, "Not a time", "start takes a time such as \"2026-11-22T10:00:00Z\".")...)
 	}
-	t.until, t.tick, t.end = body.Until.Length(), body.Tick.Length(), body.End
+	t.until, t.tick, t.end, t.Long = body.Until.Length(), body.Tick.Length(), body.End, body.Long
 	t.rows, t.fleets, t.signals = body.Rows, body.Fleets, body.Generate
 	t.crashes, t.fails, t.expects = body.Crashes, body.Fails, body.Expects
 	diags = append(diags, t.readVars(body.Vars)...)

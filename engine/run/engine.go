@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/tidemill/tidemill/engine/config"
@@ -38,6 +39,13 @@ type Options struct {
 	SegmentBytes int64
 	// StopAtEnd lets the engine finish when every ingest has ended.
 	StopAtEnd bool
+	// OpenLog opens the log of a channel that ingests feed, in place of its journal below
+	// Data: a replay gives a piece of history. May be nil.
+	OpenLog func(channel string, o journal.Options) (journal.Log, error)
+	// Watch sees the rows of every edge, borrowed, in the order in which a task emits them; partition is
+	// -1 for rejects of sinks. It is called by the goroutines of tasks, and holds them up. Edges are named as
+	// Engine.Edges names them. May be nil.
+	Watch func(edge string, partition int, rows arrow.RecordBatch)
 	// Once asks ingests that would wait for more to end instead.
 	Once bool
 }
@@ -152,7 +160,13 @@ func (e *Engine) openLog(ch *plan.Channel, parts map[string]*restored) error {
 			floor[i] = r.state.Next
 		}
 	}
-	log, err := journal.Open(e.env, path.Join(e.o.Data, "journal", c.Name), journal.Options{
+	open := e.o.OpenLog
+	if open == nil {
+		open = func(name string, o journal.Options) (journal.Log, error) {
+			return journal.Open(e.env, path.Join(e.o.Data, "journal", name), o)
+		}
+	}
+	log, err := open(c.Name, journal.Options{
 		Partitions: c.Partitions, BlockBytes: e.o.BlockBytes, SegmentBytes: cmp.Or(e.o.SegmentBytes, segmentFor(c.RetainBytes)),
 		RetainFor: c.Retention, RetainBytes: c.RetainBytes, Floor: floor,
 		Report: func(d journal.Damage) { e.reportDamage(c.Name, d) },

@@ -22,11 +22,16 @@ const (
 
 // tapPoint is an edge that can be looked at. While nobody does, a batch costs one atomic load.
 type tapPoint struct {
-	taps atomic.Pointer[[]*Tap] // nil: nobody
+	taps  atomic.Pointer[[]*Tap] // nil: nobody
+	edge  string
+	watch func(edge string, partition int, rows arrow.RecordBatch) // Options.Watch
 }
 
 // show shows rows, borrowed, to whoever looks.
 func (p *tapPoint) show(partition int, rows arrow.RecordBatch) {
+	if p.watch != nil && rows.NumRows() > 0 {
+		p.watch(p.edge, partition, rows)
+	}
 	if taps := p.taps.Load(); taps != nil {
 		for _, t := range *taps {
 			t.offer(partition, rows)
@@ -120,7 +125,7 @@ func (e *Engine) tapOf(edge string) *tapPoint {
 	defer e.mu.Unlock()
 	p := e.tapPoints[edge]
 	if p == nil {
-		p = &tapPoint{}
+		p = &tapPoint{edge: edge, watch: e.o.Watch}
 		e.tapPoints[edge] = p
 	}
 	return p

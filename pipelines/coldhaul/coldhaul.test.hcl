@@ -115,3 +115,39 @@ test "a fleet for a day" {
     at_least = 1
   }
 }
+
+# 23 million records, with all faults that the simulated fleet has: tidemill test --long
+test "8,000 trailers for a day" {
+  long = true
+  fleet {
+    to           = channel.telemetry
+    devices      = 8000
+    for          = "24h"
+    seed         = 7
+    offline      = 0.05
+    skewed       = 0.01
+    malformed    = 0.0001
+    out_of_range = 0.0005
+    duplicated   = 0.001
+    missing      = 0.001
+    failing      = 0.02
+    door_moving  = 0.02
+  }
+  expect {
+    metric   = "records"
+    from     = channel.telemetry
+    at_least = 22000000
+  }
+  expect {
+    from     = window.five_min
+    at_least = 2200000
+  }
+  expect {
+    from     = alarm.too_warm
+    at_least = 100
+  }
+  expect {
+    from     = rejects
+    at_least = 1000
+  }
+}

@@ -18,6 +18,7 @@ import (
 type testFlags struct {
 	run, junit           string
 	json, update, detail bool
+	long                 bool
 }
 
 func (a *app) testCommand() *cobra.Command {
@@ -45,6 +46,7 @@ func (a *app) testCommand() *cobra.Command {
 	flags.BoolVar(&f.json, "json", false, "print a JSON object a test, and one of the coverage, to standard output")
 	flags.StringVar(&f.junit, "junit", "", "write the results to `FILE` as JUnit XML")
 	flags.BoolVar(&f.update, "update", false, "write what came into the tables of expectations that failed")
+	flags.BoolVar(&f.long, "long", false, "run also tests that say long = true")
 	flags.BoolVarP(&f.detail, "verbose", "v", false, "tell what no test has reached")
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.test(f, args) }
 	return cmd
@@ -107,7 +109,7 @@ func (t *tester) folder(dir string) error {
 	var coverage pipetest.Coverage
 	ran, updates := 0, map[string][]pipetest.Update{}
 	for _, test := range suite.Tests {
-		if !t.only.MatchString(test.Name) {
+		if !t.only.MatchString(test.Name) || test.Long && !t.long {
 			continue
 		}
 		ran++
