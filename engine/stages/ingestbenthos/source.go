@@ -149,11 +149,19 @@ func (s *source) acknowledge() {
 			return
 		}
 		for _, a := range acks {
-			if err := a.done(s.ctx, a.err); err != nil {
-				s.op.Count("not_acknowledged", 1) // it may come again
-			}
+			s.tell(a)
 			<-s.places
 		}
+	}
+}
+
+// tell acknowledges one batch, also while the input is being ended: it waits
+// for what it has given out.
+func (s *source) tell(a ack) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), patience)
+	defer cancel()
+	if err := a.done(ctx, a.err); err != nil {
+		s.op.Count("not_acknowledged", 1) // it may come again
 	}
 }
 
@@ -177,7 +185,14 @@ func (s *source) Close() error {
 	defer cancel()
 	polite, over := context.WithTimeout(ctx, grace)
 	defer over()
-	return s.input.Close(polite, ctx)
+	err := s.input.Close(polite, ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		// It waits for acknowledgements of what the journal has not confirmed:
+		// those messages come again.
+		s.op.Count("ended_unclean", 1)
+		return nil
+	}
+	return err
 }
 
 var _ stage.Source = (*source)(nil)

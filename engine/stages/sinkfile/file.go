@@ -129,8 +129,11 @@ func (s *fileSink) begin(size int64) ([]byte, error) {
 	return token, s.writeNote(token)
 }
 
+// writeNote leaves the note under its name only once it is on disk: one that is
+// found there by a next run can be trusted.
 func (s *fileSink) writeNote(token []byte) error {
-	f, err := s.env.FS.Open(s.opts.name+noteEnding, env.Create)
+	fsys, name := s.env.FS, s.opts.name+noteEnding
+	f, err := fsys.Open(name+".new", env.Create)
 	if err != nil {
 		return err
 	}
@@ -143,9 +146,12 @@ func (s *fileSink) writeNote(token []byte) error {
 		return err
 	}
 	if err := f.Sync(); err != nil {
+		return errors.Join(err, fsys.Remove(name+".new"))
+	}
+	if err := fsys.Rename(name+".new", name); err != nil {
 		return err
 	}
-	return s.env.FS.SyncDir(path.Dir(s.opts.name))
+	return fsys.SyncDir(path.Dir(name))
 }
 
 func (s *fileSink) Write(_ context.Context, in int, rows arrow.RecordBatch) error {
