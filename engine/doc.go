@@ -21,6 +21,9 @@
 //	ledger/        which Parquet files are a table: the list, merging small ones, removing old ones
 //	wasm/meter/    fuel metering put into WebAssembly modules, without a change of what they compute
 //	wasm/          what is plugged in: host, limits, rows in and out of guests, keyed state
+//	modules/       modules by their digests, and who has signed them
+//	device/        the registry of devices: ids, attributes, its channel, its changes in other channels
+//	rollout/       which version of a plugin a device's rows get; what trials are measured by
 //	stage/         the contract of a stage: Spec, Args, Bound, Source, Stage, Sink
 //	stages/        what is built in, one folder a stage; builtin.go is the one sorted list
 //	plan/          what will run: graph, schemas, routes, explain, diff against what runs now

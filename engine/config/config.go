@@ -19,12 +19,17 @@ type Config struct {
 	Variables []*Variable // in order of name
 	Channels  []*Channel  // in order of name, likewise all below
 	Plugins   []*Plugin
+	Fleets    []*Fleet
+	Rollouts  []*Rollout
 	Ingests   []*Block
 	Pipelines []*Pipeline
 	// Eval evaluates constant arguments: var.NAME and env("NAME").
 	Eval *hcl.EvalContext
 	// Vars are the values of the variables, for expressions.
 	Vars map[string]cty.Value
+	// Trust lists the public keys (Ed25519, base64) one of which must have signed a module; nil: modules
+	// need no signature.
+	Trust []string
 }
 
 // Engine is the optional engine block: settings of the process.
@@ -125,6 +130,8 @@ type Options struct {
 	Vars map[string]string // -var name=value
 	// Modules finds a plugin's module by its digest; nil: there is no store of modules.
 	Modules func(digest string) ([]byte, error)
+	// Signatures finds what signs a module of that store; nil: nothing does.
+	Signatures func(digest string) ([]byte, error)
 }
 
 // Load reads all *.hcl files of a folder (not of its subfolders; names ending

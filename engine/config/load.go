@@ -51,7 +51,8 @@ type loader struct {
 	torn []hcl.Range
 	vars map[string]string // values from the command line
 	// modules finds a plugin's module by its digest; nil: there is no store.
-	modules func(digest string) ([]byte, error)
+	modules    func(digest string) ([]byte, error)
+	signatures func(digest string) ([]byte, error) // likewise what signs it
 	// hints counts how often all names were searched for a near one.
 	hints  int
 	stages int // of all pipelines
@@ -76,13 +77,16 @@ func (l *loader) add(diags hcl.Diagnostics) {
 }
 
 func load(e *env.Env, dir string, o Options) (*Config, hcl.Diagnostics) {
-	l := &loader{env: e, dir: dir, vars: o.Vars, modules: o.Modules, cfg: &Config{Dir: dir, Files: map[string]*hcl.File{}}}
+	l := &loader{env: e, dir: dir, vars: o.Vars, modules: o.Modules, signatures: o.Signatures, cfg: &Config{Dir: dir, Files: map[string]*hcl.File{}}}
 	l.readFiles()
 	tops := l.topBlocks()
 	l.variables(tops["variable"])
 	l.engine(tops["engine"])
 	l.channels(tops["channel"])
+	l.trust(tops["trust"])
 	l.plugins(tops["plugin"])
+	l.fleets(tops["fleet"])
+	l.rollouts(tops["rollout"])
 	l.ingests(tops["ingest"])
 	l.pipelines(tops["pipeline"])
 	return l.cfg, Sort(l.diags)
@@ -197,6 +201,9 @@ var topLabels = [...]struct {
 	{"variable", []string{"name"}},
 	{"channel", []string{"name"}},
 	{"plugin", []string{"name"}},
+	{"trust", nil},
+	{"fleet", []string{"name"}},
+	{"rollout", []string{"name"}},
 	{"ingest", []string{"type", "name"}},
 	{"pipeline", []string{"name"}},
 }

@@ -165,6 +165,7 @@ func (l *loader) module(p *Plugin, source, digest *hcl.Attribute) {
 		}
 		p.Module, p.Digest = module, want
 	}
+	l.checkTrust(p, file)
 }
 
 func digestText(s string) bool {

@@ -88,6 +88,7 @@ func (c *coordinator) Step() (bool, error) {
 	if c.stopping.Load() && c.givenUp(now) {
 		return true, nil
 	}
+	c.engine.rollouts.step(now)
 	if c.collecting() {
 		return c.collect(now)
 	}

@@ -59,7 +59,15 @@
 // tables, so that a pipeline that comes back to its channel writes no row twice.
 // Nothing holds the journal for it meanwhile: what retention drops is reported.
 //
-// Imports: flow, env, config, expr, state, journal, mqtt, decode, stage, plan
+// # What is a control record, and who writes one?
+//
+// Which version of a plugin runs where (rollout.Book), and what is said of devices (device.Change). Commands, the
+// configuration and the coordinator decide (rollouts.go); the decision is durable in a file, then one record in
+// the journal of each channel concerned stands at one offset in each of its partitions, and a task
+// acts on it there (control.go), without waiting for others. A replay needs nothing but the
+// journal and the modules.
+//
+// Imports: flow, env, config, expr, state, journal, mqtt, decode, device, rollout, modules, stage, plan
 //
 // Not here: what to run (plan), who asks (admin, cmd). Start with engine.go.
 package run

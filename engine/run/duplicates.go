@@ -25,7 +25,7 @@ func (t *task) ownTables() []*state.Table {
 	if t.seen != nil {
 		out = append(out, t.seen.table)
 	}
-	return out
+	return append(out, t.control.tables()...)
 }
 
 func (t *task) openDuplicates(have map[string]*state.Table) {

@@ -61,6 +61,8 @@ type Engine struct {
 
 	graph // what moves; a swap exchanges it
 	coord *coordinator
+	// rollouts decides which versions of plugins run where.
+	rollouts *rollouts
 
 	request atomic.Pointer[request]
 	view    atomic.Pointer[graph] // a copy, for onlookers and for sources with goroutines of their own
@@ -120,6 +122,9 @@ func (e *Engine) open() error {
 	if e.store, err = openStore(e.env, path.Join(e.o.Data, "checkpoints")); err != nil {
 		return err
 	}
+	if e.rollouts, err = openRollouts(e); err != nil {
+		return err
+	}
 	last, parts, err := e.store.latest(e.report)
 	if err != nil {
 		return err
@@ -147,6 +152,9 @@ func (e *Engine) open() error {
 		return err
 	}
 	e.coord.hold()
+	if err := e.rollouts.began(&e.graph); err != nil {
+		return err
+	}
 	return e.openSources()
 }
 
@@ -280,7 +288,10 @@ func (e *Engine) Close() error {
 	}
 	e.closed = true
 	e.cancel()
-	return e.graph.closeBut(graph{})
+	if e.rollouts == nil {
+		return e.graph.closeBut(graph{})
+	}
+	return errors.Join(e.rollouts.close(), e.graph.closeBut(graph{}))
 }
 
 func (e *Engine) report(line string) { e.o.Report(line) }

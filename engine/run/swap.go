@@ -19,6 +19,11 @@ func (e *Engine) Swap() error {
 	c.mu.Unlock()
 	err := e.swapTo(req.plan)
 	e.coord.hold()
+	if err == nil {
+		if err := e.rollouts.began(&e.graph); err != nil {
+			e.report("rollouts: " + err.Error())
+		}
+	}
 	e.request.Store(nil)
 	for _, t := range e.tasks {
 		t.paused.Store(false)

@@ -35,6 +35,7 @@ type task struct {
 	keys    *state.Table
 	sent    *senders // nil until a sender has a session
 	seen    *seen    // nil without a dedupe
+	control control
 	pipes   []*pipe
 	result  decode.Result
 	encoder *flow.JSONEncoder // of rejected rows
@@ -134,6 +135,8 @@ func (t *task) take(b *journal.Block) {
 	case journal.End:
 		t.ended.Store(true)
 		marks.Ended = true
+	case journal.Note:
+		t.err = t.note(b)
 	case journal.Lost:
 		t.lost(b)
 	}
@@ -376,6 +379,7 @@ func takeZero(rows arrow.RecordBatch, col int, alloc memory.Allocator) arrow.Rec
 func (t *task) opening(n *plan.Node, p *pipe, tables []*state.Table) stage.Opening {
 	return stage.Opening{
 		Env: t.engine.env, DataDir: t.engine.o.Data, Alloc: t.alloc, Address: n.Address, Partition: t.part, Tables: tables, Report: t.engine.report,
+		Modules: t.engine.rollouts.store.Get, Trials: t.engine.rollouts.meters,
 		Reject: func(r stage.Reject) {
 			p.rejects = append(p.rejects, t.rejectedRow(n.Address, r))
 			t.counters.devices.reject(&r)

@@ -133,6 +133,9 @@ func (t *task) openPipes(p *plan.Plan, have map[string]*state.Table) error {
 	t.channel = ch
 	t.keys = table(have, "", ch.KeysDecl())
 	t.openDuplicates(have)
+	if err := t.openControl(have); err != nil {
+		return err
+	}
 	t.counters.devices.bind(t.keys, ch)
 	if ch.Fed {
 		t.schemas = ch.Schemas()
@@ -212,6 +215,9 @@ func (t *task) openPipe(pl *plan.Pipeline, have map[string]*state.Table) (*pipe,
 		n.stage = st
 		nodes[pn] = n
 		p.nodes = append(p.nodes, n)
+		if err := t.decide(pn, st); err != nil {
+			return p, err
+		}
 		p.marks = p.marks || pn.Marks
 	}
 	t.connect(pl, p, nodes)

@@ -11,7 +11,7 @@
 // validate and plan stop after Bind; a swap opens a new graph beside the old
 // one before anything moves.
 //
-// Imports: flow, env, config, expr, state, journal, decode, objects, mqtt
+// Imports: flow, env, config, expr, state, journal, decode, objects, mqtt, device, rollout
 //
 // Not here: stages (stages/), who calls them (run). Start with stage.go.
 package stage

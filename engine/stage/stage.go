@@ -11,12 +11,14 @@ import (
 
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/decode"
+	"github.com/tidemill/tidemill/engine/device"
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/expr"
 	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/journal"
 	"github.com/tidemill/tidemill/engine/mqtt"
 	"github.com/tidemill/tidemill/engine/objects"
+	"github.com/tidemill/tidemill/engine/rollout"
 	"github.com/tidemill/tidemill/engine/state"
 )
 
@@ -134,6 +136,11 @@ type Bound struct {
 	Identity  string
 	Revisions Revisions
 	Revises   bool // Out can hold revised rows (it has a revision column)
+	// Plugin is the plugin block that the stage runs; "" when it runs none. Try tells whether it could
+	// run this module in its place, for devices of that selector, and gets it ready, which may take
+	// seconds; safe for concurrent use. nil: the stage is no Decider.
+	Plugin string
+	Try    func(o Opening, module []byte, where string) error
 	// Table is, of a sink, the table of the lake that it writes; nil if it writes none.
 	Table *Table
 	// Topics are, of an ingest, how the topics of its records look; their names
@@ -174,6 +181,10 @@ type Opening struct {
 	Count func(name string, n int64)
 	// Report tells whoever watches of something that is no error, as one line; nil in tests.
 	Report func(line string)
+	// Modules finds a plugin's module by its digest, and Trials are the meters of modules on trial; both
+	// nil in tests.
+	Modules func(digest string) ([]byte, error)
+	Trials  *rollout.Meters
 }
 
 // Reject is a row, or a value of one, that a stage could not process.
@@ -199,6 +210,14 @@ type Stage interface {
 	Advance(in int, marks flow.Watermarks, out flow.Emitter) error
 	// Close releases memory. Not called twice.
 	Close() error
+}
+
+// Decider is a Stage that runs what the journal's control records say. Optional.
+type Decider interface {
+	// Decide says what is assigned from the next row on, and what is known of devices, nil: nothing. It is
+	// called after every such record, and before the first row when the partition has met one before. Both
+	// are the caller's; devices changes between calls only.
+	Decide(b *rollout.Book, devices *device.Table) error
 }
 
 // Status is how a source's Step went.

@@ -205,26 +205,16 @@ func (b *binder) bindBy() {
 }
 
 func (b *binder) bound() stage.Bound {
-	reads := []string{}
-	for _, c := range b.reads {
-		if c.name != "" && c.name[0] != '_' && !slices.Contains(reads, c.name) {
-			reads = append(reads, c.name)
-		}
-	}
-	for _, c := range b.by {
-		if !slices.Contains(reads, c.Name) {
-			reads = append(reads, c.Name)
-		}
-	}
-	slices.Sort(reads)
 	key := b.at.Keys[0]
 	if !slices.Contains(b.passes, key) {
 		key = ""
 	}
 	made := *b
 	return stage.Bound{
-		Out: b.out, Key: key, Filters: true, Reads: reads, PassesAll: b.manifest.Passes, State: b.manifest.Tables("", b.a.MaxKeys),
+		Out: b.out, Key: key, Filters: true, PassesAll: b.manifest.Passes, State: b.tables(),
 		Revisions: stage.TakesAll, Revises: b.in.HasField("revision") && slices.Contains(b.passes, "revision"),
 		OpenStage: func(o stage.Opening) (stage.Stage, error) { return open(&made, o) },
+		Plugin:    b.block.Name,
+		Try:       func(o stage.Opening, module []byte, where string) error { return try(&made, o, module, where) },
 	}
 }

@@ -22,7 +22,7 @@
 // A plugin with max_rows = n gives its rows _index * n + 0, 1, 2 ..., so that
 // sinks that tell rows apart by _offset and _index do so still.
 //
-// Imports: flow, config, expr, env, stage, state, wasm
+// Imports: flow, config, expr, env, stage, state, wasm, device, rollout
 //
 // Not here: how a plugin is called and limited (wasm), which version a device's rows
 // get. Start with args.go.

@@ -9,26 +9,31 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/tidemill/tidemill/engine/device"
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/rollout"
 	"github.com/tidemill/tidemill/engine/stage"
-	"github.com/tidemill/tidemill/engine/state"
 	"github.com/tidemill/tidemill/engine/wasm"
 )
 
 var _ stage.Stage = (*transform)(nil)
 
-// transform keeps nothing between batches but what stands in its tables, and the guest, whose
+// transform keeps nothing between batches but what stands in its tables, and the guests, whose
 // memory may be lost at any time.
 type transform struct {
-	b       *binder
-	o       stage.Opening
-	runner  *wasm.Runner
-	release func() error
-	keys    stage.Keys
-	table   *state.Table // of state; nil: the plugin keeps none
-	slots   []uint32
-	rows    int // what max_rows says
+	b     *binder
+	o     stage.Opening
+	keys  stage.Keys
+	slots []uint32
+	rows  int // what max_rows says
+	base  *lane
+
+	book    *rollout.Book // the newest; nil: none was met
+	devices *device.Table
+	guests  map[guestKey]*running
+	rules   []*rule
+	split   splitter
 }
 
 // get returns the pool, made for the engine that opens the first stage.
@@ -51,44 +56,35 @@ func (p *plugins) get(e *env.Env, dataDir string) (*wasm.Pool, error) {
 }
 
 func open(b *binder, o stage.Opening) (stage.Stage, error) {
-	pool, err := b.a.plugins.get(o.Env, o.DataDir)
+	t := &transform{b: b, o: o, keys: stage.Keys{By: b.by}, rows: b.manifest.MaxRows, guests: map[guestKey]*running{}}
+	own, err := t.guest(&version{digest: b.block.Digest, module: b.block.Module, manifest: b.manifest, reads: b.reads, settings: b.settings, writes: identity(len(b.manifest.Writes))}, mainPlace)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, t.Close())
 	}
-	plugin, release, err := pool.Get(b.block.Module, limits(b.block))
-	if err != nil {
-		return nil, fmt.Errorf("plugin %s: %w", b.block.Name, err)
-	}
-	t := &transform{b: b, o: o, release: release, keys: stage.Keys{By: b.by}, rows: b.manifest.MaxRows}
-	if b.manifest.State != nil {
-		t.table = o.Tables[1]
-	}
-	t.runner, err = plugin.NewRunner(wasm.RunnerOptions{
-		Alloc: o.Alloc, Settings: b.settings, Tables: o.Tables, Seed: uint64(o.Partition), Log: t.log, Quarantine: t.quarantine, Count: o.Count,
-	})
-	if err != nil {
-		return nil, errors.Join(err, release())
-	}
+	t.base = &lane{running: own}
 	return t, nil
 }
 
-func (t *transform) log(level int, line string) {
-	name := [...]string{"debug", "info", "warning", "error"}[level]
-	t.o.Count("cost_log_"+name, 1)
+func (t *transform) log(name string, level int, line string) {
+	kind := [...]string{"debug", "info", "warning", "error"}[level]
+	t.o.Count("cost_log_"+kind, 1)
 	if t.o.Report != nil && level > 0 {
-		t.o.Report(fmt.Sprintf("%s, plugin %s, %s: %s", t.o.Address, t.b.manifest.Name, name, line))
+		t.o.Report(fmt.Sprintf("%s, plugin %s, %s: %s", t.o.Address, name, kind, line))
 	}
 }
 
+// quarantine tells of what a plugin did. What the clock says goes to those who write the journal.
 func (t *transform) quarantine(e wasm.Evidence) {
-	if t.o.Report == nil {
-		return
-	}
 	what := "is quarantined"
 	if e.ByClock {
-		what = "should be quarantined"
+		what = "will be quarantined"
+		if t.o.Trials != nil {
+			t.o.Trials.Overdue(rollout.Quarantine{Digest: e.Plugin.Digest, Cause: e.Cause})
+		}
 	}
-	t.o.Report(fmt.Sprintf("%s: plugin %s %s at offset %d: %s", t.o.Address, e.Plugin, what, e.Offset, e.Cause))
+	if t.o.Report != nil {
+		t.o.Report(fmt.Sprintf("%s: plugin %s %s at offset %d: %s", t.o.Address, e.Plugin, what, e.Offset, e.Cause))
+	}
 }
 
 func (t *transform) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
@@ -96,28 +92,26 @@ func (t *transform) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) err
 	if n == 0 {
 		return nil
 	}
-	in := wasm.Input{Rows: n, Offsets: flow.Offsets(rows), Indexes: flow.Indexes(rows), Received: flow.Received(rows)}
-	if t.table != nil {
-		var err error
-		if t.slots, err = t.keys.Intern(rows, t.o.Alloc, t.table, t.slots); err != nil {
-			return err
-		}
-		in.Keys = t.slots
+	made, rejects, err := t.run(rows)
+	if err != nil {
+		return err
 	}
-	for _, c := range t.b.reads {
-		in.Columns = append(in.Columns, columnOf(rows, c.name))
-	}
-	made := t.runner.Run(in)
-	for _, r := range made.Rejects {
+	for _, r := range rejects {
 		t.o.Reject(stage.Reject{Rows: rows, Row: r.Row, Reason: r.Reason})
 	}
 	if made.Rows > 0 {
 		out.Emit(t.batch(rows, made))
 	}
-	for _, c := range made.Columns {
-		c.Release()
-	}
+	release(made.Columns)
 	return nil
+}
+
+func release(columns []arrow.Array) {
+	for _, c := range columns {
+		if c != nil {
+			c.Release()
+		}
+	}
 }
 
 // columnOf is a column of a batch; nil when the batch lacks it.
@@ -190,15 +184,21 @@ func (t *transform) indexes(rows arrow.RecordBatch, made wasm.Output) arrow.Arra
 	return array.NewInt32Data(d)
 }
 
-// Advance gives the guest new room for log lines, once a tick.
+// Advance gives the guests new room for log lines, once a tick.
 func (t *transform) Advance(_ int, marks flow.Watermarks, _ flow.Emitter) error {
 	if marks.Ticked {
-		t.runner.Tick()
+		for _, g := range t.guests {
+			g.runner.Tick()
+		}
 	}
 	return nil
 }
 
 func (t *transform) Close() error {
-	t.runner.Close()
-	return t.release()
+	var errs []error
+	for key, g := range t.guests {
+		errs = append(errs, g.close())
+		delete(t.guests, key)
+	}
+	return errors.Join(errs...)
 }
