@@ -243,6 +243,33 @@ func appendBools(dst []byte, bools []bool) []byte {
 	return dst
 }
 
+// doubleBounds is bounds of doubles. The dictionary of decimals rises, so that there numbers in it will do.
+func (p *pager) doubleBounds() bounds {
+	if p.f.encoding == encDictionary {
+		ids := p.f.ids[p.from:p.to]
+		least, most := ids[0], ids[0]
+		for _, x := range ids {
+			least, most = min(least, x), max(most, x)
+		}
+		at := func(id uint32) []byte { return append([]byte{}, p.f.dict[8*id:8*id+8]...) }
+		return ordered(at(least), at(most))
+	}
+	vals := p.v.doubles[p.from:p.to]
+	least, most := vals[0], vals[0]
+	for _, x := range vals {
+		if x < least {
+			least = x
+		}
+		if x > most {
+			most = x
+		}
+		if x != x {
+			return bounds{}
+		}
+	}
+	return ordered(doubleBytes(least), doubleBytes(most))
+}
+
 // bounds returns the least and the greatest value of the page.
 func (p *pager) bounds() bounds {
 	if p.from == p.to {
@@ -257,15 +284,7 @@ func (p *pager) bounds() bounds {
 		}
 		return ordered(intBytes(least, p.c.physical), intBytes(most, p.c.physical))
 	case typeDouble:
-		vals := p.v.doubles[p.from:p.to]
-		least, most := vals[0], vals[0]
-		for _, x := range vals {
-			least, most = min(least, x), max(most, x) // NaN wins in both
-		}
-		if math.IsNaN(least) {
-			return bounds{}
-		}
-		return ordered(doubleBytes(least), doubleBytes(most))
+		return p.doubleBounds()
 	case typeBool:
 		all, some := true, false
 		for _, x := range p.v.bools[p.from:p.to] {

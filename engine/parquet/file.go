@@ -38,6 +38,7 @@ type Encoder struct {
 
 	zstd     *zstd.Encoder
 	decimals decimals
+	picks    picks
 	values   values
 	ids      []uint32
 	raw      []byte // a page before compression
@@ -75,8 +76,9 @@ func (e *Encoder) Encode(dst []byte, batches []arrow.RecordBatch, refs []Ref, me
 	for len(refs) > 0 {
 		n := min(len(refs), RowGroupRows)
 		e.groups = append(e.groups, groupMeta{rows: n})
+		e.picks.sort(len(batches), refs[:n])
 		for i := range e.cols {
-			e.values.gather(&e.cols[i], batches, refs[:n])
+			e.values.gather(&e.cols[i], batches, &e.picks)
 			e.chunk(&e.cols[i], &e.values)
 		}
 		refs = refs[n:]

@@ -1,6 +1,8 @@
 package parquet
 
 import (
+	"slices"
+
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 )
@@ -23,68 +25,103 @@ type values struct {
 	defs, reps []uint32
 }
 
+// picks are the rows of a row group in the order in which they stand in memory. Those of a file are
+// sorted by key, so that neighbours come from far apart: were they read in the order in which they are written, each
+// value would be a cache miss. Read batch by batch they are near each other, and what is written at
+// random, a row group of one column, stays in the processor's second cache.
+type picks struct {
+	refs []Ref // as they are written, for lists
+	list []pick
+	ends []int // by batch: where its picks end
+}
+
+// pick is a row of a batch and the place to which it goes.
+type pick struct{ row, to uint32 }
+
+// sort sorts rows by batch, by counting.
+func (p *picks) sort(batches int, refs []Ref) {
+	p.refs, p.list, p.ends = refs, grow(p.list, len(refs)), grow(p.ends, batches)
+	clear(p.ends)
+	for _, r := range refs {
+		p.ends[r.Batch]++
+	}
+	at := 0
+	for i, n := range p.ends {
+		p.ends[i] = at
+		at += n
+	}
+	for i, r := range refs {
+		p.list[p.ends[r.Batch]] = pick{r.Row, uint32(i)}
+		p.ends[r.Batch]++
+	}
+}
+
+// each calls f for each batch that has picks.
+func (p *picks) each(batches []arrow.RecordBatch, column int, f func(a arrow.Array, list []pick)) {
+	from := 0
+	for i, to := range p.ends {
+		if from < to {
+			f(batches[i].Column(column), p.list[from:to])
+		}
+		from = to
+	}
+}
+
 // gather reads a column's values of some rows.
-func (v *values) gather(c *column, batches []arrow.RecordBatch, refs []Ref) {
-	v.rows, v.nulls, v.valid = len(refs), 0, nil
+func (v *values) gather(c *column, batches []arrow.RecordBatch, p *picks) {
+	n := len(p.list)
+	v.rows, v.nulls, v.valid = n, 0, nil
 	v.ints, v.doubles, v.bools, v.texts = v.ints[:0], v.doubles[:0], v.bools[:0], v.texts[:0]
-	cols := make([]arrow.Array, len(batches))
-	nulls := false
-	for i, b := range batches {
-		cols[i] = b.Column(c.at)
-		nulls = nulls || cols[i].NullN() > 0
-	}
 	if c.list {
-		v.gatherLists(c, cols, refs)
+		cols := make([]arrow.Array, len(batches))
+		for i, b := range batches {
+			cols[i] = b.Column(c.at)
+		}
+		v.gatherLists(c, cols, p.refs)
 		return
-	}
-	if nulls {
-		refs = v.gatherValid(cols, refs)
 	}
 	switch c.physical {
 	case typeInt64:
-		v.ints = gather64(v.ints, cols, refs)
+		v.ints = grow(v.ints, n)
+		p.each(batches, c.at, func(a arrow.Array, list []pick) { scatter(v.ints, longs(a), list) })
 	case typeInt32:
-		v.ints = grow(v.ints, len(refs))
-		each(cols, refs, func(a arrow.Array) []int32 { return a.(*array.Int32).Int32Values() }, func(i int, x int32) { v.ints[i] = int64(x) })
+		v.ints = grow(v.ints, n)
+		p.each(batches, c.at, func(a arrow.Array, list []pick) {
+			values := a.(*array.Int32).Int32Values()
+			for _, p := range list {
+				v.ints[p.to] = int64(values[p.row])
+			}
+		})
 	case typeDouble:
-		v.doubles = grow(v.doubles, len(refs))
-		slices := make([][]float64, len(cols))
-		for i, a := range cols {
-			slices[i] = a.(*array.Float64).Float64Values()
-		}
-		for i, r := range refs {
-			v.doubles[i] = slices[r.Batch][r.Row]
-		}
+		v.doubles = grow(v.doubles, n)
+		p.each(batches, c.at, func(a arrow.Array, list []pick) { scatter(v.doubles, a.(*array.Float64).Float64Values(), list) })
 	case typeBool:
-		v.bools = grow(v.bools, len(refs))
-		for i, r := range refs {
-			v.bools[i] = cols[r.Batch].(*array.Boolean).Value(int(r.Row))
-		}
+		v.bools = grow(v.bools, n)
+		p.each(batches, c.at, func(a arrow.Array, list []pick) {
+			bits, at := a.Data().Buffers()[1].Bytes(), a.Data().Offset()
+			for _, p := range list {
+				i := at + int(p.row)
+				v.bools[p.to] = bits[i>>3]>>(i&7)&1 != 0
+			}
+		})
 	case typeByteArray:
-		v.texts = gatherTexts(v.texts, cols, refs)
+		v.texts = grow(v.texts, n)
+		p.each(batches, c.at, func(a arrow.Array, list []pick) {
+			// ValueBytes begins at the first value, ValueOffsets do not.
+			offsets, data := a.(*array.String).ValueOffsets(), a.(*array.String).ValueBytes()
+			base := offsets[0]
+			for _, p := range list {
+				v.texts[p.to] = data[offsets[p.row]-base : offsets[p.row+1]-base]
+			}
+		})
 	}
+	v.dropNulls(c, batches, p)
 }
 
-func each[T any](cols []arrow.Array, refs []Ref, of func(arrow.Array) []T, put func(int, T)) {
-	slices := make([][]T, len(cols))
-	for i, a := range cols {
-		slices[i] = of(a)
+func scatter[T any](out, values []T, list []pick) {
+	for _, p := range list {
+		out[p.to] = values[p.row]
 	}
-	for i, r := range refs {
-		put(i, slices[r.Batch][r.Row])
-	}
-}
-
-func gather64(out []int64, cols []arrow.Array, refs []Ref) []int64 {
-	slices := make([][]int64, len(cols))
-	for i, a := range cols {
-		slices[i] = longs(a)
-	}
-	out = grow(out, len(refs))
-	for i, r := range refs {
-		out[i] = slices[r.Batch][r.Row]
-	}
-	return out
 }
 
 // longs is a column of integers or times as a borrowed slice.
@@ -95,38 +132,39 @@ func longs(a arrow.Array) []int64 {
 	return a.(*array.Int64).Int64Values()
 }
 
-func gatherTexts(out [][]byte, cols []arrow.Array, refs []Ref) [][]byte {
-	type text struct {
-		offs []int32
-		data []byte
+// dropNulls notes which rows have a value and moves the values together.
+func (v *values) dropNulls(c *column, batches []arrow.RecordBatch, p *picks) {
+	p.each(batches, c.at, func(a arrow.Array, list []pick) {
+		if a.NullN() == 0 {
+			return
+		}
+		if v.valid == nil {
+			v.valid = slices.Repeat([]bool{true}, v.rows)
+		}
+		for _, p := range list {
+			if a.IsNull(int(p.row)) {
+				v.valid[p.to] = false
+				v.nulls++
+			}
+		}
+	})
+	if v.nulls == 0 {
+		v.valid = nil // batches have nulls, but none of these rows
+		return
 	}
-	slices := make([]text, len(cols))
-	for i, a := range cols {
-		s := a.(*array.String)
-		// ValueBytes begins at the first value, ValueOffsets do not.
-		slices[i] = text{s.ValueOffsets(), s.ValueBytes()}
-	}
-	out = grow(out, len(refs))
-	for i, r := range refs {
-		s := &slices[r.Batch]
-		base := s.offs[0]
-		out[i] = s.data[s.offs[r.Row]-base : s.offs[r.Row+1]-base]
-	}
-	return out
+	v.ints, v.doubles, v.bools, v.texts = those(v.ints, v.valid), those(v.doubles, v.valid), those(v.bools, v.valid), those(v.texts, v.valid)
 }
 
-// gatherValid notes which rows have a value and returns those rows.
-func (v *values) gatherValid(cols []arrow.Array, refs []Ref) []Ref {
-	v.valid = make([]bool, len(refs))
-	some := make([]Ref, 0, len(refs))
-	for i, r := range refs {
-		if cols[r.Batch].IsValid(int(r.Row)) {
-			v.valid[i] = true
-			some = append(some, r)
+// those keeps the values for which valid says so.
+func those[T any](values []T, valid []bool) []T {
+	n := 0
+	for i := range values {
+		if valid[i] {
+			values[n] = values[i]
+			n++
 		}
 	}
-	v.nulls = len(refs) - len(some)
-	return some
+	return values[:n]
 }
 
 // gatherLists gathers elements, with the levels of each entry (Dremel: Melnik

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/tidemill/tidemill/engine/ledger"
@@ -19,7 +20,10 @@ func (s *sink) publish(ctx context.Context) error {
 		f := h.files[len(h.done)]
 		entry, data := s.encode(f)
 		if err := s.table.Put(ctx, entry.Name, data); err != nil {
-			return err
+			return err // a request that was broken off may be reading data still
+		}
+		if cap(data) <= maxRoom {
+			s.room = data[:0]
 		}
 		s.op.Env.Point("lake.put")
 		h.done = append(h.done, entry)
@@ -56,31 +60,33 @@ func (s *sink) encode(f *file) (ledger.File, []byte) {
 		entry.Plans = nil
 	}
 	f.extent(&entry)
-	data := f.set.shape.encoder.Encode(nil, f.set.batches, refs, []parquet.KeyValue{ledger.Lineage(s.table.Manifest(), &entry)})
+	data := f.set.shape.encoder.Encode(s.room, f.set.batches, refs, []parquet.KeyValue{ledger.Lineage(s.table.Manifest(), &entry)})
+	s.room = nil
 	entry.Bytes, entry.Checksum = int64(len(data)), objects.Checksum(data)
 	return entry, data
 }
 
+// maxRoom is how large a file may be so that its memory is kept for the next one, bytes.
+const maxRoom = 64 << 20
+
 // extent notes which times and which records a file has.
 func (f *file) extent(entry *ledger.File) {
 	n := len(f.set.shape.take)
-	times := make([][]int64, len(f.set.batches))
+	times := make([][]arrow.Timestamp, len(f.set.batches))
 	offsets := make([][]int64, len(f.set.batches))
 	for i, b := range f.set.batches {
-		for _, t := range b.Column(n + 4).(*array.Timestamp).TimestampValues() {
-			times[i] = append(times[i], int64(t))
-		}
+		times[i] = b.Column(n + 4).(*array.Timestamp).TimestampValues()
 		offsets[i] = b.Column(n + 1).(*array.Int64).Int64Values()
 	}
 	first := f.refs[0]
-	entry.MinTime, entry.MaxTime = times[first.Batch][first.Row], times[first.Batch][first.Row]
+	entry.MinTime, entry.MaxTime = int64(times[first.Batch][first.Row]), int64(times[first.Batch][first.Row])
 	for i := 0; i < len(f.refs); {
 		batch := f.refs[i].Batch
 		ts, os := times[batch], offsets[batch]
 		o := ledger.Offsets{Partition: f.set.from[batch], From: os[f.refs[i].Row], To: os[f.refs[i].Row]}
 		for ; i < len(f.refs) && f.refs[i].Batch == batch; i++ {
 			row := f.refs[i].Row
-			entry.MinTime, entry.MaxTime = min(entry.MinTime, ts[row]), max(entry.MaxTime, ts[row])
+			entry.MinTime, entry.MaxTime = min(entry.MinTime, int64(ts[row])), max(entry.MaxTime, int64(ts[row]))
 			o.From, o.To = min(o.From, os[row]), max(o.To, os[row])
 		}
 		entry.Offsets = ledger.AddOffsets(entry.Offsets, o)

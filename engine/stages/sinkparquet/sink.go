@@ -35,6 +35,7 @@ type sink struct {
 	upkept int64  // tick of the latest upkeep
 	stuck  bool   // a file is damaged: no merging until the next start
 	held   *held
+	room   []byte            // where the next file is made
 	shapes map[string]*shape // by text of the schema that comes in
 }
 
