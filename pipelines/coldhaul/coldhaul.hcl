@@ -75,6 +75,25 @@ pipeline "cold_chain" {
     with     = [site, temp, setpoint]
   }
 
+  # When a compressor stands still the cargo drifts from its setpoint: cumulative sums of five-minute
+  # values find that before it is too warm. A model is 2.6 kB a trailer.
+  anomaly "changepoint" "compressor" {
+    from      = window.five_min
+    by        = [device]
+    on        = [over_max]
+    threshold = 2.6 # where all works, one alert a trailer and month
+    quiet     = 24  # two hours
+  }
+
+  alarm "compressor" {
+    from      = anomaly.compressor
+    by        = [device]
+    when      = grade > 0
+    clear_for = "2h"
+    severity  = "warning"
+    with      = [over_max, score, expected]
+  }
+
   alarm "door_open_moving" {
     from     = rule.plausible
     by       = [device]
@@ -89,14 +108,14 @@ pipeline "cold_chain" {
   }
 
   sink "file" "alarms" {
-    from = [alarm.too_warm, alarm.door_open_moving]
+    from = [alarm.too_warm, alarm.compressor, alarm.door_open_moving]
     path = "${var.out}/alarms.ndjson"
   }
 
   # To whoever has subscribed: mosquitto_sub -t 'alarms/#'
   sink "mqtt" "dispatch" {
     enabled = var.input == ""
-    from    = [alarm.too_warm, alarm.door_open_moving]
+    from    = [alarm.too_warm, alarm.compressor, alarm.door_open_moving]
     topic   = "alarms/${device}"
   }
 
