@@ -25,6 +25,7 @@
 //	device/        the registry of devices: ids, attributes, its channel, its changes in other channels
 //	rollout/       which version of a plugin a device's rows get; what trials are measured by
 //	stage/         the contract of a stage: Spec, Args, Bound, Source, Stage, Sink
+//	carry/         values that stages take from one row to another: kept as bytes, put back as columns
 //	stages/        what is built in, one folder a stage; builtin.go is the one sorted list
 //	plan/          what will run: graph, schemas, routes, explain, diff against what runs now
 //	run/           running it: tasks, alignment, checkpoints, swap; driven by goroutines or by a seed

@@ -243,6 +243,7 @@ func (p *Plan) inputs(pl *Pipeline, n *Node, inferred *inference) (stage.At, []*
 		at.Inputs = append(at.Inputs, in.Name)
 		at.By = append(at.By, in.Node.by())
 	}
+	at.Together = n.together()
 	at.Scope = p.scopes(n, schemas, inferred)
 	return at, schemas
 }

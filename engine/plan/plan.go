@@ -84,6 +84,8 @@ type Node struct {
 	Rejects bool
 	// Marks says that the node needs watermarks that filtered rows moved.
 	Marks bool
+	// Lag is by how much, us, the watermarks that the node is told of lag behind the channel's.
+	Lag int64
 	// Consumers are the nodes that read this one, with the input's number there.
 	Consumers []Consumer
 	// Home is the channel whose tasks run the stage; nil for a sink, which takes rows from any.

@@ -145,7 +145,11 @@ func (p *Plan) rebindPruned() {
 func (p *Plan) findMarks() {
 	for _, pl := range p.Pipelines {
 		for _, n := range pl.Nodes {
+			n.Marks = n.Marks || n.Gathers()
 			for _, in := range n.In {
+				if in.Node != nil {
+					n.Lag = max(n.Lag, in.Node.Lag+in.Node.Bound.Lag)
+				}
 				if in.Node != nil && (in.Node.Marks || in.Node.Bound.Filters) || in.Channel != nil && in.Channel.ByTick {
 					n.Marks = true
 				}
@@ -153,3 +157,15 @@ func (p *Plan) findMarks() {
 		}
 	}
 }
+
+// together tells whether the rows of several inputs come from one partition of one channel.
+func (n *Node) together() bool {
+	if len(n.In) < 2 {
+		return false
+	}
+	homes := homesOf(n.In)
+	return len(homes) == 1 && homes[0].Sides == nil
+}
+
+// Gathers tells whether a stage is to hear of the end of every block (stage.At.Together).
+func (n *Node) Gathers() bool { return !n.IsSink() && n.together() }

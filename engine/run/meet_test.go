@@ -28,7 +28,7 @@ type latest struct {
 type latestArgs struct{}
 
 func latestSpec() stage.Spec {
-	return stage.Spec{Kind: "join", Type: "latest", Help: "A join of the test.", Args: func() stage.Args { return &latestArgs{} }}
+	return stage.Spec{Kind: "join", Type: "smallest", Help: "A join of the test.", Args: func() stage.Args { return &latestArgs{} }}
 }
 
 func (a *latestArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
@@ -98,7 +98,7 @@ ingest "file" "limits" {
 }
 pipeline "j" {
   from = channel.values
-  join "latest" "both" { from = [channel.values, channel.limits] }
+  join "smallest" "both" { from = [channel.values, channel.limits] }
   rule "over" {
     from  = join.both
     where = v >= limit

@@ -67,6 +67,8 @@ type pipe struct {
 	outlet  consumer  // of rejects
 	marks   bool      // some stage wants watermarks of filtered rows
 	tap     *tapPoint // of rejects
+	gathers bool      // some stage wants to hear of the end of every block
+	lagging []flow.KeyMark
 }
 
 // taskCounters count what a task did. Shared with whoever looks on.
@@ -150,7 +152,7 @@ func (t *task) take(b *journal.Block) {
 // advance tells all pipelines of progress, and passes on what they have rejected.
 func (t *task) advance(marks flow.Watermarks) {
 	for _, p := range t.pipes {
-		if len(marks.Keys) > 0 || marks.Ticked || marks.Ended {
+		if len(marks.Keys) > 0 || marks.Ticked || marks.Ended || p.gathers {
 			p.advance(t, marks)
 		}
 		p.flushRejects(t)

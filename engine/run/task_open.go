@@ -219,6 +219,7 @@ func (t *task) openPipe(pl *plan.Pipeline, have map[string]*state.Table) (*pipe,
 			return p, err
 		}
 		p.marks = p.marks || pn.Marks
+		p.gathers = p.gathers || pn.Gathers()
 	}
 	t.connect(pl, p, nodes)
 	return p, nil

@@ -56,6 +56,10 @@ type At struct {
 	Keys []string
 	// By[i] lists the columns by which a stage before input i has grouped rows (Bound.By).
 	By [][]string
+	// Together says that the rows of all inputs come from one partition of one channel and keep its
+	// _offset, so that they have one order although Process gets those of each input apart. Advance
+	// comes after every block then, whether or not a watermark has moved.
+	Together bool
 	// Ingests are the configuration's, those that are switched off left out.
 	Ingests []*config.Block
 	// Plugins are the modules that the configuration names.
@@ -114,6 +118,9 @@ type Bound struct {
 	// Filters says that rows of the input may have no row in the output, so that
 	// stages behind need to be told of watermarks that such rows moved.
 	Filters bool
+	// Lag is by how much, us, rows may be held back: stages behind are told of watermarks that
+	// are so much earlier, so that rows that come later are not late for them.
+	Lag int64
 	// Reads lists the columns of the inputs that the stage looks at itself; nil
 	// means all. PassesAll says that other columns of the input travel on in Out.
 	// Together they tell the decoder what need not be decoded.

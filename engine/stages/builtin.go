@@ -10,6 +10,7 @@ import (
 	"github.com/tidemill/tidemill/engine/stages/ingestfile"
 	"github.com/tidemill/tidemill/engine/stages/ingesthttp"
 	"github.com/tidemill/tidemill/engine/stages/ingestmqtt"
+	"github.com/tidemill/tidemill/engine/stages/join"
 	"github.com/tidemill/tidemill/engine/stages/rule"
 	"github.com/tidemill/tidemill/engine/stages/sinkbenthos"
 	"github.com/tidemill/tidemill/engine/stages/sinkchannel"
@@ -29,6 +30,8 @@ func Builtin() []stage.Spec {
 		ingestfile.Spec(),
 		ingestmqtt.Spec(),
 		ingesthttp.Spec(),
+		join.Interval(),
+		join.Latest(),
 		rule.Spec(),
 		sinkbenthos.Spec(),
 		sinkchannel.Spec(),

@@ -1,0 +1,200 @@
+package carry
+
+import (
+	"math"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+)
+
+// Column gathers the values of one column. One goroutine.
+type Column struct {
+	typ   arrow.DataType
+	n     int
+	nulls int
+	valid []byte   // a bit a value
+	fixed []uint64 // number, integer, timestamp
+	bits  []byte   // bool
+	offs  []int32  // string, list: where each value ends
+	data  []byte
+	child *Column
+}
+
+// Carries says whether values of a type can be carried.
+func Carries(t arrow.DataType) bool {
+	switch t := t.(type) {
+	case *arrow.ListType:
+		return t.Elem().ID() != arrow.LIST && Carries(t.Elem())
+	}
+	switch t.ID() {
+	case arrow.BOOL, arrow.INT64, arrow.FLOAT64, arrow.TIMESTAMP, arrow.STRING, arrow.NULL:
+		return true
+	}
+	return false
+}
+
+// NewColumn returns an empty column of a type that Carries.
+func NewColumn(t arrow.DataType) *Column {
+	if !Carries(t) {
+		panic("BUG: a " + t.String() + " cannot be carried")
+	}
+	c := &Column{typ: t}
+	if l, ok := t.(*arrow.ListType); ok {
+		c.child = NewColumn(l.Elem())
+	}
+	return c
+}
+
+// NewColumns is NewColumn for several.
+func NewColumns(types []arrow.DataType) []*Column {
+	out := make([]*Column, len(types))
+	for i, t := range types {
+		out[i] = NewColumn(t)
+	}
+	return out
+}
+
+// Len is how many values there are.
+func (c *Column) Len() int { return c.n }
+
+func (c *Column) mark(valid bool) {
+	if c.n&7 == 0 {
+		c.valid = append(c.valid, 0)
+	}
+	if valid {
+		c.valid[c.n>>3] |= 1 << (c.n & 7)
+	} else {
+		c.nulls++
+	}
+	c.n++
+}
+
+// Null appends a null.
+func (c *Column) Null() {
+	switch c.typ.ID() {
+	case arrow.BOOL:
+		c.bit(false)
+	case arrow.STRING:
+		c.end(len(c.data))
+	case arrow.LIST:
+		c.end(c.child.n)
+	case arrow.NULL:
+	default:
+		c.fixed = append(c.fixed, 0)
+	}
+	c.mark(false)
+}
+
+// Fixed appends a value of eight bytes.
+func (c *Column) Fixed(v uint64) {
+	c.fixed = append(c.fixed, v)
+	c.mark(true)
+}
+
+// Bool appends a bool.
+func (c *Column) Bool(v bool) {
+	c.bit(v)
+	c.mark(true)
+}
+
+func (c *Column) bit(v bool) {
+	if c.n&7 == 0 {
+		c.bits = append(c.bits, 0)
+	}
+	if v {
+		c.bits[c.n>>3] |= 1 << (c.n & 7)
+	}
+}
+
+// Text appends a string, copied.
+func (c *Column) Text(v []byte) {
+	if len(c.data)+len(v) > math.MaxInt32 {
+		panic("BUG: a batch of more than 2 GiB of text")
+	}
+	c.data = append(c.data, v...)
+	c.end(len(c.data))
+	c.mark(true)
+}
+
+func (c *Column) end(at int) { c.offs = append(c.offs, int32(at)) }
+
+// From appends a value of an array of the column's type, or a null where the type is another.
+func (c *Column) From(a arrow.Array, i int) {
+	if a.IsNull(i) {
+		c.Null()
+		return
+	}
+	switch a := a.(type) {
+	case *array.Float64:
+		c.Fixed(math.Float64bits(a.Value(i)))
+	case *array.Int64:
+		c.Fixed(uint64(a.Value(i)))
+	case *array.Timestamp:
+		c.Fixed(uint64(a.Value(i)))
+	case *array.Boolean:
+		c.Bool(a.Value(i))
+	case *array.String:
+		c.data = append(c.data, a.Value(i)...)
+		c.end(len(c.data))
+		c.mark(true)
+	case *array.List:
+		from, to := a.ValueOffsets(i)
+		for k := from; k < to; k++ {
+			c.child.From(a.ListValues(), int(k))
+		}
+		c.end(c.child.n)
+		c.mark(true)
+	default:
+		c.Null()
+	}
+}
+
+// Finish returns the column, which the caller releases, and starts anew.
+func (c *Column) Finish() arrow.Array {
+	defer func() { *c = Column{typ: c.typ, child: c.child} }()
+	if c.typ.ID() == arrow.NULL {
+		return array.NewNull(c.n)
+	}
+	bufs := []*memory.Buffer{nil}
+	if c.nulls > 0 {
+		bufs[0] = memory.NewBufferBytes(c.valid)
+	}
+	var children []arrow.ArrayData
+	switch c.typ.ID() {
+	case arrow.BOOL:
+		bufs = append(bufs, memory.NewBufferBytes(c.bits))
+	case arrow.STRING:
+		bufs = append(bufs, c.ends(), memory.NewBufferBytes(c.data))
+	case arrow.LIST:
+		child := c.child.Finish()
+		defer child.Release()
+		bufs, children = append(bufs, c.ends()), []arrow.ArrayData{child.Data()}
+	default:
+		bufs = append(bufs, memory.NewBufferBytes(arrow.Uint64Traits.CastToBytes(c.fixed)))
+	}
+	data := array.NewData(c.typ, c.n, bufs, children, c.nulls, 0)
+	defer data.Release()
+	return array.MakeFromData(data)
+}
+
+func (c *Column) ends() *memory.Buffer {
+	offs := append(make([]int32, 1, len(c.offs)+1), c.offs...)
+	return memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offs))
+}
+
+// Finish returns several columns, which the caller releases.
+func Finish(cols []*Column) []arrow.Array {
+	out := make([]arrow.Array, len(cols))
+	for i, c := range cols {
+		out[i] = c.Finish()
+	}
+	return out
+}
+
+// Release releases columns.
+func Release(cols []arrow.Array) {
+	for _, c := range cols {
+		c.Release()
+	}
+}

@@ -1,0 +1,47 @@
+package carry
+
+import (
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/tidemill/tidemill/engine/flow"
+)
+
+// Meta gathers the metadata columns of rows (flow.MetaColumns). Times are microseconds.
+type Meta struct {
+	offset, received, time, mark []int64
+	index                        []int32
+	slot                         []uint32
+}
+
+// Len is how many rows there are.
+func (m *Meta) Len() int { return len(m.offset) }
+
+// Add appends a row's.
+func (m *Meta) Add(offset int64, index int32, received, time int64, slot uint32, mark int64) {
+	m.offset, m.index = append(m.offset, offset), append(m.index, index)
+	m.received, m.time = append(m.received, received), append(m.time, time)
+	m.slot, m.mark = append(m.slot, slot), append(m.mark, mark)
+}
+
+// Rows returns the rows with these user columns, which it takes over, and starts anew. The caller
+// releases the batch.
+func (m *Meta) Rows(schema *arrow.Schema, user []arrow.Array) arrow.RecordBatch {
+	n := len(m.offset)
+	i64 := func(v []int64) []byte { return arrow.Int64Traits.CastToBytes(v) }
+	parts := [flow.MetaColumns][]byte{
+		flow.ColOffset: i64(m.offset), flow.ColIndex: arrow.Int32Traits.CastToBytes(m.index), flow.ColReceived: i64(m.received),
+		flow.ColTime: i64(m.time), flow.ColSlot: arrow.Uint32Traits.CastToBytes(m.slot), flow.ColMark: i64(m.mark),
+	}
+	cols := make([]arrow.Array, 0, flow.MetaColumns+len(user))
+	for i, part := range parts {
+		data := array.NewData(schema.Field(i).Type, n, []*memory.Buffer{nil, memory.NewBufferBytes(part)}, nil, 0, 0)
+		cols = append(cols, array.MakeFromData(data))
+		data.Release()
+	}
+	cols = append(cols, user...)
+	*m = Meta{}
+	defer Release(cols)
+	return array.NewRecordBatch(schema, cols, int64(n))
+}
