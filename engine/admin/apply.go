@@ -39,7 +39,7 @@ type ApplyReply struct {
 // variable, those that the engine was started with.
 func (s *Server) variables(q ApplyRequest) map[string]string {
 	vars := map[string]string{}
-	if c, _ := config.Load(s.Env, q.Dir, config.Options{Vars: q.Vars}); c != nil {
+	if c, _ := config.Load(s.Env, q.Dir, config.Options{Vars: q.Vars, Modules: s.Engine.Modules().Get, Signatures: s.Engine.Modules().Signatures}); c != nil {
 		for _, v := range c.Variables {
 			if value, ok := s.Vars[v.Name]; ok {
 				vars[v.Name] = value
@@ -53,7 +53,7 @@ func (s *Server) variables(q ApplyRequest) map[string]string {
 func (s *Server) apply(ctx context.Context, q ApplyRequest) ApplyReply {
 	vars := s.variables(q)
 	r := ApplyReply{Changes: []plan.Change{}}
-	c, diags := config.Load(s.Env, q.Dir, config.Options{Vars: vars})
+	c, diags := config.Load(s.Env, q.Dir, config.Options{Vars: vars, Modules: s.Engine.Modules().Get, Signatures: s.Engine.Modules().Signatures})
 	var p *plan.Plan
 	if c != nil && !diags.HasErrors() {
 		built, more := plan.Build(c, s.Specs, nil)

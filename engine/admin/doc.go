@@ -12,7 +12,11 @@
 //	GET  /readyz         -> Ready, with 503 when it is not
 //	GET  /metrics        -> Prometheus, text format 0.0.4
 //	POST /v1/query       QueryRequest -> rows of the lake, in the format that it asks for
+//	GET  /v1/rollouts    -> Rollouts: which versions of plugins run where; /history, /diff: what differed in shadow
+//	GET  /v1/registry    -> Registry: devices and their attributes
 //	POST /v1/apply       ApplyRequest -> ApplyReply
+//	POST /v1/rollouts    run.RolloutCommand -> Rollouts
+//	POST /v1/registry    Registry -> Registry
 //
 // The same, but for apply, is shown by HTTP where the engine block says so, or
 // run --admin: engine { admin = "127.0.0.1:9464" }. Everybody on the machine can
@@ -53,7 +57,7 @@
 // that is cut off ends the connection, and a document says what went wrong in its last line.
 // The trailer Tidemill-Summary says whether there were more rows.
 //
-// Imports: flow, env, config, stage, plan, run, query
+// Imports: device, flow, env, config, stage, plan, run, query
 //
 // Not here: what an engine does with a plan (run), how it looks (cmd). Start
 // with server.go; look.go lists what is shown; metrics.go, tap.go and query.go how.

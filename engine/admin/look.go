@@ -64,6 +64,7 @@ func (s *Server) look(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("GET /v1/taps/{edge}", s.tap)
 	mux.HandleFunc("GET /v1/devices", s.devices)
+	s.lookRollouts(mux)
 	mux.HandleFunc("POST /v1/query", s.query)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/tidemill/tidemill/engine/config"
 	registry "github.com/tidemill/tidemill/engine/device"
 	"github.com/tidemill/tidemill/engine/journal"
+	"github.com/tidemill/tidemill/engine/modules"
 	"github.com/tidemill/tidemill/engine/rollout"
 )
 
@@ -312,6 +313,9 @@ func guardOf(c *config.Guard) rollout.Guard {
 	}
 	return rollout.Guard{ErrorRate: share(c.ErrorRate), Differ: share(c.Differ), P99: c.P99, Fuel: c.Fuel, MinRows: c.MinRows, Bake: c.Bake, ByEvent: c.ByEvent}
 }
+
+// Modules is the store of modules.
+func (e *Engine) Modules() *modules.Store { return e.rollouts.store }
 
 // Rollouts shows the rollouts there are; with samples, also what differed. Any goroutine may ask.
 func (e *Engine) Rollouts(samples bool) []RolloutView {

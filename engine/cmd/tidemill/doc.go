@@ -9,6 +9,7 @@
 //	top       shows what a running engine does    top.go
 //	test      runs the tests beside pipelines     test.go
 //	replay    runs history once more              replay.go, replay_show.go
+//	device    says what is known of devices       device.go
 //	fmt       lays files out                      fmt.go
 //	graph     draws the graph                     graph.go
 //	simulate  writes or publishes a fleet's       simulate.go, simulate_mqtt.go, resume.go
@@ -17,7 +18,7 @@
 //	plugin    writes, tests, measures plugins     plugin*.go
 //	bench     measures                            bench*.go
 //
-// Imports: flow, env, config, journal, decode, ledger, lake, query, objects, parquet, mqtt, lineproto, publish, wasm, stages, plan, run, simulate, pipetest, replay, detect, backtest, plugindev, admin
+// Imports: flow, env, config, journal, decode, ledger, lake, query, objects, parquet, mqtt, lineproto, publish, device, rollout, modules, wasm, stages, plan, run, simulate, pipetest, replay, detect, backtest, plugindev, admin
 //
 // Not here: anything that decides an outcome. Start with root.go.
 package main

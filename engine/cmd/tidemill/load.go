@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/modules"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/stages"
 )
@@ -75,7 +76,7 @@ func (a *app) load(f *folder) (*plan.Plan, hcl.Diagnostics, map[string]*hcl.File
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	c, diags := config.Load(a.env, f.dir, config.Options{Vars: vars})
+	c, diags := config.Load(a.env, f.dir, a.options(f, vars))
 	if c == nil {
 		return nil, diags, nil, nil
 	}
@@ -88,6 +89,16 @@ func (a *app) load(f *folder) (*plan.Plan, hcl.Diagnostics, map[string]*hcl.File
 		p = nil
 	}
 	return p, diags, c.Files, nil
+}
+
+// options are those that a folder is read with: plugins may be named by digests of the data folder's modules.
+func (a *app) options(f *folder, vars map[string]string) config.Options {
+	data := f.data
+	if data == "" {
+		data = path.Join(f.dir, ".tidemill")
+	}
+	s := modules.Open(a.env, data)
+	return config.Options{Vars: vars, Modules: s.Get, Signatures: s.Signatures}
 }
 
 // mustLoad is load for commands that need the plan: it prints what there is to

@@ -27,6 +27,8 @@ func (a *app) pluginCommand() *cobra.Command {
 		Example: "  tidemill plugin new --lang rust over_temp\n  tidemill plugin test over_temp\n  tidemill plugin bench over_temp",
 	}
 	cmd.AddCommand(a.pluginNewCommand(), a.pluginBuildCommand(), a.pluginTestCommand(), a.pluginInspectCommand(), a.pluginBenchCommand())
+	cmd.AddCommand(a.pluginPushCommand(), a.pluginLsCommand())
+	cmd.AddCommand(a.rolloutCommands()...)
 	return cmd
 }
 

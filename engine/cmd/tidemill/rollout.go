@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tidemill/tidemill/engine/admin"
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/modules"
+	"github.com/tidemill/tidemill/engine/rollout"
+	"github.com/tidemill/tidemill/engine/run"
+)
+
+// commandTime is how long a command waits for the engine's answer; compiling a module is in it.
+const commandTime = time.Minute
+
+type rolloutFlags struct {
+	data                        string
+	plugin, fleet, digest, why  string
+	shadow                      bool
+	percent, errorRate, differ  float64
+	p99, bake, bakeBy           string
+	fuel, minRows               int64
+	noErrors, noDifference, raw bool
+}
+
+// rolloutCommands are the commands below plugin that say which version runs where.
+func (a *app) rolloutCommands() []*cobra.Command {
+	out := []*cobra.Command{a.rolloutCommand()}
+	for _, c := range []struct{ use, action, short string }{
+		{"promote NAME", "promote", "Make the module on trial the stable one of its fleet"},
+		{"rollback NAME", "rollback", "End a trial, or take the last promotion back"},
+		{"remove NAME", "remove", "Forget a rollout: its fleet gets the plugin block's module"},
+		{"release DIGEST", "release", "Let a quarantined module run again"},
+	} {
+		f := &rolloutFlags{}
+		cmd := &cobra.Command{Use: c.use, Short: c.short, Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+			return a.sendRollout(f, run.RolloutCommand{Action: c.action, Name: args[0], Why: f.why})
+		}}
+		dataFlag(cmd, &f.data)
+		cmd.Flags().StringVar(&f.why, "why", "", "a `REASON` for the history")
+		out = append(out, cmd)
+	}
+	return append(out, a.historyCommand(), a.diffCommand())
+}
+
+func (a *app) rolloutCommand() *cobra.Command {
+	f := &rolloutFlags{}
+	cmd := &cobra.Command{
+		Use:   "rollout NAME --plugin PLUGIN --digest DIGEST (--percent N | --shadow)",
+		Short: "Try a module on some devices of a fleet, or show what runs where",
+		Long: "Puts a module of the store on trial: beside the stable one (--shadow), or in its place on some of the fleet's devices\n" +
+			"(--percent). It is compiled first; then one record in the journal says from which offset on it runs. The engine\n" +
+			"rolls it back by itself when it breaks a guardrail, and promotes it after --bake. Without arguments it shows what runs.\n\n" + exitHelp,
+		Example: "  tidemill plugin rollout lab --plugin reefer_health --fleet lab --digest 5c1e --shadow\n" +
+			"  tidemill plugin rollout lab --digest 5c1e --percent 10 --error-rate 0.0005 --bake 10m",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return a.showRollouts(f, "")
+			}
+			return a.startRollout(f, args[0])
+		},
+	}
+	dataFlag(cmd, &f.data)
+	s := cmd.Flags()
+	s.StringVar(&f.plugin, "plugin", "", "the `PLUGIN` block")
+	s.StringVar(&f.fleet, "fleet", "", "the `FLEET` block; all devices without")
+	s.StringVar(&f.digest, "digest", "", "the module: its `DIGEST`, the beginning of it, or name@version")
+	s.BoolVar(&f.shadow, "shadow", false, "run it beside the stable module, compare, and discard what it gives")
+	s.Float64Var(&f.percent, "percent", 0, "share of the fleet's devices")
+	s.Float64Var(&f.errorRate, "error-rate", 0, "guardrail: share of rows that may fail or be refused")
+	s.BoolVar(&f.noErrors, "no-errors", false, "guardrail: no row may fail or be refused")
+	s.Float64Var(&f.differ, "differ", 0, "guardrail: share of rows that may differ in shadow")
+	s.BoolVar(&f.noDifference, "no-difference", false, "guardrail: no row may differ in shadow")
+	s.StringVar(&f.p99, "p99", "", "guardrail: 99th percentile of the time a row, such as 50us")
+	s.Int64Var(&f.fuel, "fuel", 0, "guardrail: instructions a row, on the average")
+	s.Int64Var(&f.minRows, "min-rows", 100, "how many rows are enough to judge by")
+	s.StringVar(&f.bake, "bake", "", "promote after this time without a broken guardrail; a person promotes without")
+	s.StringVar(&f.bakeBy, "bake-by", "clock", "whose time: clock or event")
+	s.BoolVar(&f.raw, "json", false, "print JSON")
+	return cmd
+}
+
+func (a *app) startRollout(f *rolloutFlags, name string) error {
+	digest, err := modules.Open(a.env, f.data).Find(f.digest)
+	if err != nil {
+		return failed(err)
+	}
+	c := run.RolloutCommand{Action: "start", Name: name, Plugin: f.plugin, Fleet: f.fleet, Digest: digest, Shadow: f.shadow, Share: int(f.percent*100 + 0.5)}
+	g := &c.Guard
+	*g = rollout.Guard{ErrorRate: f.errorRate, Differ: f.differ, Fuel: f.fuel, MinRows: f.minRows, ByEvent: f.bakeBy == "event"}
+	if f.noErrors {
+		g.ErrorRate = -1
+	}
+	if f.noDifference {
+		g.Differ = -1
+	}
+	for text, to := range map[string]*time.Duration{f.p99: &g.P99, f.bake: &g.Bake} {
+		if text == "" {
+			continue
+		}
+		if *to, err = config.ParseDuration(text); err != nil {
+			return failed(err)
+		}
+	}
+	return a.sendRollout(f, c)
+}
+
+func (a *app) sendRollout(f *rolloutFlags, c run.RolloutCommand) error {
+	c.By = "command"
+	if user := os.Getenv("USER"); user != "" {
+		c.By = user
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
+	defer cancel()
+	r, err := admin.NewClient(f.data).Rollout(ctx, c)
+	if err != nil {
+		return failed(a.notRunning(f.data, err))
+	}
+	if r.Error != "" {
+		return failed(errors.New(r.Error))
+	}
+	return a.printRollouts(f, r, "")
+}
+
+func (a *app) notRunning(data string, err error) error {
+	if errors.Is(err, admin.ErrNotRunning) {
+		return fmt.Errorf("no engine is running on %s; start one with tidemill run DIR --data %s", data, data)
+	}
+	return err
+}
+
+func (a *app) showRollouts(f *rolloutFlags, of string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
+	defer cancel()
+	r, err := admin.NewClient(f.data).Rollouts(ctx, of)
+	if err != nil {
+		return failed(a.notRunning(f.data, err))
+	}
+	return a.printRollouts(f, r, of)
+}
+
+func (a *app) printRollouts(f *rolloutFlags, r admin.Rollouts, of string) error {
+	if f.raw {
+		return printJSON(a.out, r)
+	}
+	switch of {
+	case "history":
+		for i, e := range r.History {
+			a.printEvent(&e, r.History[i+1:])
+		}
+		return nil
+	case "diff":
+		for _, v := range r.Rollouts {
+			a.printDiff(&v)
+		}
+		return nil
+	}
+	for _, v := range r.Rollouts {
+		stable := v.Stable
+		if stable == "" {
+			stable = v.Base
+		}
+		fmt.Fprintf(a.out, "%s: plugin %s, fleet %s, runs %s\n", v.Name, v.Plugin, orAll(v.Fleet), shortDigest(stable))
+		if v.Trial == nil {
+			continue
+		}
+		how := fmt.Sprintf("on %g %% of the devices", float64(v.Trial.Share)/100)
+		if v.Trial.Shadow {
+			how = "in shadow of " + how[3:]
+		}
+		fmt.Fprintf(a.out, "  on trial %s, %s, since %s\n", shortDigest(v.Trial.Canary), how, v.Plan.Since.Format(time.RFC3339))
+		if m := v.Reading; m != nil {
+			fmt.Fprintf(a.out, "  %d rows, %d failed, %d refused, %d instructions a row, p99 %v a row; %d compared, %d differ\n",
+				m.Canary.Rows, m.Canary.Failed, m.Canary.Refused, m.Canary.FuelPerRow, time.Duration(m.Canary.P99), m.Compared, m.Differing)
+		}
+	}
+	return nil
+}
+
+func orAll(fleet string) string {
+	if fleet == "" {
+		return "of all devices"
+	}
+	return fleet
+}
+
+func shortDigest(digest string) string {
+	hex := strings.TrimPrefix(digest, "sha256:")
+	return "sha256:" + hex[:min(12, len(hex))]
+}
+
+// printEvent says what was decided, and in which offsets it counted: up to the next decision about the same.
+func (a *app) printEvent(e *run.RolloutEvent, later []run.RolloutEvent) {
+	what := e.Rollout
+	if what == "" {
+		what = "plugin " + e.Plugin
+	}
+	line := fmt.Sprintf("%s  %-10s %s, fleet %s, runs %s", e.At.Format(time.RFC3339), e.Action, what, orAll(e.Fleet), shortDigest(e.Stable))
+	if e.Canary != "" {
+		line += fmt.Sprintf(", on trial %s (%g %%)", shortDigest(e.Canary), float64(e.Share)/100)
+	}
+	line += ", by " + e.By
+	if e.Why != "" {
+		line += ": " + e.Why
+	}
+	fmt.Fprintln(a.out, line)
+	var next *run.RolloutEvent
+	for i := range later {
+		if later[i].Rollout == e.Rollout && later[i].Plugin == e.Plugin {
+			next = &later[i]
+			break
+		}
+	}
+	for _, ch := range sortedNames(e.Offsets) {
+		for p, from := range e.Offsets[ch] {
+			to := "now"
+			if next != nil {
+				to = offsetText(next.Offsets[ch], p)
+			}
+			fmt.Fprintf(a.out, "    channel.%s, partition %d: offsets %s to %s\n", ch, p, offsetText([]*uint64{from}, 0), to)
+		}
+	}
+}
+
+func offsetText(list []*uint64, p int) string {
+	if p >= len(list) || list[p] == nil {
+		return "?"
+	}
+	return fmt.Sprint(*list[p])
+}
+
+func (a *app) printDiff(v *run.RolloutView) {
+	if v.Reading == nil {
+		return
+	}
+	fmt.Fprintf(a.out, "%s: %d of %d rows differ\n", v.Name, v.Reading.Differing, v.Reading.Compared)
+	for _, d := range v.Reading.Samples {
+		fmt.Fprintf(a.out, "  channel.%s, partition %d, offset %d, %s %s: %s, on trial %s\n", d.Channel, d.Partition, d.Offset, d.Device, d.Column, d.Stable, d.Canary)
+	}
+}
+
+func (a *app) historyCommand() *cobra.Command {
+	f := &rolloutFlags{}
+	cmd := &cobra.Command{Use: "history", Short: "Who ran what, when, from which offset to which", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return a.showRollouts(f, "history") }}
+	dataFlag(cmd, &f.data)
+	cmd.Flags().BoolVar(&f.raw, "json", false, "print JSON")
+	return cmd
+}
+
+func (a *app) diffCommand() *cobra.Command {
+	f := &rolloutFlags{}
+	cmd := &cobra.Command{Use: "diff", Short: "Show values that modules in shadow gave otherwise", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return a.showRollouts(f, "diff") }}
+	dataFlag(cmd, &f.data)
+	cmd.Flags().BoolVar(&f.raw, "json", false, "print JSON")
+	return cmd
+}
