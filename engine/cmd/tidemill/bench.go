@@ -29,11 +29,15 @@ fast wrong engine has no figure. The numbers are the middle ones of the runs.
   W5      file -> every record as Parquet, a folder a day
   parquet columns to Parquet alone, and arrow-go's encoder as it comes, in this process
   W6      file -> every record as line protocol -> HTTP, a server that forgets it
+  W7      W5 and W6 at once
   lines   columns to line protocol alone, and influxdb-client-go's encoder, in this process
   RCF     score and update of a random cut forest, 300 models, points of a device by sixteens, and the
           same algorithm over pointers, in this process
   RCFC    RCF with another device at each point
 
+Beside W5 to W7 runs the same without their sinks, with all columns decoded: the difference is what the way
+to them costs, through spool, encoder and file or connection. Its ratio is to the libraries' encoders
+alone, pqarrow as it comes and influxdb-client-go's, in this process.
 W1 and W2 are compared with the same work done by Benthos, for which tidemill-peer has to stand
 beside this binary or in the PATH (make build, or: go build -o bin/tidemill-peer ./conformance/peer).
 In W3 and W3S the peer stands behind a mosquitto, which has to be installed; its CPU time counts, and
@@ -69,9 +73,9 @@ const (
 
 func (a *app) benchCommand() *cobra.Command {
 	f := &benchFlags{}
-	all := []string{filterWork, windowWork, memoryWork, decodeWork, doorWork, sparseWork, latencyWork, lakeWork, parquetWork, influxWork, linesWork, forestWork, forestCold}
+	all := []string{filterWork, windowWork, memoryWork, decodeWork, doorWork, sparseWork, latencyWork, lakeWork, parquetWork, influxWork, linesWork, bothWork, forestWork, forestCold}
 	cmd := &cobra.Command{
-		Use: "bench [W1 W2 W2M decode W3 W3S W3L W5 parquet W6 lines RCF RCFC]", Short: "Measure what a record costs, beside a peer",
+		Use: "bench [W1 W2 W2M decode W3 W3S W3L W5 parquet W6 lines W7 RCF RCFC]", Short: "Measure what a record costs, beside a peer",
 		Long: benchHelp + exitHelp, Example: "  tidemill bench\n  tidemill bench W1 --records 1000000 --procs 1 --json",
 		ValidArgs: all, Args: cobra.OnlyValidArgs,
 	}
@@ -123,6 +127,8 @@ type benchResult struct {
 	PeerCPU  float64 `json:"peer_cpu_ns_per_record,omitempty"`
 	PeerRSS  float64 `json:"peer_max_rss_mb,omitempty"`
 	Ratio    float64 `json:"ratio,omitempty"`
+	// Without is what the same work takes without the sinks.
+	Without float64 `json:"without_sinks_cpu_ns_per_record,omitempty"`
 	*doorResult
 }
 
@@ -167,7 +173,7 @@ func (a *app) bench(f *benchFlags, order, args []string) error {
 }
 
 func (b *bencher) print(r *benchResult) error {
-	for _, x := range []*float64{&r.CPU, &r.Wall, &r.RSS, &r.PeerCPU, &r.PeerRSS, &r.Ratio} {
+	for _, x := range []*float64{&r.CPU, &r.Wall, &r.Without, &r.RSS, &r.PeerCPU, &r.PeerRSS, &r.Ratio} {
 		*x = math.Round(*x*10) / 10
 	}
 	if b.json {
@@ -176,6 +182,9 @@ func (b *bencher) print(r *benchResult) error {
 	line := fmt.Sprintf("%-8s %5d %12d %9d %14.1f %9.1f", r.Workload, r.Procs, r.Records, r.Devices, r.CPU, r.RSS)
 	if r.Peer != "" {
 		line += fmt.Sprintf("  %-18s %14.1f %9.1f %6.1fx", r.Peer, r.PeerCPU, r.PeerRSS, r.Ratio)
+	}
+	if r.Without > 0 {
+		line += fmt.Sprintf("\n%14sthe sinks take %.1f ns of it, the rest %.1f ns", "", r.CPU-r.Without, r.Without)
 	}
 	if d := r.doorResult; d != nil {
 		line += fmt.Sprintf("\n%14s%d connections (%.0f us of CPU each to connect), %.0f records/s, acknowledged after %.1f ms (p50), %.1f ms (p99)",
@@ -217,14 +226,11 @@ func (b *bencher) measure(workload string, procs int) (*benchResult, error) {
 	if workload == decodeWork {
 		return r, b.decode(r, in)
 	}
-	if workload == lakeWork {
-		return r, b.lake(r, in)
+	if load, ok := sinkLoads()[workload]; ok {
+		return r, b.sinks(r, in, load)
 	}
 	if workload == parquetWork {
 		return r, b.parquet(r, in)
-	}
-	if workload == influxWork {
-		return r, b.influx(r, in)
 	}
 	if workload == linesWork {
 		return r, b.lines(r, in)

@@ -1,17 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"runtime"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -28,63 +19,6 @@ const (
 	influxWork = "W6"
 	linesWork  = "lines"
 )
-
-const benchInflux = benchChannel + `
-  sink "influxdb" "out" {
-    url    = "URL"
-    bucket = "bench"
-    tags   = [device, site]
-  }
-}
-`
-
-// influx measures the engine as a process of its own that writes every record to a
-// server, in this process, which counts lines and forgets them.
-func (b *bencher) influx(r *benchResult, in *benchInput) error {
-	var lines atomic.Int64
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		body, err := io.ReadAll(req.Body)
-		if err != nil {
-			w.WriteHeader(http.StatusInternalServerError)
-			return
-		}
-		lines.Add(int64(bytes.Count(body, []byte("\n"))))
-		w.WriteHeader(http.StatusNoContent)
-	}))
-	defer server.Close()
-	runs := make([]usage, b.runs)
-	for i := range runs {
-		lines.Store(0)
-		u, err := b.influxRun(r.Procs, in, server.URL)
-		if err != nil {
-			return err
-		}
-		if got := lines.Load(); got != in.Records {
-			return fmt.Errorf("the server has got %d lines of %d records", got, in.Records)
-		}
-		runs[i] = u
-	}
-	u, per := median(runs), float64(r.Records)
-	r.CPU, r.Wall, r.RSS = float64(u.cpu)/per, float64(u.wall)/per, u.rss
-	return nil
-}
-
-func (b *bencher) influxRun(procs int, in *benchInput, url string) (usage, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return usage{}, err
-	}
-	dir, err := os.MkdirTemp(b.dir, "run")
-	if err != nil {
-		return usage{}, err
-	}
-	defer os.RemoveAll(dir)
-	text := strings.NewReplacer("INPUT", in.Name, "URL", url).Replace(benchInflux)
-	if err := os.WriteFile(filepath.Join(dir, "bench.hcl"), []byte(text), 0o644); err != nil {
-		return usage{}, err
-	}
-	return b.spawn(procs, self, "run", dir, "--quiet")
-}
 
 // lines measures line protocol alone, in this process, and the client library's encoder beside
 // it, which gets points made for it, since it takes no columns.
@@ -120,16 +54,21 @@ func (b *bencher) lines(r *benchResult, in *benchInput) error {
 		return err
 	}
 	r.Peer = "influxdb-client-go"
-	few := batches[:max(1, len(batches)/10)]
-	records := 0
-	for _, rows := range few {
-		records += int(rows.NumRows())
-	}
+	few, records := fewOf(batches)
 	if r.PeerCPU, err = cpuPerRecord(records, b.runs, func() error { return encodeByClient(few) }); err != nil {
 		return err
 	}
 	r.Wall, r.Ratio = r.CPU, r.PeerCPU/r.CPU
 	return nil
+}
+
+// fewOf is the part of the batches that a slow encoder gets, and how many records that is.
+func fewOf(batches []arrow.RecordBatch) (few []arrow.RecordBatch, records int) {
+	few = batches[:max(1, len(batches)/10)]
+	for _, rows := range few {
+		records += int(rows.NumRows())
+	}
+	return few, records
 }
 
 func influxBatches(lines [][]byte) ([]arrow.RecordBatch, error) {

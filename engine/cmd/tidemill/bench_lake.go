@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
 	"runtime"
-	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -25,49 +23,6 @@ const (
 	lakeWork    = "W5"
 	parquetWork = "parquet"
 )
-
-const benchLake = benchChannel + `
-  sink "parquet" "rows" {
-    path         = "OUTPUT"
-    partition_by = [day(ts)]
-  }
-}
-`
-
-// lake measures all rows to Parquet, through journal and spool, as a process of its own.
-func (b *bencher) lake(r *benchResult, in *benchInput) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	runs := make([]usage, b.runs)
-	for i := range runs {
-		if runs[i], err = b.lakeRun(self, r.Procs, in); err != nil {
-			return err
-		}
-	}
-	u, per := median(runs), float64(r.Records)
-	r.CPU, r.Wall, r.RSS = float64(u.cpu)/per, float64(u.wall)/per, u.rss
-	return nil
-}
-
-func (b *bencher) lakeRun(self string, procs int, in *benchInput) (usage, error) {
-	dir, err := os.MkdirTemp(b.dir, "run")
-	if err != nil {
-		return usage{}, err
-	}
-	defer os.RemoveAll(dir)
-	output := filepath.Join(dir, "lake")
-	text := strings.NewReplacer("INPUT", in.Name, "OUTPUT", output).Replace(benchLake)
-	if err := os.WriteFile(filepath.Join(dir, "bench.hcl"), []byte(text), 0o644); err != nil {
-		return usage{}, err
-	}
-	u, err := b.spawn(procs, self, "run", dir, "--quiet")
-	if err != nil {
-		return usage{}, err
-	}
-	return u, b.verifyLake(output, in)
-}
 
 // verifyLake compares what was written with a plain recount of the input.
 func (b *bencher) verifyLake(output string, in *benchInput) error {
