@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -14,13 +15,14 @@ type splitter struct {
 	c      *checker
 	isAgg  func(name string) bool
 	keys   []string
+	also   []string // further names that have one value
 	calls  []AggregateCall
 	index  map[string]int // by canonical text
 	inside int            // how many aggregates the walk is inside of
 }
 
-func splitAggregates(x hcl.Expression, isAggregate func(name string) bool, keys []string) (hcl.Expression, []AggregateCall, hcl.Diagnostics) {
-	s := &splitter{c: &checker{scope: &Scope{}}, isAgg: isAggregate, keys: keys, index: map[string]int{}}
+func splitAggregates(x hcl.Expression, isAggregate func(name string) bool, keys, also []string) (hcl.Expression, []AggregateCall, hcl.Diagnostics) {
+	s := &splitter{c: &checker{scope: &Scope{}}, isAgg: isAggregate, keys: keys, also: also, index: map[string]int{}}
 	n, ok := x.(hclsyntax.Expression)
 	if !ok {
 		s.c.root(x)
@@ -130,7 +132,7 @@ func (s *splitter) function(x *hclsyntax.FunctionCallExpr) hclsyntax.Expression 
 		s.index[text] = i
 		call := AggregateCall{Name: x.Name, At: x.Range(), Text: text}
 		for _, a := range x.Args {
-			call.Args = append(call.Args, a)
+			call.Args, call.ArgTexts = append(call.Args, a), append(call.ArgTexts, exprText(a, maxDepth))
 		}
 		if x.ExpandFinal {
 			s.c.errorf(x.Range(), "... is not available", "The arguments of %s are written out.", x.Name)
@@ -151,10 +153,8 @@ func (s *splitter) column(x *hclsyntax.ScopeTraversalExpr) {
 	parts := nameParts(x.Traversal)
 	for k := len(parts); k > 0; k-- {
 		name := strings.Join(parts[:k], ".")
-		for _, key := range s.keys {
-			if key == name {
-				return
-			}
+		if slices.Contains(s.keys, name) || slices.Contains(s.also, name) {
+			return
 		}
 	}
 	name := strings.Join(parts, ".")

@@ -73,15 +73,18 @@ type AggregateCall struct {
 	Args []hcl.Expression // as written
 	At   hcl.Range
 	Text string // canonical text of the call: equal calls have equal texts
+	// ArgTexts are the canonical texts of the arguments.
+	ArgTexts []string
 }
 
 // SplitAggregates takes an expression over aggregates apart: it returns the
 // calls of functions for which isAggregate is true, without repetition, in
 // order of appearance, and the expression with call i replaced by a reference to the
 // column "_agg{i}". A nested aggregate, or a column outside any
-// aggregate that is not in keys, is an error with a position.
-func SplitAggregates(x hcl.Expression, isAggregate func(name string) bool, keys []string) (hcl.Expression, []AggregateCall, hcl.Diagnostics) {
-	return splitAggregates(x, isAggregate, keys)
+// aggregate that is neither in keys nor in also, is an error with a position. also
+// are names with one value a window, such as its start.
+func SplitAggregates(x hcl.Expression, isAggregate func(name string) bool, keys []string, also ...string) (hcl.Expression, []AggregateCall, hcl.Diagnostics) {
+	return splitAggregates(x, isAggregate, keys, also)
 }
 
 // TypeName is the name of a type in HCL and in messages: number, integer, bool,

@@ -42,6 +42,10 @@ func Builtin() []stage.Spec {
 		sinkmqtt.Spec(),
 		sinkfile.Stdout(),
 		transformwasm.Spec(),
+		window.Count(),
+		window.Session(),
+		window.Sliding(),
+		window.State(),
 		window.Tumbling(),
 	})
 }

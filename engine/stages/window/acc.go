@@ -29,6 +29,13 @@ const (
 	accWelford                // n, mean, sum of squared distances (Welford 1962)
 	accSketch                 // DDSketch in a Bytes column
 	accUnique                 // set of hashes, then HyperLogLog, in a Bytes column
+	accHist                   // n of each bucket
+	accArgMin                 // what it is by, event time, value
+	accArgMax                 //
+	accArgMinS                // what it is by, event time; the text is in a Bytes column
+	accArgMaxS                //
+	accSeries                 // values in order of event time, in a Bytes column
+	accTop                    // counters of the most frequent values, in a Bytes column
 )
 
 // words is how many int64 words of a pane an accumulator takes.
@@ -36,9 +43,11 @@ func (k accKind) words() int {
 	switch k {
 	case accFirst, accLast:
 		return 2
-	case accSumF, accSumI, accWelford:
+	case accSumF, accSumI, accWelford, accArgMin, accArgMax:
 		return 3
-	case accSketch, accUnique:
+	case accArgMinS, accArgMaxS:
+		return 2
+	case accSketch, accUnique, accSeries, accTop:
 		return 0
 	}
 	return 1
@@ -47,7 +56,7 @@ func (k accKind) words() int {
 // raw says whether an accumulator also has a Bytes column.
 func (k accKind) raw() bool {
 	switch k {
-	case accMinS, accMaxS, accFirstS, accLastS, accSketch, accUnique:
+	case accMinS, accMaxS, accFirstS, accLastS, accSketch, accUnique, accArgMinS, accArgMaxS, accSeries, accTop:
 		return true
 	}
 	return false
@@ -57,8 +66,14 @@ func (k accKind) raw() bool {
 type acc struct {
 	kind accKind
 	arg  int // index into the window's arguments; -1: none
+	by   int // of argmin and argmax: index of what is compared
 	at   int // its first word in a pane
+	n    int // how many words
 	col  int // its Bytes column of the panes table
+
+	bounds []float64 // of a histogram
+	limit  int       // of values in a series or counters of a top
+	early  bool      // a series that is full keeps the earliest values
 }
 
 // start is what the words of an accumulator hold in a new pane.
@@ -77,6 +92,8 @@ func (k accKind) start() []int64 {
 		return []int64{math.MaxInt64, 0}[:k.words()]
 	case accLast, accLastS:
 		return []int64{math.MinInt64, 0}[:k.words()]
+	case accArgMin, accArgMinS, accArgMax, accArgMaxS:
+		return []int64{0, math.MaxInt64, 0}[:k.words()]
 	}
 	return make([]int64, k.words())
 }
@@ -122,6 +139,23 @@ func (in *input) set(a arrow.Array, asFloat bool, room *scratch) {
 		}
 		in.f = room.f
 	}
+}
+
+// ordered is a value as a word whose order is that of the values; in is of numbers or integers.
+func (in *input) ordered(row int) int64 {
+	if in.i != nil {
+		return in.i[row]
+	}
+	bits := int64(math.Float64bits(in.f[row] + 0)) // -0 becomes 0
+	return bits ^ int64(uint64(bits>>63)>>1)
+}
+
+// word is a value that is no string as a word.
+func (in *input) word(row int) int64 {
+	if in.i != nil {
+		return in.i[row]
+	}
+	return int64(math.Float64bits(in.f[row]))
 }
 
 // scratch is memory for converted values of one argument.

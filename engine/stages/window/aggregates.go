@@ -2,13 +2,10 @@ package window
 
 import (
 	"fmt"
-	"math/big"
 	"slices"
-	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/hashicorp/hcl/v2"
-	"github.com/zclconf/go-cty/cty"
 
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/expr"
@@ -25,16 +22,24 @@ type function struct {
 // functions lists the aggregates in order of name.
 func functions() []function {
 	return []function{
+		{"argmax", "argmax(x, y): x of the row where y is highest, and of several the earliest", [2]int{2, 2}, false, false},
+		{"argmin", "argmin(x, y): x of the row where y is lowest, and of several the earliest", [2]int{2, 2}, false, false},
 		{"avg", "avg(x): mean of numbers", [2]int{1, 1}, true, false},
+		{"collect", "collect(x, n): a list of the earliest n values, 100 if n is left out", [2]int{1, 2}, false, false},
 		{"count", "count(): rows, or count(x): values that are not null", [2]int{0, 1}, false, false},
+		{"delta", "delta(x): the last value less the first", [2]int{1, 1}, true, false},
 		{"distinct", "distinct(x): how many different values", [2]int{1, 1}, false, false},
 		{"first", "first(x): value with the earliest event time", [2]int{1, 1}, false, false},
+		{"histogram", "histogram(x, [0, 5, 10]): a list of how many numbers are below the first bound, from each bound to the next, and from the last up", [2]int{2, 2}, true, false},
 		{"last", "last(x): value with the latest event time", [2]int{1, 1}, false, false},
 		{"max", "max(x): highest value", [2]int{1, 1}, false, true},
 		{"min", "min(x): lowest value", [2]int{1, 1}, false, true},
 		{"percentile", "percentile(x, p): value below which p of 100 values lie", [2]int{2, 2}, true, false},
+		{"rate", "rate(x): delta(x) a second, over the time from the first value to the last", [2]int{1, 1}, true, false},
 		{"stddev", "stddev(x): standard deviation of a sample of numbers", [2]int{1, 1}, true, false},
 		{"sum", "sum(x): sum of numbers", [2]int{1, 1}, true, false},
+		{"time_avg", "time_avg(x): mean of numbers by how long each held, or time_avg(x, \"linear\") along straight lines between them", [2]int{1, 2}, true, false},
+		{"topk", "topk(x, k): a list of the k most frequent values", [2]int{2, 2}, false, false},
 	}
 }
 
@@ -44,10 +49,12 @@ func isAggregate(name string) bool {
 
 // result is one aggregate's value for a pane.
 type result struct {
-	fn   string
-	typ  arrow.DataType
-	accs [2]int // accumulators that it is made of; -1: none
-	p    float64
+	fn     string
+	typ    arrow.DataType
+	accs   [2]int  // accumulators that it is made of; -1: none
+	p      float64 // of a percentile
+	k      int     // of topk and collect
+	linear bool    // of time_avg
 }
 
 // aggregates gathers what the members of emit need, each thing once.
@@ -64,8 +71,8 @@ type aggregates struct {
 	names []string
 }
 
-func newAggregates(scope *expr.Scope) *aggregates {
-	return &aggregates{scope: scope, calls: map[string]int{}, words: paneWords, cols: 2}
+func newAggregates(scope *expr.Scope, meta int) *aggregates {
+	return &aggregates{scope: scope, calls: map[string]int{}, words: meta, cols: 2}
 }
 
 // call adds an aggregate and returns its place in res; -1 when it is wrong.
@@ -80,21 +87,17 @@ func (g *aggregates) call(c expr.AggregateCall, eval *hcl.EvalContext) (int, hcl
 	}
 	r := result{fn: f.name, typ: arrow.PrimitiveTypes.Int64, accs: [2]int{-1, -1}}
 	if len(c.Args) == 0 {
-		r.accs[0] = g.acc(accRows, -1)
+		r.accs[0] = g.acc(acc{kind: accRows, arg: -1})
 		return g.add(c.Text, r), nil
 	}
-	arg, diags := g.arg(c, f)
+	arg, diags := g.arg(c, 0, f)
 	if arg < 0 {
 		return -1, diags
 	}
-	if f.name == "percentile" {
-		p, more := percentOf(c.Args[1], eval)
-		if diags = append(diags, more...); more.HasErrors() {
-			return -1, diags
-		}
-		r.p = p
+	diags = append(diags, g.build(&r, arg, f, c, eval)...)
+	if diags.HasErrors() {
+		return -1, diags
 	}
-	g.build(&r, arg)
 	return g.add(c.Text, r), diags
 }
 
@@ -105,77 +108,136 @@ func (g *aggregates) add(text string, r result) int {
 }
 
 // build chooses the accumulators of an aggregate over an argument.
-func (g *aggregates) build(r *result, arg int) {
+func (g *aggregates) build(r *result, arg int, f function, c expr.AggregateCall, eval *hcl.EvalContext) hcl.Diagnostics {
 	t := g.args[arg].Type()
-	id := t.ID()
-	isFloat, isText := id == arrow.FLOAT64, id == arrow.STRING
-	pick := func(onFloat, onInt, onText accKind) accKind {
-		switch {
-		case isFloat:
-			return onFloat
-		case isText:
-			return onText
+	isFloat, isText := t.ID() == arrow.FLOAT64, t.ID() == arrow.STRING
+	pick := func(onFloat, onInt, onText accKind) int {
+		k := onInt
+		if isFloat {
+			k = onFloat
+		} else if isText {
+			k = onText
 		}
-		return onInt
+		return g.acc(acc{kind: k, arg: arg})
 	}
 	switch r.fn {
 	case "count":
-		r.accs[0] = g.acc(accCount, arg)
+		r.accs[0] = g.acc(acc{kind: accCount, arg: arg})
 	case "sum", "avg":
-		r.accs[0], r.typ = g.acc(pick(accSumF, accSumI, accSumF), arg), t
+		r.accs[0], r.typ = pick(accSumF, accSumI, accSumF), t
 		if r.fn == "avg" {
 			r.typ = arrow.PrimitiveTypes.Float64
 		}
 	case "min":
-		r.accs, r.typ = [2]int{g.acc(pick(accMinF, accMinI, accMinS), arg), -1}, t
+		r.accs[0], r.typ = pick(accMinF, accMinI, accMinS), t
 	case "max":
-		r.accs, r.typ = [2]int{g.acc(pick(accMaxF, accMaxI, accMaxS), arg), -1}, t
+		r.accs[0], r.typ = pick(accMaxF, accMaxI, accMaxS), t
 	case "first":
-		r.accs[0], r.typ = g.acc(pick(accFirst, accFirst, accFirstS), arg), t
+		r.accs[0], r.typ = pick(accFirst, accFirst, accFirstS), t
 	case "last":
-		r.accs[0], r.typ = g.acc(pick(accLast, accLast, accLastS), arg), t
-	case "stddev":
-		r.accs[0], r.typ = g.acc(accWelford, arg), arrow.PrimitiveTypes.Float64
-	case "percentile":
-		r.accs[0], r.typ = g.acc(accSketch, arg), arrow.PrimitiveTypes.Float64
-	case "distinct":
-		r.accs[0] = g.acc(accUnique, arg)
-	}
-	if r.fn == "min" || r.fn == "max" {
-		if !isFloat && !isText {
-			r.accs[1] = g.acc(accCount, arg)
+		r.accs[0], r.typ = pick(accLast, accLast, accLastS), t
+	case "delta", "rate":
+		r.accs, r.typ = [2]int{pick(accFirst, accFirst, accFirst), pick(accLast, accLast, accLast)}, t
+		if r.fn == "rate" {
+			r.typ = arrow.PrimitiveTypes.Float64
 		}
-	}
-	if r.fn == "stddev" || r.fn == "percentile" {
+	case "stddev":
+		r.accs[0], r.typ = g.acc(acc{kind: accWelford, arg: arg}), arrow.PrimitiveTypes.Float64
 		g.float[arg] = true
+	case "distinct":
+		r.accs[0] = g.acc(acc{kind: accUnique, arg: arg})
+	default:
+		return g.buildMore(r, arg, f, c, eval)
 	}
+	if (r.fn == "min" || r.fn == "max") && !isFloat && !isText {
+		r.accs[1] = g.acc(acc{kind: accCount, arg: arg})
+	}
+	return nil
+}
+
+// buildMore is build for aggregates with a second argument.
+func (g *aggregates) buildMore(r *result, arg int, f function, c expr.AggregateCall, eval *hcl.EvalContext) hcl.Diagnostics {
+	t := g.args[arg].Type()
+	var diags hcl.Diagnostics
+	switch r.fn {
+	case "argmin", "argmax":
+		f.number, f.order = false, true
+		var by int
+		if by, diags = g.arg(c, 1, f); by < 0 {
+			return diags
+		}
+		if g.args[by].Type().ID() == arrow.STRING {
+			return append(diags, config.Errorf(c.Args[1].Range(), "Wrong argument", "%s compares numbers, integers or timestamps; this is a string. It is %s.", f.name, f.sig)...)
+		}
+		kinds := [][2]accKind{{accArgMin, accArgMinS}, {accArgMax, accArgMaxS}}[slices.Index([]string{"argmin", "argmax"}, r.fn)]
+		k := kinds[0]
+		if t.ID() == arrow.STRING {
+			k = kinds[1]
+		}
+		r.accs[0], r.typ = g.acc(acc{kind: k, arg: arg, by: by}), t
+	case "percentile":
+		r.p, diags = percentOf(c.Args[1], eval)
+		r.accs[0], r.typ = g.acc(acc{kind: accSketch, arg: arg}), arrow.PrimitiveTypes.Float64
+		g.float[arg] = true
+	case "histogram":
+		var bounds []float64
+		bounds, diags = boundsOf(c.Args[1], eval)
+		r.accs[0], r.typ = g.acc(acc{kind: accHist, arg: arg, bounds: bounds}), arrow.ListOf(arrow.PrimitiveTypes.Int64)
+		g.float[arg] = true
+	case "time_avg":
+		if len(c.Args) > 1 {
+			r.linear, diags = linearOf(c.Args[1], eval)
+		}
+		r.accs[0], r.typ = g.acc(acc{kind: accSeries, arg: arg, limit: maxSeries}), arrow.PrimitiveTypes.Float64
+		g.float[arg] = true
+	case "collect":
+		r.k = defaultCollected
+		if len(c.Args) > 1 {
+			r.k, diags = countOf(c.Args[1], eval, "collect(temp, 100)", maxCollected)
+		}
+		r.accs[0], r.typ = g.acc(acc{kind: accSeries, arg: arg, limit: r.k, early: true}), arrow.ListOf(t)
+	case "topk":
+		r.k, diags = countOf(c.Args[1], eval, "topk(code, 5)", maxTop)
+		r.accs[0], r.typ = g.acc(acc{kind: accTop, arg: arg, limit: max(100, 10*r.k)}), arrow.ListOf(t)
+	}
+	return diags
 }
 
 // acc returns the place of an accumulator, made when there is none yet.
-func (g *aggregates) acc(k accKind, arg int) int {
-	for i, a := range g.accs {
-		if a.kind == k && a.arg == arg {
-			return i
-		}
+func (g *aggregates) acc(a acc) int {
+	text := ""
+	if a.arg >= 0 {
+		text = g.texts[a.arg]
 	}
-	a := acc{kind: k, arg: arg, at: g.words, col: -1}
-	g.words += k.words()
-	if k.raw() {
+	name := fmt.Sprintf("%d(%s)", a.kind, text)
+	switch a.kind {
+	case accArgMin, accArgMax, accArgMinS, accArgMaxS:
+		name += " by " + g.texts[a.by]
+	case accHist:
+		name += fmt.Sprint(" ", a.bounds)
+	case accSeries, accTop:
+		name += fmt.Sprint(" ", a.limit, a.early)
+	}
+	if i := slices.Index(g.names, name); i >= 0 {
+		return i
+	}
+	a.at, a.col, a.n = g.words, -1, a.kind.words()
+	if a.kind == accHist {
+		a.n = len(a.bounds) + 1
+	}
+	g.words += a.n
+	if a.kind.raw() {
 		a.col = g.cols
 		g.cols++
 	}
-	text := ""
-	if arg >= 0 {
-		text = g.texts[arg]
-	}
-	g.names = append(g.names, fmt.Sprintf("%d(%s)", k, text))
+	g.names = append(g.names, name)
 	g.accs = append(g.accs, a)
 	return len(g.accs) - 1
 }
 
-// arg compiles an argument, or finds the one with the same text.
-func (g *aggregates) arg(c expr.AggregateCall, f function) (int, hcl.Diagnostics) {
-	x := c.Args[0]
+// arg compiles argument i, or finds the one with the same text.
+func (g *aggregates) arg(c expr.AggregateCall, i int, f function) (int, hcl.Diagnostics) {
+	x := c.Args[i]
 	prog, diags := expr.Compile(x, g.scope)
 	if prog == nil {
 		return -1, diags
@@ -193,36 +255,10 @@ func (g *aggregates) arg(c expr.AggregateCall, f function) (int, hcl.Diagnostics
 	if wrong != "" {
 		return -1, append(diags, config.Errorf(x.Range(), "Wrong argument", "%s takes %s; this is a %s. It is %s.", f.name, wrong, expr.TypeName(t), f.sig)...)
 	}
-	text := argText(c.Text, f.name) + ":" + expr.TypeName(t)
+	text := c.ArgTexts[i] + ":" + expr.TypeName(t)
 	if i := slices.Index(g.texts, text); i >= 0 {
 		return i, diags
 	}
 	g.args, g.texts, g.float = append(g.args, prog), append(g.texts, text), append(g.float, false)
 	return len(g.args) - 1, diags
-}
-
-// argText is the text of a call's first argument.
-func argText(call, fn string) string {
-	text := strings.TrimSuffix(strings.TrimPrefix(call, fn+"("), ")")
-	if fn == "percentile" {
-		if i := strings.LastIndex(text, ", "); i >= 0 {
-			text = text[:i]
-		}
-	}
-	return text
-}
-
-// percentOf evaluates the second argument of percentile.
-func percentOf(x hcl.Expression, eval *hcl.EvalContext) (float64, hcl.Diagnostics) {
-	v, diags := config.Value(x, eval)
-	if diags.HasErrors() {
-		return 0, diags
-	}
-	if v.IsKnown() && !v.IsNull() && v.Type() == cty.Number {
-		if b := v.AsBigFloat(); b.Sign() >= 0 && b.Cmp(big.NewFloat(100)) <= 0 {
-			p, _ := b.Float64()
-			return p, diags
-		}
-	}
-	return 0, append(diags, config.Errorf(x.Range(), "Wrong percentage", "percentile takes a constant from 0 to 100, such as percentile(temp, 95).")...)
 }

@@ -17,29 +17,6 @@ import (
 	"github.com/tidemill/tidemill/engine/state"
 )
 
-// Tumbling is the stage window "tumbling".
-func Tumbling() stage.Spec {
-	return stage.Spec{
-		Kind: "window", Type: "tumbling",
-		Help: "Sums rows up over windows of equal length in event time, key by key.",
-		Args: func() stage.Args { return &args{Late: "revise", Keep: "1h"} },
-	}
-}
-
-type args struct {
-	By     hcl.Expression  `hcl:"by,optional" help:"Columns whose values get windows of their own; they must include the channel's key."`
-	Every  config.Duration `hcl:"every" help:"Length of a window, such as \"5m\"."`
-	Offset config.Duration `hcl:"offset,optional" help:"Moves the borders of windows, which otherwise count from 1970-01-01 00:00 UTC."`
-	Grace  config.Duration `hcl:"grace,optional" help:"How long after a window's end the key's watermark must be before the window closes; default 0s."`
-	Late   string          `hcl:"late,optional" help:"What becomes of rows for a closed window: revise (default: emit it again), side (to rejects) or drop (counted)."`
-	Keep   config.Duration `hcl:"keep,optional" help:"With late = \"revise\": how long a closed window takes late rows, in event time; default 1h. It costs memory."`
-	Idle   config.Duration `hcl:"idle,optional" help:"After this time without a row of the key an open window is emitted provisionally; by default it waits."`
-	Emit   hcl.Expression  `hcl:"emit" help:"Columns of the result: { name = expression over aggregates, ... }."`
-
-	EveryRange hcl.Range `hcl:"every,attr_value_range"`
-	LateRange  hcl.Range `hcl:"late,attr_value_range"`
-}
-
 // by says how the keys of windows and the channel's key belong together.
 type scheme uint8
 
@@ -57,76 +34,163 @@ const (
 	drop
 )
 
-// member is one column of emit.
+// member is one column of emit, or the condition having.
 type member struct {
 	name    string
-	prog    *expr.Program // over the keys and the member's own aggregates
+	prog    *expr.Program // over the keys, the window's own columns and the member's aggregates
 	schema  *arrow.Schema // of those
 	results []int         // which aggregates they are
 }
 
 // program is what a window does. Times are microseconds.
 type program struct {
+	kind                 kind
 	by                   []stage.Column
 	scheme               scheme
 	every, offset, grace int64
-	keep, idle           int64
+	size, gap, rows      int64 // of sliding, session and count
+	keep, idle, early    int64
 	late                 late
+	while                *expr.Program // of state
 	args                 []*expr.Program
 	float                []bool
 	accs                 []acc
 	results              []result
 	members              []member
-	words                int
+	having               *member
+	meta, words          int // words of a pane: its own, and with the accumulators'
+	groupWords           int
 	out                  *arrow.Schema
 }
 
 const (
 	maxGroups = 1 << 20
 	maxPanes  = 1 << 27
+	// maxPaneBytes limits the memory of one task's panes, byte strings not counted.
+	maxPaneBytes = 4 << 30
 	// Words of a pane, and columns of its table.
 	maxWords    = 2000
 	maxSketches = 500
+	// maxLength is the longest time that an argument may name, ten years.
+	maxLength        = 3653 * 24 * int64(time.Hour/time.Microsecond)
+	maxRows          = 1_000_000_000
+	maxPanesOfWindow = 100_000
 )
 
-// Bind checks the arguments; see stage.Args.
-func (a *args) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
+func (s *settings) bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
 	if len(in) != 1 || in[0] == nil {
 		return stage.Bound{}, config.Errorf(at.Range, "A window has one input", "This window reads from %d stages; it can read from one.", len(in))
 	}
-	p := &program{late: revise}
-	diags := a.bindTimes(p)
+	p := &program{kind: s.kind, late: revise, meta: metaWords, groupWords: groupTimes}
+	if s.kind != tumbling {
+		p.meta, p.groupWords = metaWordsLong, groupTimesLong
+	}
+	diags := s.bindTimes(p)
 	scope := at.Scope(0)
-	by, more := stage.Columns(a.By, "by", scope)
+	by, more := stage.Columns(s.by, "by", scope)
 	diags = append(diags, more...)
 	p.by = by
 	if !more.HasErrors() { // a name that is wrong is not missing too
-		diags = append(diags, p.bindKey(a.By, at)...)
+		diags = append(diags, p.bindKey(s.by, at)...)
 	}
-	g, more := p.bindEmit(a.Emit, scope, at.Eval)
+	if s.kind == holding {
+		p.while, more = expr.CompileAs(s.while, scope, arrow.FixedWidthTypes.Boolean, "while")
+		diags = append(diags, more...)
+	}
+	g, more := p.bindEmit(s.emit, s.having, scope, at.Eval)
 	diags = append(diags, more...)
 	return p.bound(g, at), diags
 }
 
-func (a *args) bindTimes(p *program) hcl.Diagnostics {
+func (s *settings) bindTimes(p *program) hcl.Diagnostics {
 	us := func(d config.Duration) int64 { return int64(d.Length() / time.Microsecond) }
-	p.every, p.offset, p.grace, p.keep, p.idle = us(a.Every), us(a.Offset), us(a.Grace), us(a.Keep), us(a.Idle)
-	var diags hcl.Diagnostics
-	if p.every < 1000 {
-		diags = append(diags, config.Errorf(a.EveryRange, "Window too short", "every is %s; a window is at least 1ms long.", a.Every)...)
-		p.every = 1000
+	p.every, p.offset, p.grace, p.keep, p.idle = us(s.every), us(s.offset), us(s.grace), us(s.keep), us(s.idle)
+	p.size, p.gap, p.early, p.rows = us(s.size), us(s.gap), us(s.early), s.rows
+	diags := s.bindLengths(p)
+	for _, x := range []struct {
+		name string
+		us   int64
+	}{{"grace", p.grace}, {"keep", p.keep}, {"idle", p.idle}, {"early", p.early}} {
+		if x.us > maxLength {
+			diags = append(diags, config.Errorf(s.at(), "Too long", "%s is longer than ten years, which is the most.", x.name)...)
+		}
 	}
-	p.offset %= p.every
-	names := []string{"revise", "side", "drop"}
-	i := slices.Index(names, a.Late)
+	i := slices.Index(s.ways, s.late)
 	if i < 0 {
-		diags = append(diags, config.Errorf(a.LateRange, "Unknown way with late rows", "late is %q.%s", a.Late, stage.Suggest(a.Late, names))...)
+		found := fmt.Sprintf("late is %q.%s", s.late, stage.Suggest(s.late, s.ways))
+		if s.kind == holding && s.late == "revise" {
+			found = "A state window cannot be revised: a late row may divide what was one state. Write late = \"side\" or \"drop\"."
+		}
+		diags = append(diags, config.Errorf(s.lateRange, "Unknown way with late rows", "%s", found)...)
 		i = 0
 	}
-	if p.late = late(i); p.late != revise {
+	if p.late = late(slices.Index(ways(), s.ways[i])); p.late != revise {
 		p.keep = 0
 	}
 	return diags
+}
+
+// at is where the kind's own argument stands.
+func (s *settings) at() hcl.Range {
+	for _, r := range []hcl.Range{s.everyRange, s.sizeRange, s.gapRange, s.lateRange} {
+		if r.Filename != "" {
+			return r
+		}
+	}
+	return s.emit.Range()
+}
+
+// bindLengths checks how long windows are.
+func (s *settings) bindLengths(p *program) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	check := func(v *int64, d config.Duration, at hcl.Range, name, what string) {
+		switch {
+		case *v < 1000:
+			diags = append(diags, config.Errorf(at, what+" too short", "%s is %s; a window is at least 1ms long.", name, d)...)
+			*v = 1000
+		case *v > maxLength:
+			diags = append(diags, config.Errorf(at, what+" too long", "%s is %s; ten years, \"3653d\", is the most.", name, d)...)
+			*v = maxLength
+		}
+	}
+	switch p.kind {
+	case tumbling:
+		check(&p.every, s.every, s.everyRange, "every", "Window")
+	case sliding:
+		check(&p.every, s.every, s.everyRange, "every", "Step")
+		check(&p.size, s.size, s.sizeRange, "size", "Window")
+		if len(diags) == 0 {
+			diags = s.bindSteps(p)
+		}
+		p.size = max(p.every, p.size/p.every*p.every)
+	case session:
+		check(&p.gap, s.gap, s.gapRange, "gap", "Gap")
+	case counting:
+		if p.rows < 1 || p.rows > maxRows {
+			diags = append(diags, config.Errorf(s.sizeRange, "Wrong number of rows", "size is %d; a window has from 1 to %d rows.", p.rows, maxRows)...)
+			p.rows = 1
+		}
+	}
+	if p.every > 0 {
+		p.offset %= p.every
+	}
+	return diags
+}
+
+// bindSteps checks how the steps of sliding windows fit in.
+func (s *settings) bindSteps(p *program) hcl.Diagnostics {
+	show := func(us int64) string { return time.Duration(us * int64(time.Microsecond)).String() }
+	switch n := p.size / p.every; {
+	case n < 1:
+		return config.Errorf(s.everyRange, "Windows with gaps between them",
+			"every is %s and size is %s, so that most rows would be in no window. A step is at most as long as the window.", s.every, s.size)
+	case p.size%p.every != 0:
+		return config.Errorf(s.sizeRange, "Steps that do not fit", "size is %s, which is no multiple of every, %s. Write %s or %s.",
+			s.size, s.every, show(n*p.every), show((n+1)*p.every))
+	case n > maxPanesOfWindow:
+		return config.Errorf(s.everyRange, "Too many steps", "A window of %s has %d steps of %s; at most %d are allowed.", s.size, n, s.every, maxPanesOfWindow)
+	}
+	return nil
 }
 
 // bindKey finds out how by and the channel's key belong together.
@@ -143,18 +207,37 @@ func (p *program) bindKey(x hcl.Expression, at stage.At) hcl.Diagnostics {
 	return diags
 }
 
-// outNames are the columns that a window adds itself.
-func outNames() []string { return []string{"window_start", "window_end", "revision", "final"} }
+// ownFields are the columns that a window adds before those of emit.
+func (p *program) ownFields() []arrow.Field {
+	var out []arrow.Field
+	if p.kind == counting {
+		out = append(out, arrow.Field{Name: "number", Type: arrow.PrimitiveTypes.Int64})
+	}
+	out = append(out, arrow.Field{Name: "window_start", Type: flow.Timestamp}, arrow.Field{Name: "window_end", Type: flow.Timestamp})
+	if p.kind == session || p.kind == holding {
+		out = append(out, arrow.Field{Name: "duration", Type: arrow.PrimitiveTypes.Float64})
+	}
+	return out
+}
 
-func (p *program) bindEmit(x hcl.Expression, scope *expr.Scope, eval *hcl.EvalContext) (*aggregates, hcl.Diagnostics) {
-	g := newAggregates(scope)
+// outNames are the columns that a window adds itself.
+func (p *program) outNames() []string {
+	var out []string
+	for _, f := range p.ownFields() {
+		out = append(out, f.Name)
+	}
+	return append(out, "revision", "final")
+}
+
+func (p *program) bindEmit(x, having hcl.Expression, scope *expr.Scope, eval *hcl.EvalContext) (*aggregates, hcl.Diagnostics) {
+	g := newAggregates(scope, p.meta)
 	members, diags := stage.Members(x, "emit")
 	var keys []string
 	taken := map[string]string{}
 	for _, c := range p.by {
 		keys, taken[c.Name] = append(keys, c.Name), "a key of the window"
 	}
-	for _, n := range outNames() {
+	for _, n := range p.outNames() {
 		if taken[n] != "" {
 			diags = append(diags, config.Errorf(x.Range(), "Name is taken", "by has %q, which is also a column that every window adds. Rename it in a rule before the window.", n)...)
 		}
@@ -169,26 +252,37 @@ func (p *program) bindEmit(x hcl.Expression, scope *expr.Scope, eval *hcl.EvalCo
 			diags = append(diags, config.Errorf(m.At, "Name is taken", "%q is %s. Choose another name.", m.Name, what)...)
 			continue
 		}
-		mem, more := p.bindMember(g, m, keys, eval)
+		mem, more := p.bindMember(g, m.Name, m.Value, keys, eval, nil)
 		diags = append(diags, more...)
 		if mem.prog != nil {
 			p.members = append(p.members, mem)
 		}
 	}
+	if !config.Absent(having) {
+		mem, more := p.bindMember(g, "having", having, keys, eval, arrow.FixedWidthTypes.Boolean)
+		diags = append(diags, more...)
+		p.having = &mem
+	}
 	if g.words > maxWords || g.cols > maxSketches {
 		diags = append(diags, config.Errorf(x.Range(), "Too many aggregates", "The aggregates of one window are limited; use two windows.")...)
-		g.words, g.accs, g.cols, p.members = paneWords, nil, 2, nil
+		g.words, g.accs, g.cols, p.members, p.having = p.meta, nil, 2, nil, nil
 	}
 	return g, diags
 }
 
-func (p *program) bindMember(g *aggregates, m config.Member, keys []string, eval *hcl.EvalContext) (member, hcl.Diagnostics) {
-	rest, calls, diags := expr.SplitAggregates(m.Value, isAggregate, keys)
+// bindMember compiles an expression over aggregates; want is its type, if that matters.
+func (p *program) bindMember(g *aggregates, name string, x hcl.Expression, keys []string, eval *hcl.EvalContext, want arrow.DataType) (member, hcl.Diagnostics) {
+	own := p.ownFields()
+	also := make([]string, len(own))
+	for i, f := range own {
+		also[i] = f.Name
+	}
+	rest, calls, diags := expr.SplitAggregates(x, isAggregate, keys, also...)
 	if diags.HasErrors() {
 		return member{}, diags
 	}
-	mem := member{name: m.Name}
-	fields := p.keyFields()
+	mem := member{name: name}
+	fields := append(p.keyFields(), own...)
 	for i, c := range calls {
 		at, more := g.call(c, eval)
 		diags = append(diags, more...)
@@ -199,8 +293,13 @@ func (p *program) bindMember(g *aggregates, m config.Member, keys []string, eval
 		fields = append(fields, arrow.Field{Name: fmt.Sprintf("_agg%d", i), Type: g.res[at].typ, Nullable: true})
 	}
 	mem.schema = arrow.NewSchema(fields, nil)
-	prog, more := expr.Compile(rest, &expr.Scope{Schema: mem.schema, Vars: g.scope.Vars, What: "the window"})
-	mem.prog = prog
+	inner := &expr.Scope{Schema: mem.schema, Vars: g.scope.Vars, What: "the window"}
+	var more hcl.Diagnostics
+	if want != nil {
+		mem.prog, more = expr.CompileAs(rest, inner, want, name)
+	} else {
+		mem.prog, more = expr.Compile(rest, inner)
+	}
 	for _, d := range more { // speak of the calls that stand in the file
 		for i := len(calls) - 1; i >= 0; i-- {
 			d.Detail = strings.ReplaceAll(d.Detail, fmt.Sprintf("_agg%d", i), calls[i].Text)
@@ -219,25 +318,18 @@ func (p *program) keyFields() []arrow.Field {
 
 func (p *program) bound(g *aggregates, at stage.At) stage.Bound {
 	p.args, p.float, p.accs, p.results, p.words = g.args, g.float, g.accs, g.res, g.words
-	fields := append(p.keyFields(),
-		arrow.Field{Name: "window_start", Type: flow.Timestamp}, arrow.Field{Name: "window_end", Type: flow.Timestamp})
+	fields := append(p.keyFields(), p.ownFields()...)
 	for _, m := range p.members {
 		fields = append(fields, arrow.Field{Name: m.name, Type: m.prog.Type(), Nullable: true})
 	}
 	fields = append(fields, arrow.Field{Name: "revision", Type: arrow.PrimitiveTypes.Int64}, arrow.Field{Name: "final", Type: arrow.FixedWidthTypes.Boolean})
 	p.out = flow.NewSchema(fields)
-	reads := map[string]bool{}
-	for _, c := range p.by {
-		reads[c.Name] = true
-	}
+	names := stage.Names(p.by)
 	for _, a := range p.args {
-		for _, n := range a.Columns() {
-			reads[n] = true
-		}
+		names = append(names, a.Columns()...)
 	}
-	names := []string{}
-	for n := range reads {
-		names = append(names, n)
+	if p.while != nil {
+		names = append(names, p.while.Columns()...)
 	}
 	slices.Sort(names)
 	key := ""
@@ -246,14 +338,17 @@ func (p *program) bound(g *aggregates, at stage.At) stage.Bound {
 	}
 	prog := *p
 	return stage.Bound{
-		Out: p.out, Key: key, By: stage.Names(p.by), Filters: true, Reads: names, State: p.tables(g, at.Channel),
-		Revisions: stage.TakesFirst, Revises: p.late == revise || p.idle > 0,
+		Out: p.out, Key: key, By: stage.Names(p.by), Filters: true, Reads: slices.Compact(names), State: p.tables(g, at.Channel),
+		Revisions: stage.TakesFirst, Revises: p.revises(),
 		OpenStage: func(o stage.Opening) (stage.Stage, error) { return open(prog, o) },
 	}
 }
 
-// tables declares the window's state, see doc.go.
-func (p *program) tables(g *aggregates, ch *config.Channel) []state.Decl {
+// revises tells whether a window can be emitted more than once.
+func (p *program) revises() bool { return p.late == revise || p.idle > 0 || p.early > 0 }
+
+// digest tells what the state means.
+func (p *program) digest(g *aggregates, ch *config.Channel) string {
 	digest := fmt.Sprintf("1 every %d offset %d scheme %d by", p.every, p.offset, p.scheme)
 	for _, c := range p.by {
 		digest += fmt.Sprintf(" %q:%s", c.Name, expr.TypeName(c.Type))
@@ -261,26 +356,50 @@ func (p *program) tables(g *aggregates, ch *config.Channel) []state.Decl {
 	if ch != nil {
 		digest += " key " + ch.Key
 	}
-	digest += " of " + strings.Join(g.names, " ") // of groups too: they link to panes
+	if p.kind != tumbling {
+		digest += fmt.Sprintf(" kind %d size %d gap %d rows %d", p.kind, p.size, p.gap, p.rows)
+	}
+	return digest + " of " + strings.Join(g.names, " ") // of groups too: they link to panes
+}
+
+// tables declares the window's state, see doc.go.
+func (p *program) tables(g *aggregates, ch *config.Channel) []state.Decl {
+	digest := p.digest(g, ch)
 	groups := state.Decl{Name: "groups", Digest: digest, MaxKeys: maxGroups, Columns: []state.Column{
-		{Name: "times", Type: state.I64, Width: groupTimes}, {Name: "links", Type: state.U32, Width: groupLinks},
+		{Name: "times", Type: state.I64, Width: p.groupWords}, {Name: "links", Type: state.U32, Width: groupLinks},
 	}}
 	if p.scheme == single && ch != nil && ch.MaxKeys > 0 {
 		groups.MaxKeys = ch.MaxKeys
 	}
-	panes := state.Decl{Name: "panes", Digest: digest, MaxKeys: maxPanes, Columns: []state.Column{
+	panes := state.Decl{Name: "panes", Digest: digest, Columns: []state.Column{
 		{Name: "cells", Type: state.I64, Width: p.words}, {Name: "links", Type: state.U32, Width: paneLinks},
 	}}
-	for _, a := range p.accs {
+	for i, a := range p.accs {
 		if a.col >= 0 {
-			panes.Columns = append(panes.Columns, state.Column{Name: g.names[slices.Index(p.accs, a)], Type: state.Bytes})
+			panes.Columns = append(panes.Columns, state.Column{Name: g.names[i], Type: state.Bytes})
 		}
 	}
-	perKey := min(float64(p.keep)/float64(p.every)+2, 1e6)
-	panes.KeysPlanned = int(min(perKey*10_000, math.MaxInt32))
+	panes.MaxKeys = min(maxPanes, maxPaneBytes/(8*p.words+4*paneLinks+24))
+	panes.KeysPlanned = int(min(p.panesOfKey()*10_000, math.MaxInt32))
 	decls := []state.Decl{groups, panes}
 	if p.scheme == partition {
 		decls = append(decls, state.Decl{Name: "clock", Digest: "1", MaxKeys: 1, KeysPlanned: 1, Columns: []state.Column{{Name: "marks", Type: state.I64, Width: 2}}})
 	}
+	if p.early > 0 {
+		decls = append(decls, state.Decl{Name: "early", Digest: fmt.Sprint("1 ", p.early), MaxKeys: 1, KeysPlanned: 1, Columns: []state.Column{{Name: "period", Type: state.I64}}})
+	}
 	return decls
+}
+
+// panesOfKey is about how many panes a key has that reports all the time.
+func (p *program) panesOfKey() float64 {
+	switch p.kind {
+	case tumbling:
+		return min(float64(p.keep+p.grace)/float64(p.every)+2, 1e6)
+	case sliding:
+		return min(float64(p.size+p.keep+p.grace)/float64(p.every)+1, 1e6)
+	case session:
+		return min(float64(p.keep+p.grace)/float64(2*p.gap)+1, 1e6)
+	}
+	return 1
 }

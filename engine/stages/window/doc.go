@@ -1,5 +1,5 @@
-// Package window is the stage window "tumbling": aggregates over windows of
-// equal length in event time, key by key.
+// Package window is the windows: aggregates over rows of a key that belong
+// together.
 //
 //	window "tumbling" "five_min" {
 //	  by    = [device]
@@ -7,8 +7,17 @@
 //	  emit  = { temp_avg = avg(temp), temp_max = max(temp), n = count() }
 //	}
 //
+//	tumbling   equal lengths in event time: every
+//	sliding    equal lengths that overlap: size, a new one every step (every); see sliding.go
+//	session    rows without a gap between them: gap; see session.go
+//	count      a number of rows in the order in which they come: size; see run.go
+//	state      as long as a condition holds: while; see run.go
+//
 // Out go the keys, window_start, window_end, the columns of emit, revision and
-// final. A row belongs to the window with window_start <= _time < window_end.
+// final; before window_start the number of a count window, and behind window_end the duration of a
+// session (from its first row to its last) or state, in seconds. A row belongs to a tumbling or sliding window
+// with window_start <= _time < window_end. A session ends a gap behind its last row, a state with the first row
+// for which the condition is false, and a count window with the latest event time of its rows.
 //
 // # When a window closes
 //
@@ -25,7 +34,15 @@
 //	               late = "side" they are rejects (late_side), with "drop" counted (late_dropped).
 //	idle           a key from which nothing came for this long, by ticks, has its open windows emitted
 //	               with final = false; when they close, they are emitted again.
+//	early          every so often, by ticks, open windows that have changed are emitted with final = false.
+//	having         lets a window out once it is true of it; what was let out is let out again when it changes,
+//	               so that nothing stale stays behind. Revisions count what was let out.
 //	end of input   all that is open is emitted, in order of window_start and then of group.
+//
+// Late rows of a sliding window count in those of its windows that are open in any case. Of idle and
+// early only the sliding window that closes next is emitted. Count and state windows close with a row and not with
+// a watermark: they have no grace, and what is late does not concern a count. A state window refuses rows that are
+// older than one of their key that came before.
 //
 // If by lacks the channel's key (then the channel has one partition) windows
 // close by the partition's watermark, the highest of its keys, and those of
@@ -42,15 +59,22 @@
 //
 //	table groups, a slot for each combination of by's values
 //	  times i64*3  watermark told and not acted on | watermark when the first late row came | when something is due
+//	        i64*3  (all but tumbling) sliding: watermark acted on
+//	               count: next number | rows of the open window
+//	               state: latest row | start of the newest window | revision of one that starts there too
 //	  links u32*5  newest pane | oldest pane | panes open or changed | _slot | 1 once filled in
 //
 //	table panes, a slot for each window of a group, without a key
 //	  cells i64*n  start | _offset | _received | _index | words of the accumulators, see acc.go
+//	               (all but tumbling) between _index and the words: end | last row or number
 //	  links u32*5  older pane | newer pane | group | next revision | flags
 //	  bytes        a column for each text, DDSketch and set of values
 //
 //	table clock, only without the channel's key
 //	  marks i64*2  watermark of the partition | watermark told and not acted on
+//
+//	table early, only with early
+//	  period i64   in which windows were last emitted early
 //
 // Links to panes are slot + 1, and 0 is none. A pane lives until keep has passed.
 //
@@ -75,8 +99,22 @@
 // converts at a moment that depends on when it was stored, and a restore would
 // show. A small set depends on its values alone, and so does a dense HyperLogLog.
 //
+// Why is a session that is part of another emitted once more, without rows? A sink that is
+// idempotent by key and window_start would keep what is not true any more. With late = "side" or "drop" a session
+// that was closed is forgotten, and another may begin at the same moment.
+//
+// Why has a state window no late = "revise"? A late row may divide what was one state, and what the rows
+// behind it gave cannot be taken out of an average. It would need the rows.
+//
+// Why does time_avg begin with the first row of a window, and not with the value before? That value is another
+// window's, which may still change.
+//
+// Why does percentile say something that is no value? A DDSketch says what is within 1 % of one. topk
+// is exact up to 10 k different values of a window, at least 100, and then Space-Saving (series.go).
+//
 // Imports: flow, config, expr, state, stage
 //
 // Not here: what a row's watermark is (run), who takes revisions (run filters
-// for those who take the first only). Start with args.go, window.go, panes.go.
+// for those who take the first only). Start with kinds.go, args.go,
+// window.go, panes.go; oracle_test.go has the meaning in few lines.
 package window

@@ -1,8 +1,6 @@
 package window
 
 import (
-	"math"
-
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
@@ -19,7 +17,10 @@ const emitRows = 8192
 func (w *window) emit(out flow.Emitter) {
 	for q := w.queue; len(q) > 0; {
 		n := min(len(q), emitRows)
-		out.Emit(w.batch(q[:n]))
+		if w.kind == sliding {
+			w.mergeWindows(q[:n])
+		}
+		out.Emit(w.let(q[:n], w.batch(q[:n])))
 		q = q[n:]
 	}
 	for _, e := range w.queue {
@@ -27,22 +28,50 @@ func (w *window) emit(out flow.Emitter) {
 		w.rest(e.pane, false)
 	}
 	for _, p := range w.dead {
+		if w.kind == holding {
+			w.groupTimes(w.paneLinks(p)[paneGroup])[groupAgain] = int64(w.paneLinks(p)[paneRevision])
+		}
 		w.rest(p, true)
 		w.panes.Delete(p)
 	}
 	w.queue, w.dead = w.queue[:0], w.dead[:0]
-}
-
-func (w *window) rest(p uint32, deleted bool) {
-	for i, a := range w.accs {
-		if w.drawn[i] != nil {
-			w.drawn[i].rest(w.panes, a.col, p, deleted)
-		}
-		if w.uniq[i] != nil {
-			w.uniq[i].rest(w.panes, a.col, p, deleted)
-		}
+	if w.kind == sliding {
+		w.expireStale()
 	}
 }
+
+// let lets those windows out for which having is true, and those of which an earlier revision was
+// let out. Others have no revision yet. It takes rows.
+func (w *window) let(q []emission, rows arrow.RecordBatch) arrow.RecordBatch {
+	if w.having == nil {
+		return rows
+	}
+	defer rows.Release()
+	sel := make([]int32, 0, len(q))
+	for i, e := range q {
+		links := w.paneLinks(e.pane)
+		if links[paneFlags]&flagShown == 0 && !w.passes[i] {
+			links[paneRevision]--
+			continue
+		}
+		links[paneFlags] |= flagShown
+		sel = append(sel, int32(i))
+	}
+	return flow.Take(rows, sel, w.o.Alloc)
+}
+
+// words are those of the emission's window.
+func (w *window) wordsOf(e emission) []int64 {
+	if w.kind == sliding {
+		return w.merged[e.merged*w.words : (e.merged+1)*w.words]
+	}
+	return w.cells(e.pane)
+}
+
+// startOf and stopOf are the borders of the emission's window, us.
+func (w *window) startOf(e emission) int64 { return w.wordsOf(e)[paneStart] }
+
+func (w *window) stopOf(e emission) int64 { return w.endOf(e.pane) }
 
 // batch makes the rows of emissions.
 func (w *window) batch(q []emission) arrow.RecordBatch {
@@ -53,42 +82,73 @@ func (w *window) batch(q []emission) arrow.RecordBatch {
 			c.Release()
 		}
 	}()
-	last := func(e emission) int64 { return w.cells(e.pane)[paneStart] + w.every - 1 }
-	start := func(e emission) int64 { return w.cells(e.pane)[paneStart] }
+	last := func(e emission) int64 { return max(w.startOf(e), w.stopOf(e)-1) }
+	if w.kind == counting {
+		last = w.stopOf
+	}
 	cols = append(cols,
-		w.longs(arrow.PrimitiveTypes.Int64, q, func(e emission) int64 { return w.cells(e.pane)[paneOffset] }),
-		w.shorts(arrow.PrimitiveTypes.Int32, q, func(e emission) uint32 { return uint32(w.cells(e.pane)[paneIndex]) }),
-		w.longs(flow.Timestamp, q, func(e emission) int64 { return w.cells(e.pane)[paneReceived] }),
+		w.longs(arrow.PrimitiveTypes.Int64, q, func(e emission) int64 { return w.wordsOf(e)[paneOffset] }),
+		w.shorts(arrow.PrimitiveTypes.Int32, q, func(e emission) uint32 { return uint32(w.wordsOf(e)[paneIndex]) }),
+		w.longs(flow.Timestamp, q, func(e emission) int64 { return w.wordsOf(e)[paneReceived] }),
 		w.longs(flow.Timestamp, q, last),
 		w.shorts(arrow.PrimitiveTypes.Uint32, q, func(e emission) uint32 { return w.groupLinks(e.group)[groupSlot] }),
 		w.longs(arrow.PrimitiveTypes.Int64, q, last))
 	keys := w.keyColumns(q)
-	cols = append(cols, keys...)
-	cols = append(cols, w.longs(flow.Timestamp, q, start),
-		w.longs(flow.Timestamp, q, func(e emission) int64 { return start(e) + w.every }))
-	cols = append(cols, w.values(q, keys)...)
+	own := w.ownColumns(q)
+	cols = append(append(cols, keys...), own...)
+	cols = append(cols, w.values(q, append(keys[:len(keys):len(keys)], own...))...)
 	cols = append(cols,
 		w.longs(arrow.PrimitiveTypes.Int64, q, func(e emission) int64 { return int64(e.revision) }),
 		w.bools(q, func(e emission) bool { return e.final }))
 	return array.NewRecordBatch(w.out, cols, int64(n))
 }
 
-// values computes the members of emit.
+// ownColumns are those that a window adds before the columns of emit.
+func (w *window) ownColumns(q []emission) []arrow.Array {
+	var cols []arrow.Array
+	if w.kind == counting {
+		cols = append(cols, w.longs(arrow.PrimitiveTypes.Int64, q, func(e emission) int64 { return w.cells(e.pane)[paneExtra] }))
+	}
+	cols = append(cols, w.longs(flow.Timestamp, q, w.startOf), w.longs(flow.Timestamp, q, w.stopOf))
+	if w.kind == session || w.kind == holding {
+		cols = append(cols, w.longs(arrow.PrimitiveTypes.Float64, q, func(e emission) int64 {
+			end := w.stopOf(e)
+			if w.kind == session {
+				end = w.cells(e.pane)[paneExtra]
+			}
+			return bitsOf(float64(end-w.startOf(e)) / 1e6)
+		}))
+	}
+	return cols
+}
+
+// values computes the members of emit, and having.
 func (w *window) values(q []emission, keys []arrow.Array) []arrow.Array {
 	results := make([]arrow.Array, len(w.results))
 	for i := range w.results {
 		results[i] = w.result(&w.results[i], q)
 		defer results[i].Release()
 	}
-	var out []arrow.Array
-	for _, m := range w.members {
+	eval := func(m *member) arrow.Array {
 		cols := append([]arrow.Array{}, keys...)
 		for _, r := range m.results {
 			cols = append(cols, results[r])
 		}
 		rows := array.NewRecordBatch(m.schema, cols, int64(len(q)))
-		out = append(out, m.prog.Eval(rows, w.o.Alloc))
-		rows.Release()
+		defer rows.Release()
+		return m.prog.Eval(rows, w.o.Alloc)
+	}
+	var out []arrow.Array
+	for i := range w.members {
+		out = append(out, eval(&w.members[i]))
+	}
+	if w.having != nil {
+		pass := eval(w.having).(*array.Boolean)
+		defer pass.Release()
+		w.passes = w.passes[:0]
+		for i := range q {
+			w.passes = append(w.passes, pass.IsValid(i) && pass.Value(i))
+		}
 	}
 	return out
 }
@@ -202,86 +262,4 @@ func (w *window) keyColumns(q []emission) []arrow.Array {
 		groups[i] = e.group
 	}
 	return w.keys.Columns(w.groups, groups, w.o.Alloc)
-}
-
-// result computes one aggregate of every pane.
-func (w *window) result(r *result, q []emission) arrow.Array {
-	a := &w.accs[r.accs[0]]
-	word := func(e emission, at int) int64 { return w.cells(e.pane)[at] }
-	switch a.kind {
-	case accMinS, accMaxS:
-		return w.texts(q, func(e emission) ([]byte, bool) { return w.panes.Bytes(a.col, e.pane), word(e, a.at) != 0 })
-	case accFirstS, accLastS:
-		none := a.kind.start()[0]
-		return w.texts(q, func(e emission) ([]byte, bool) { return w.panes.Bytes(a.col, e.pane), word(e, a.at) != none })
-	}
-	return w.nullable(r.typ, q, func(e emission) (int64, bool) {
-		c := w.cells(e.pane)
-		n := int64(1)
-		if r.accs[1] >= 0 {
-			n = c[w.accs[r.accs[1]].at]
-		}
-		switch a.kind {
-		case accSketch:
-			return w.percentile(r, a, e.pane)
-		case accUnique:
-			return w.uniq[r.accs[0]].at(w.panes, a.col, e.pane, false).count(), true
-		}
-		return a.value(r.fn, c[a.at:], n)
-	})
-}
-
-func (w *window) percentile(r *result, a *acc, p uint32) (int64, bool) {
-	s := w.drawn[r.accs[0]].at(w.panes, a.col, p, false)
-	if s.IsEmpty() {
-		return 0, false
-	}
-	v, err := s.GetValueAtQuantile(r.p / 100)
-	if err != nil {
-		return 0, false
-	}
-	return floatWord(v)
-}
-
-// floatWord is a number as a word; what is no number is null.
-func floatWord(v float64) (int64, bool) {
-	return int64(math.Float64bits(v)), !math.IsNaN(v) && !math.IsInf(v, 0)
-}
-
-// value is what an accumulator says. c are its words; n is how many values were
-// not null, where an accCount beside it tells.
-func (a *acc) value(fn string, c []int64, n int64) (int64, bool) {
-	switch a.kind {
-	case accSumF:
-		n = c[2]
-		sum := math.Float64frombits(uint64(c[0])) + math.Float64frombits(uint64(c[1]))
-		if fn == "avg" {
-			sum /= float64(n)
-		}
-		v, ok := floatWord(sum)
-		return v, ok && n > 0
-	case accSumI:
-		n = c[2]
-		if fn == "avg" {
-			sum := float64(c[0])
-			if c[1] != c[0]>>63 { // beyond an int64
-				sum = float64(float64(c[1])*(1<<64)) + float64(uint64(c[0]))
-			}
-			v, ok := floatWord(sum / float64(n))
-			return v, ok && n > 0
-		}
-		return c[0], n > 0 && c[1] == c[0]>>63 // null when the sum is no int64
-	case accMinF, accMaxF:
-		return floatWord(math.Float64frombits(uint64(c[0])))
-	case accMinI, accMaxI:
-		return c[0], n > 0
-	case accFirst, accLast:
-		return c[1], c[0] != a.kind.start()[0]
-	case accWelford:
-		if c[0] < 2 {
-			return 0, false
-		}
-		return floatWord(math.Sqrt(math.Float64frombits(uint64(c[2])) / float64(c[0]-1)))
-	}
-	return c[0], true
 }

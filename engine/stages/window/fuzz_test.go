@@ -10,6 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/stage"
 	"github.com/tidemill/tidemill/engine/stages/stagetest"
 )
 
@@ -33,18 +34,21 @@ func FuzzArgs(f *testing.F) {
 		{Name: "n", Type: arrow.PrimitiveTypes.Int64}, {Name: "ok", Type: arrow.FixedWidthTypes.Boolean}, {Name: "ts", Type: flow.Timestamp},
 		{Name: "tags", Type: arrow.ListOf(arrow.BinaryTypes.String)}, {Name: "pos.lat", Type: arrow.PrimitiveTypes.Float64},
 	})
+	specs := []stage.Spec{Tumbling(), Sliding(), Session(), Count(), State()}
 	f.Fuzz(func(t *testing.T, body []byte, partitions int) {
 		if len(body) > 4096 || bytes.Count(body, []byte("(")) > 100 {
 			return
 		}
-		bound, diags := stagetest.Bind(Tumbling(), body, schema, "device", partitions)
-		for _, d := range diags {
-			if d.Subject == nil {
-				t.Errorf("no position: %s: %s", d.Summary, d.Detail)
+		for _, spec := range specs {
+			bound, diags := stagetest.Bind(spec, body, schema, "device", partitions)
+			for _, d := range diags {
+				if d.Subject == nil {
+					t.Errorf("no position: %s: %s", d.Summary, d.Detail)
+				}
 			}
-		}
-		if !diags.HasErrors() && (bound.Out == nil || bound.OpenStage == nil) {
-			t.Error("neither a stage nor an error")
+			if !diags.HasErrors() && (bound.Out == nil || bound.OpenStage == nil) {
+				t.Error("neither a stage nor an error")
+			}
 		}
 	})
 }

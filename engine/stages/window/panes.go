@@ -21,48 +21,90 @@ func (w *window) place(i int, no uint32, out flow.Emitter) (uint32, error) {
 	}
 	t, m := int64(w.times[i]), w.marks[i]
 	w.settle(g, m, false)
-	if t >= maxTime || t <= -maxTime {
-		w.o.Reject(stage.Reject{Rows: w.rows, Row: i, Field: "_time", Reason: "the event time is beyond the years that windows know"})
+	if far(t) {
+		w.refuseFar(i)
 		return w.leave(g, no), nil
 	}
 	end := t - mod(t-w.offset, w.every) + w.every
 	late := m >= end+w.grace
-	if late && (w.late != revise || m >= end+w.grace+w.keep) {
-		w.refuse(i, t, end, m)
+	if last := end + w.size - w.step(); m >= last+w.grace && (w.late != revise || m >= last+w.grace+w.keep) {
+		w.refuse(i, t, last, m)
 		return w.leave(g, no), nil
 	}
 	p, err := w.pane(g, end-w.every)
 	if err != nil {
 		return noPane, err
 	}
-	links := w.paneLinks(p)
-	if links[paneFlags]&flagQueued != 0 {
+	if w.kind == sliding && late {
+		w.forgetSpans(g) // the pane may be new
+	}
+	if w.paneLinks(p)[paneFlags]&flagQueued != 0 || w.kind == sliding && late && len(w.queue) > 0 {
 		w.add(i)
 		w.emit(out)
 	}
-	was := active(links[paneFlags])
-	links[paneFlags] |= flagDirty
-	if times := w.groupTimes(g); late {
-		links[paneFlags] |= flagClosed
-		if times[groupDirty] == flow.NoMark {
-			times[groupDirty] = m
-			times[groupNext] = min(times[groupNext], m+1)
-			w.setDue(g)
-		}
-	} else {
-		links[paneFlags] &^= flagClosed
-		times[groupNext] = min(times[groupNext], end+w.grace)
+	if w.kind == sliding && late {
+		w.forgetSpans(g)
 	}
-	if !was {
-		w.groupLinks(g)[groupActive]++
-	}
-	w.groups.Touch(g)
+	w.mark(g, p, late && w.late == revise, late, m, end+w.grace)
 	l := noLane()
 	if !late {
 		l = lane{start: end - w.every, next: w.groupTimes(g)[groupNext], pane: p}
 	}
 	w.setLane(no, l)
 	return p, nil
+}
+
+// mark notes that a row came for a pane that closes at closes, or has closed: then it is to be
+// revised.
+func (w *window) mark(g, p uint32, revised, late bool, m, closes int64) {
+	links := w.paneLinks(p)
+	was := active(links[paneFlags])
+	links[paneFlags] = (links[paneFlags] | flagDirty) &^ flagEmpty
+	times := w.groupTimes(g)
+	switch {
+	case revised:
+		links[paneFlags] |= flagClosed
+		w.awaitRevision(g, m)
+	case late: // sliding: windows to come see it, and those that are closed stay as they are
+		links[paneFlags] = links[paneFlags]&^flagDirty | flagClosed
+		times[groupNext] = min(times[groupNext], m+1)
+	default:
+		links[paneFlags] &^= flagClosed
+		times[groupNext] = min(times[groupNext], closes)
+	}
+	if now := active(links[paneFlags]); now && !was {
+		w.groupLinks(g)[groupActive]++
+	} else if was && !now {
+		w.groupLinks(g)[groupActive]--
+	}
+	w.groups.Touch(g)
+	w.panes.Touch(p)
+}
+
+// awaitRevision notes that something of the group is to be emitted again when its watermark moves on.
+func (w *window) awaitRevision(g uint32, m int64) {
+	if times := w.groupTimes(g); times[groupDirty] == flow.NoMark {
+		times[groupDirty] = m
+		times[groupNext] = min(times[groupNext], m+1)
+		w.setDue(g)
+		w.groups.Touch(g)
+	}
+}
+
+// step is how far windows are apart that a row can be in; 0 for kinds in which it is in one only.
+func (p *program) step() int64 {
+	if p.kind == sliding {
+		return p.every
+	}
+	return 0
+}
+
+// endOf is where a pane ends; of a sliding window's, also the window that ends with it.
+func (w *window) endOf(p uint32) int64 {
+	if w.kind == tumbling || w.kind == sliding {
+		return w.cells(p)[paneStart] + w.every
+	}
+	return w.cells(p)[paneEnd]
 }
 
 // leave ends the way of a row that has no pane.
@@ -113,7 +155,14 @@ func (w *window) group(i int, no uint32) (uint32, error) {
 	if links[groupReady] == 0 {
 		times := w.groupTimes(g)
 		times[groupMark], times[groupDirty], times[groupNext] = flow.NoMark, flow.NoMark, flow.EndMark
+		if w.kind == sliding || w.kind == holding {
+			times[groupSettled] = flow.NoMark
+		}
+		if w.kind == holding {
+			times[groupOpened] = flow.NoMark
+		}
 		links[groupSlot], links[groupReady] = flow.Slots(w.rows)[i], 1
+		w.forgetSpans(g)
 		w.groups.Touch(g)
 		w.link(g)
 	}
@@ -149,6 +198,9 @@ func (w *window) setLane(no uint32, l lane) {
 		w.lanes = append(w.lanes, noLane())
 	}
 	w.lanes[no] = l
+	if int(no) < len(w.left) {
+		w.left[no] = 0
+	}
 }
 
 // laneOf is the number of a group's lane.
@@ -189,27 +241,39 @@ func (w *window) setDue(g uint32) {
 // pane finds the pane of a group that begins at start, or makes it, in its
 // place among the group's panes, which are in order of time.
 func (w *window) pane(g uint32, start int64) (uint32, error) {
-	newer, at := uint32(0), w.groupLinks(g)[groupNewest]
+	at := w.groupLinks(g)[groupNewest]
 	for at != 0 {
 		s := w.cells(at - 1)[paneStart]
-		if s == start {
+		if s == start && w.paneLinks(at - 1)[paneFlags]&flagGone == 0 {
 			return at - 1, nil
 		}
 		if s < start {
 			break
 		}
-		newer, at = at, w.paneLinks(at - 1)[paneOlder]
+		at = w.paneLinks(at - 1)[paneOlder]
 	}
+	return w.newPane(g, start, at)
+}
+
+// newPane makes a pane behind the group's pane older, the newest of all that begin before; 0 is none.
+func (w *window) newPane(g uint32, start int64, older uint32) (uint32, error) {
 	p, err := w.panes.Anonymous()
 	if err != nil {
 		return 0, err
 	}
 	copy(w.cells(p), w.template)
 	w.cells(p)[paneStart] = start
+	newer := w.groupLinks(g)[groupOldest]
+	if older != 0 {
+		newer = w.paneLinks(older - 1)[paneNewer]
+	}
 	links := w.paneLinks(p)
-	links[paneOlder], links[paneNewer], links[paneGroup], links[paneFlags] = at, newer, g, flagClosed
+	links[paneGroup], links[paneFlags] = g, flagClosed
+	if w.kind == sliding {
+		links[paneFlags] |= flagEmpty
+	}
 	w.join(g, newer, p+1)
-	w.join(g, p+1, at)
+	w.join(g, p+1, older)
 	return p, nil
 }
 
@@ -236,6 +300,14 @@ func (w *window) settle(g uint32, m int64, tick bool) {
 	times, links := w.groupTimes(g), w.groupLinks(g)
 	revises := times[groupDirty] != flow.NoMark && (tick || m > times[groupDirty])
 	if m < times[groupNext] && !revises {
+		if w.kind == sliding && m > times[groupSettled] {
+			times[groupSettled] = m // no window with rows ends between the two
+			w.groups.Touch(g)
+		}
+		return
+	}
+	if w.kind == sliding {
+		w.settleSliding(g, max(m, times[groupSettled]), revises)
 		return
 	}
 	next := int64(flow.EndMark)
@@ -245,7 +317,7 @@ func (w *window) settle(g uint32, m int64, tick bool) {
 		pl := w.paneLinks(at - 1)
 		if f := pl[paneFlags]; active(f) {
 			left--
-			closes := w.cells(at - 1)[paneStart] + w.every + w.grace
+			closes := w.endOf(at-1) + w.grace
 			switch {
 			case f&flagClosed != 0 && revises, f&flagClosed == 0 && closes <= m:
 				w.found = append(w.found, at-1)
@@ -272,7 +344,7 @@ func (w *window) settle(g uint32, m int64, tick bool) {
 func (w *window) enqueue(p uint32, final bool) {
 	links := w.paneLinks(p)
 	g := links[paneGroup]
-	w.queue = append(w.queue, emission{p, g, links[paneRevision], final})
+	w.queue = append(w.queue, emission{pane: p, group: g, revision: links[paneRevision], final: final})
 	links[paneRevision]++
 	links[paneFlags] = links[paneFlags]&^flagDirty | flagQueued
 	if final {
@@ -292,7 +364,7 @@ func (w *window) expire(g uint32, m int64) {
 			return
 		}
 		links := w.paneLinks(at - 1)
-		if active(links[paneFlags]) || w.cells(at - 1)[paneStart]+w.every+w.grace+w.keep > m {
+		if active(links[paneFlags]) || w.endOf(at-1)+w.grace+w.keep > m {
 			return
 		}
 		w.join(g, links[paneNewer], links[paneOlder])
@@ -304,6 +376,9 @@ func (w *window) expire(g uint32, m int64) {
 // it waits for the batch's end.
 func (w *window) forget() {
 	for _, g := range w.emptied {
+		if w.kind == counting || w.kind == holding {
+			break // what is known of a key is more than its window
+		}
 		if !w.groups.Live(g) || w.groupLinks(g)[groupNewest] != 0 {
 			continue
 		}

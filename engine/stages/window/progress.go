@@ -23,6 +23,9 @@ func (w *window) Advance(_ int, marks flow.Watermarks, out flow.Emitter) error {
 	}
 	w.emit(out)
 	w.forget()
+	if w.fault != nil {
+		return w.explain(w.fault)
+	}
 	return nil
 }
 
@@ -67,12 +70,27 @@ func (w *window) tick(now int64) {
 		}
 	}
 	clear(w.due)
-	if w.idle > 0 {
+	early := w.isEarly(now)
+	if w.idle > 0 || early {
 		w.groups.Range(func(g uint32) bool {
-			w.provisional(g, now)
+			w.provisional(g, now, early)
 			return true
 		})
 	}
+}
+
+// isEarly tells whether a period of the argument early has gone by.
+func (w *window) isEarly(now int64) bool {
+	if w.early == 0 {
+		return false
+	}
+	last, period := &w.periods.I64(0)[0], now-mod(now, w.early)
+	was := *last
+	if period > was {
+		*last = period
+		w.periods.Touch(0)
+	}
+	return was != flow.NoMark && period > was
 }
 
 func (w *window) tickGroup(g uint32, mark int64) {
@@ -83,8 +101,12 @@ func (w *window) tickGroup(g uint32, mark int64) {
 	}
 }
 
-// provisional emits the open panes of a group of which nothing came for a while.
-func (w *window) provisional(g uint32, now int64) {
+// provisional emits the open panes of a group that have changed: early, or when nothing came for a while.
+func (w *window) provisional(g uint32, now int64, early bool) {
+	if w.kind == sliding {
+		w.provisionalSliding(g, now, early)
+		return
+	}
 	links := w.groupLinks(g)
 	latest := int64(flow.NoMark)
 	w.found = w.found[:0]
@@ -99,7 +121,7 @@ func (w *window) provisional(g uint32, now int64) {
 		}
 		at = pl[paneOlder]
 	}
-	if len(w.found) == 0 || now-latest < w.idle {
+	if len(w.found) == 0 || !early && (w.idle == 0 || now-latest < w.idle) {
 		return
 	}
 	for i := len(w.found) - 1; i >= 0; i-- {
@@ -111,6 +133,10 @@ func (w *window) provisional(g uint32, now int64) {
 // end emits everything that is still open, in order of window and then of group.
 func (w *window) end() {
 	w.found = w.found[:0]
+	if w.kind == sliding {
+		w.endSliding()
+		return
+	}
 	w.groups.Range(func(g uint32) bool {
 		for at, left := w.groupLinks(g)[groupNewest], w.groupLinks(g)[groupActive]; left > 0; {
 			pl := w.paneLinks(at - 1)
@@ -126,16 +152,25 @@ func (w *window) end() {
 		return true
 	})
 	slices.SortFunc(w.found, func(a, b uint32) int {
-		if x, y := w.cells(a)[paneStart], w.cells(b)[paneStart]; x != y {
-			return cmp.Compare(x, y)
-		}
-		return cmp.Compare(w.paneLinks(a)[paneGroup], w.paneLinks(b)[paneGroup])
+		x, y := w.paneLinks(a), w.paneLinks(b)
+		return cmp.Or(cmp.Compare(w.cells(a)[paneStart], w.cells(b)[paneStart]), cmp.Compare(x[paneGroup], y[paneGroup]), cmp.Compare(y[paneFlags]&flagGone, x[paneFlags]&flagGone))
 	})
 	for _, p := range w.found {
+		if w.kind == counting || w.kind == holding {
+			g := w.paneLinks(p)[paneGroup]
+			w.groupTimes(g)[groupRows] = 0
+			w.finishPane(g, p)
+			continue
+		}
 		w.enqueue(p, true)
 	}
+	w.clearLanes()
+}
+
+func (w *window) clearLanes() {
 	clear(w.due)
 	for i := range w.lanes {
 		w.lanes[i] = noLane()
 	}
+	clear(w.left)
 }

@@ -50,9 +50,13 @@ func (u *unique) add(hash uint64) {
 		return
 	}
 	u.hashes = slices.Insert(u.hashes, at, hash)
-	if len(u.hashes) <= exactUnique {
-		return
+	if len(u.hashes) > exactUnique {
+		u.estimate()
 	}
+}
+
+// estimate goes over to the HyperLogLog.
+func (u *unique) estimate() {
 	hll, err := hyperloglog.NewSketch(uniquePrecision, false)
 	if err != nil {
 		panic("BUG: " + err.Error())
@@ -61,6 +65,22 @@ func (u *unique) add(hash uint64) {
 		hll.InsertHash(h)
 	}
 	u.hll, u.hashes = hll, u.hashes[:0]
+}
+
+// merge adds the values of another.
+func (u *unique) merge(o *unique) {
+	if o.hll == nil {
+		for _, h := range o.hashes {
+			u.add(h)
+		}
+		return
+	}
+	if u.hll == nil {
+		u.estimate()
+	}
+	if err := u.hll.Merge(o.hll); err != nil {
+		panic("BUG: " + err.Error())
+	}
 }
 
 func (u *unique) count() int64 {
@@ -114,6 +134,8 @@ type sketches[T any] struct {
 	clear  func(*T)
 	read   func(*T, []byte) error // into an empty one
 	write  func([]byte, *T) []byte
+	merge  func(dst, src *T)
+	joined *T // what a window of several panes was merged into last
 	buf    []byte
 }
 
@@ -142,6 +164,28 @@ func (s *sketches[T]) at(t *state.Table, col int, pane uint32, change bool) *T {
 		s.dirty = append(s.dirty, pane)
 	}
 	return v
+}
+
+// join merges the sketch of pane src into that of dst.
+func (s *sketches[T]) join(t *state.Table, col int, dst, src uint32) {
+	d := s.at(t, col, dst, true)
+	s.merge(d, s.at(t, col, src, false))
+}
+
+// union merges the sketches of panes; good until the next union.
+func (s *sketches[T]) union(t *state.Table, col int, panes []uint32) *T {
+	if s.joined == nil {
+		s.joined = s.fresh()
+	}
+	s.clear(s.joined)
+	for _, p := range panes {
+		kept := int(p) < len(s.live) && s.live[p] != nil
+		s.merge(s.joined, s.at(t, col, p, false))
+		if !kept {
+			s.rest(t, col, p, true)
+		}
+	}
+	return s.joined
 }
 
 // store puts changed sketches back into the table.
@@ -184,6 +228,11 @@ func percentileSketches() *sketches[sketchOf] {
 			s.Encode(&b, true)
 			return b
 		},
+		merge: func(dst, src *sketchOf) {
+			if err := dst.MergeWith(src); err != nil {
+				panic("BUG: " + err.Error())
+			}
+		},
 	}
 }
 
@@ -193,6 +242,32 @@ func uniqueSketches() *sketches[unique] {
 		clear: func(u *unique) { u.hashes, u.hll = u.hashes[:0], nil },
 		read:  func(u *unique, b []byte) error { return u.read(b) },
 		write: func(b []byte, u *unique) []byte { return u.appendTo(b) },
+		merge: func(dst, src *unique) { dst.merge(src) },
+	}
+}
+
+// seriesSketches keeps series; lost counts values that did not fit.
+func seriesSketches(a acc, lost func(int64)) *sketches[series] {
+	return &sketches[series]{
+		fresh: func() *series { return &series{} },
+		clear: func(s *series) { s.clear() },
+		read:  func(s *series, b []byte) error { return s.read(b) },
+		write: func(b []byte, s *series) []byte { return s.appendTo(b) },
+		merge: func(dst, src *series) { lost(dst.merge(src, a.limit, a.early)) },
+	}
+}
+
+func topSketches(a acc) *sketches[top] {
+	return &sketches[top]{
+		fresh: func() *top { return &top{} },
+		clear: func(c *top) { c.clear() },
+		read:  func(c *top, b []byte) error { return c.read(b) },
+		write: func(b []byte, c *top) []byte { return c.appendTo(b) },
+		merge: func(dst, src *top) {
+			for i, k := range src.keys {
+				dst.add([]byte(k), src.n[i], a.limit)
+			}
+		},
 	}
 }
 

@@ -1,7 +1,9 @@
 package window
 
 import (
+	"fmt"
 	"math"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -19,7 +21,14 @@ const (
 	paneOffset          // I64: _offset of the latest row
 	paneReceived        // I64: _received of the latest row
 	paneIndex           // I64: _index of the latest row
-	paneWords
+	metaWords
+)
+
+// Further words of a pane that is no tumbling window's.
+const (
+	paneEnd   = metaWords + iota // I64: last row and gap (session), last row (count), end or last row (state)
+	paneExtra                    // I64: number (count), last row (session, state)
+	metaWordsLong
 )
 
 const (
@@ -35,6 +44,9 @@ const (
 	flagClosed = 1 << iota // the watermark has passed
 	flagDirty              // rows came since the last emission
 	flagQueued             // is in window.queue
+	flagShown              // a revision was let out
+	flagGone               // what was a session is part of another
+	flagEmpty              // no row is in it: there are only windows that end with it (sliding)
 )
 
 const (
@@ -42,6 +54,17 @@ const (
 	groupDirty        // I64: watermark when the first row came that waits for a revision; NoMark: none waits
 	groupNext         // I64: watermark from which on something is due; EndMark: nothing
 	groupTimes
+)
+
+// Further words of a group.
+const (
+	groupSettled   = groupTimes     // I64: watermark up to which windows are closed (sliding)
+	groupLatest    = groupTimes     // I64: the latest row (state)
+	groupNumber    = groupTimes     // I64: number of the next window (count)
+	groupRows      = groupTimes + 1 // I64: rows of the open window (count)
+	groupOpened    = groupTimes + 1 // I64: start of the newest window (state)
+	groupAgain     = groupTimes + 2 // I64: revision of the next one if it starts there too (state)
+	groupTimesLong = groupTimes + 3
 )
 
 const (
@@ -69,6 +92,7 @@ func noLane() lane { return lane{next: math.MinInt64, pane: noPane} }
 type emission struct {
 	pane, group, revision uint32
 	final                 bool
+	merged                int // sliding: where its words stand in window.merged
 }
 
 type window struct {
@@ -83,6 +107,9 @@ type window struct {
 	rooms    []scratch
 	drawn    []*sketches[sketchOf]
 	uniq     []*sketches[unique]
+	lists    []*sketches[series]
+	tops     []*sketches[top]
+	periods  *state.Table // when windows were last emitted early
 
 	groupOf []uint32        // single: group by _slot, plus one
 	bySlot  stage.SlotIndex // nested
@@ -102,12 +129,21 @@ type window struct {
 	running []int64
 	key     []byte      // never nil
 	keyCol  arrow.Array // single: the key column of the batch at hand, once it was asked for
+
+	spans
+	passes []bool      // by emission of a batch: what having says
+	held   arrow.Array // state: the condition's values over the batch at hand
+	left   []int64     // count: by lane, rows until the window is full
 }
 
 func open(p program, o stage.Opening) (*window, error) {
 	w := &window{program: p, o: o, keys: stage.Keys{By: p.by}, key: []byte{}, groups: o.Tables[0], panes: o.Tables[1]}
-	if len(o.Tables) > 2 {
-		w.clock = o.Tables[2]
+	rest := o.Tables[2:]
+	if p.scheme == partition {
+		w.clock, rest = rest[0], rest[1:]
+	}
+	if p.early > 0 {
+		w.periods = rest[0]
 	}
 	w.template = make([]int64, p.words)
 	for _, a := range p.accs {
@@ -115,12 +151,17 @@ func open(p program, o stage.Opening) (*window, error) {
 	}
 	w.inputs, w.rooms = make([]input, len(p.args)), make([]scratch, len(p.args))
 	w.drawn, w.uniq = make([]*sketches[sketchOf], len(p.accs)), make([]*sketches[unique], len(p.accs))
+	w.lists, w.tops = make([]*sketches[series], len(p.accs)), make([]*sketches[top], len(p.accs))
 	for i, a := range p.accs {
 		switch a.kind {
 		case accSketch:
 			w.drawn[i] = percentileSketches()
 		case accUnique:
 			w.uniq[i] = uniqueSketches()
+		case accSeries:
+			w.lists[i] = seriesSketches(a, w.lost)
+		case accTop:
+			w.tops[i] = topSketches(a)
 		}
 	}
 	w.unhook = w.panes.BeforeSnapshot(w.storeSketches)
@@ -129,6 +170,12 @@ func open(p program, o stage.Opening) (*window, error) {
 			return nil, err
 		}
 		copy(w.clock.I64(0), []int64{flow.NoMark, flow.NoMark})
+	}
+	if w.periods != nil && w.periods.Len() == 0 {
+		if _, err := w.periods.Anonymous(); err != nil {
+			return nil, err
+		}
+		w.periods.I64(0)[0] = flow.NoMark
 	}
 	w.groups.Range(func(g uint32) bool {
 		w.link(g)
@@ -149,7 +196,8 @@ func (w *window) Close() error {
 }
 
 func (w *window) groupTimes(g uint32) []int64 {
-	return w.groups.I64(0)[g*groupTimes : (g+1)*groupTimes]
+	at := int(g) * w.groupWords
+	return w.groups.I64(0)[at : at+w.groupWords]
 }
 
 func (w *window) groupLinks(g uint32) []uint32 {
@@ -169,10 +217,45 @@ func (w *window) cells(p uint32) []int64 {
 // column by column, when the batch ends or something is to be emitted.
 func (w *window) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
 	if err := w.begin(rows); err != nil {
-		return err
+		return w.explain(err)
 	}
 	defer w.finish()
 	n := int(rows.NumRows())
+	var err error
+	switch w.kind {
+	case tumbling, sliding:
+		err = w.placeByTime(n, out)
+	case session:
+		err = w.placeInSessions(n, out)
+	case counting:
+		err = w.placeByCount(n)
+	case holding:
+		err = w.placeByState(n, out)
+	}
+	if err != nil {
+		return w.explain(err)
+	}
+	w.add(n)
+	w.emit(out)
+	w.forget()
+	if w.fault != nil {
+		return w.explain(w.fault)
+	}
+	return nil
+}
+
+// explain says of a full table what an author can do.
+func (w *window) explain(err error) error {
+	names := strings.Join(stage.Names(w.by), ", ")
+	if names == "" {
+		names = "nothing"
+	}
+	return fmt.Errorf("%w. %s holds %d keys (by %s) and %d windows or parts of them; a shorter keep, fewer columns in by, or max_keys in the channel help",
+		err, w.o.Address, w.groups.Len(), names, w.panes.Len())
+}
+
+// placeByTime is Process's loop for panes of equal length.
+func (w *window) placeByTime(n int, out flow.Emitter) error {
 	for i := range n {
 		no := w.laneNos[i]
 		t, m := int64(w.times[i]), w.marks[i]
@@ -188,9 +271,6 @@ func (w *window) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error 
 		}
 		w.idx[i] = p
 	}
-	w.add(n)
-	w.emit(out)
-	w.forget()
 	return nil
 }
 
@@ -204,6 +284,9 @@ func (w *window) begin(rows arrow.RecordBatch) error {
 	w.idx = w.idx[:n]
 	for i, p := range w.args {
 		w.inputs[i].set(p.Eval(rows, w.o.Alloc), w.float[i], &w.rooms[i])
+	}
+	if w.while != nil {
+		w.held = w.while.Eval(rows, w.o.Alloc)
 	}
 	if w.scheme == single {
 		w.laneNos = flow.Slots(rows)
@@ -242,6 +325,10 @@ func (w *window) finish() {
 		w.keyCol.Release()
 		w.keyCol = nil
 	}
+	if w.held != nil {
+		w.held.Release()
+		w.held = nil
+	}
 	w.rows = nil
 }
 
@@ -264,70 +351,5 @@ func (w *window) add(hi int) {
 	}
 	for i := range w.accs {
 		w.accumulate(i, cells, lo, hi)
-	}
-}
-
-func (w *window) accumulate(i int, cells []int64, lo, hi int) {
-	a := &w.accs[i]
-	var in *input
-	if a.arg >= 0 {
-		in = &w.inputs[a.arg]
-	}
-	switch a.kind {
-	case accSumF, accMinF, accMaxF, accWelford:
-		a.addFloats(cells, w.words, in, w.idx, lo, hi)
-	case accFirst, accLast:
-		a.addEdges(cells, w.words, in, w.times, w.idx, lo, hi)
-	case accMinS, accMaxS, accFirstS, accLastS:
-		w.addTexts(a, cells, in, lo, hi)
-	case accSketch:
-		in.each(w.idx, lo, hi, func(r int, p uint32) {
-			if err := w.drawn[i].at(w.panes, a.col, p, true).Add(in.f[r]); err != nil {
-				w.o.Count("percentile_ignored", 1) // beyond what a sketch can hold: above 1e307
-			}
-		})
-	case accUnique:
-		in.each(w.idx, lo, hi, func(r int, p uint32) {
-			var h uint64
-			h, w.key = hashValue(w.key, in.arr, r)
-			w.uniq[i].at(w.panes, a.col, p, true).add(h)
-		})
-	default:
-		a.addInts(cells, w.words, in, w.idx, lo, hi)
-	}
-}
-
-// addTexts keeps a string of each pane: the first word is the event time, or
-// says whether there is one.
-func (w *window) addTexts(a *acc, cells []int64, in *input, lo, hi int) {
-	in.each(w.idx, lo, hi, func(r int, p uint32) {
-		c, t, v := &cells[int(p)*w.words+a.at], int64(w.times[r]), in.s.Value(r)
-		old := w.panes.Bytes(a.col, p)
-		better := false
-		switch a.kind {
-		case accMinS:
-			better, t = *c == 0 || v < string(old), 1
-		case accMaxS:
-			better, t = *c == 0 || v > string(old), 1
-		case accFirstS:
-			better = t < *c
-		case accLastS:
-			better = t >= *c
-		}
-		if better {
-			*c = t
-			w.panes.SetBytes(a.col, p, []byte(v))
-		}
-	})
-}
-
-func (w *window) storeSketches() {
-	for i, a := range w.accs {
-		if w.drawn[i] != nil {
-			w.drawn[i].store(w.panes, a.col)
-		}
-		if w.uniq[i] != nil {
-			w.uniq[i].store(w.panes, a.col)
-		}
 	}
 }

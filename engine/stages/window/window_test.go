@@ -4,10 +4,22 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/tidemill/tidemill/engine/stage"
 	"github.com/tidemill/tidemill/engine/stages/stagetest"
 )
+
+// specNamed is the kind of window that a case's name begins with; tumbling if it names none.
+func specNamed(file string) stage.Spec {
+	for _, s := range []stage.Spec{Sliding(), Session(), Count(), State()} {
+		if strings.HasPrefix(filepath.Base(file), s.Type+"_") {
+			return s
+		}
+	}
+	return Tumbling()
+}
 
 // TestCases runs testdata/*.txt; UPDATE_TESTDATA=1 writes down what comes out.
 func TestCases(t *testing.T) {
@@ -22,7 +34,7 @@ func TestCases(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := stagetest.Run(t, Tumbling(), want, 40)
+			got := stagetest.Run(t, specNamed(name), want, 40)
 			if bytes.Equal(got, want) {
 				return
 			}

@@ -1,0 +1,194 @@
+package window
+
+import (
+	"fmt"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/stage"
+)
+
+const farTime = "the event time is beyond the years that windows know"
+
+// A group of a count or state window has one pane at most, the open one. What else is known of the
+// key stands in the group, which therefore stays.
+
+func far(t int64) bool { return t >= maxTime || t <= -maxTime }
+
+func (w *window) refuseFar(i int) uint32 {
+	w.o.Reject(stage.Reject{Rows: w.rows, Row: i, Field: "_time", Reason: farTime})
+	return noPane
+}
+
+// openPane returns the group's pane, made when there is none.
+func (w *window) openPane(g uint32, t int64) (uint32, error) {
+	if at := w.groupLinks(g)[groupNewest]; at != 0 {
+		return at - 1, nil
+	}
+	p, err := w.newPane(g, t, 0)
+	if err != nil {
+		return 0, err
+	}
+	c := w.cells(p)
+	c[paneStart], c[paneEnd], c[paneExtra] = t, t, t
+	w.paneLinks(p)[paneFlags] = 0
+	w.groupLinks(g)[groupActive]++
+	w.groups.Touch(g)
+	return p, nil
+}
+
+// finishPane lets the group's pane be emitted for good.
+func (w *window) finishPane(g, p uint32) {
+	w.enqueue(p, true)
+	w.join(g, 0, 0)
+	w.dead = append(w.dead, p)
+}
+
+// placeByCount is Process's loop for windows of a number of rows, in the order in which they come.
+func (w *window) placeByCount(n int) error {
+	for i := range n {
+		no, t := w.laneNos[i], int64(w.times[i])
+		if int(no) < len(w.left) && w.left[no] > 1 && !far(t) {
+			w.left[no]--
+			p := w.lanes[no].pane
+			w.count(p, t)
+			w.idx[i] = p
+			continue
+		}
+		p, err := w.placeCounted(i, no)
+		if err != nil {
+			return err
+		}
+		w.idx[i] = p
+	}
+	return nil
+}
+
+// count notes one more row of a pane.
+func (w *window) count(p uint32, t int64) (rows int64) {
+	c := w.cells(p)
+	c[paneStart], c[paneEnd] = min(c[paneStart], t), max(c[paneEnd], t)
+	g := w.paneLinks(p)[paneGroup]
+	w.groups.Touch(g)
+	times := w.groupTimes(g)
+	times[groupRows]++
+	return times[groupRows]
+}
+
+func (w *window) placeCounted(i int, no uint32) (uint32, error) {
+	g, err := w.group(i, no)
+	t := int64(w.times[i])
+	if err != nil {
+		return noPane, err
+	}
+	if far(t) {
+		return w.refuseFar(i), nil
+	}
+	p, err := w.openPane(g, t)
+	if err != nil {
+		return noPane, err
+	}
+	if times := w.groupTimes(g); times[groupRows] == 0 {
+		w.cells(p)[paneExtra] = times[groupNumber]
+		times[groupNumber]++
+	}
+	w.paneLinks(p)[paneFlags] |= flagDirty
+	w.panes.Touch(p)
+	w.setLane(no, lane{pane: p})
+	w.left = longer(w.left, no)
+	if w.left[no] = w.program.rows - w.count(p, t); w.left[no] == 0 {
+		w.groupTimes(g)[groupRows] = 0
+		w.finishPane(g, p)
+	}
+	return p, nil
+}
+
+// Lanes of a state window: start is the time of the key's latest row, next its group plus one.
+
+// placeByState is Process's loop for windows that hold while a condition is true.
+func (w *window) placeByState(n int, out flow.Emitter) error {
+	held := w.held.(*array.Boolean)
+	for i := range n {
+		no, t := w.laneNos[i], int64(w.times[i])
+		w.idx[i] = noPane
+		if held.IsNull(i) {
+			continue
+		}
+		is := held.Value(i)
+		if int(no) < len(w.lanes) {
+			if l := &w.lanes[no]; l.next > 0 && t >= l.start && t < maxTime && is == (l.pane != noPane) {
+				l.start = t
+				g := uint32(l.next - 1)
+				w.groupTimes(g)[groupLatest] = t
+				w.groups.Touch(g)
+				if is {
+					c := w.cells(l.pane)
+					c[paneEnd] = t
+				}
+				w.idx[i] = l.pane
+				continue
+			}
+		}
+		p, err := w.placeHeld(i, no, is, out)
+		if err != nil {
+			return err
+		}
+		w.idx[i] = p
+	}
+	return nil
+}
+
+func (w *window) placeHeld(i int, no uint32, is bool, out flow.Emitter) (uint32, error) {
+	g, err := w.group(i, no)
+	t := int64(w.times[i])
+	if err != nil {
+		return noPane, err
+	}
+	if far(t) {
+		return w.refuseFar(i), nil
+	}
+	times := w.groupTimes(g)
+	if t < times[groupLatest] {
+		w.refuseOlder(i, times[groupLatest])
+		return noPane, nil
+	}
+	times[groupLatest] = t
+	w.groups.Touch(g)
+	p := noPane
+	if at := w.groupLinks(g)[groupNewest]; at != 0 || is {
+		if at == 0 && times[groupOpened] == t && len(w.queue) > 0 {
+			w.add(i) // the window before, which began and ended at t, has its revision when it is emitted
+			w.emit(out)
+		}
+		if p, err = w.openPane(g, t); err != nil {
+			return noPane, err
+		}
+		w.cells(p)[paneEnd] = t
+		w.panes.Touch(p)
+		if at == 0 && times[groupOpened] == t {
+			w.paneLinks(p)[paneRevision] = uint32(times[groupAgain])
+		} else if at == 0 {
+			times[groupOpened], times[groupAgain] = t, 0
+		}
+	}
+	switch {
+	case is:
+		w.paneLinks(p)[paneFlags] |= flagDirty
+	case p != noPane:
+		w.finishPane(g, p)
+		p = noPane
+	}
+	w.setLane(no, lane{start: t, next: int64(g) + 1, pane: p})
+	return p, nil
+}
+
+// refuseOlder refuses a row that is older than one of its key that came before.
+func (w *window) refuseOlder(i int, latest int64) {
+	if w.late == drop {
+		w.o.Count("late_dropped", 1)
+		return
+	}
+	w.o.Count("late_side", 1)
+	w.o.Reject(stage.Reject{Rows: w.rows, Row: i, Reason: fmt.Sprintf("late: a row of its key that came before is of %s", flow.AppendTime(nil, latest))})
+}
