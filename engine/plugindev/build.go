@@ -180,10 +180,11 @@ func (b *builder) rust() error {
 	if err != nil {
 		return err
 	}
-	common := []string{"--target", "wasm32-unknown-unknown", "--edition", "2021", "-C", "opt-level=2", "-C", "panic=abort", "-C", "target-feature=+bulk-memory"}
+	common := []string{"--target", "wasm32-unknown-unknown", "--edition", "2021", "-C", "opt-level=2", "-C", "panic=abort", "-C", "target-feature=+bulk-memory",
+		"--remap-path-prefix", folder + "=sdk"} // or the digest would depend on where the SDK stood
 	lib := filepath.Join(b.work, "libtidemill.rlib")
 	args := append(slices.Clone(common), "--crate-type", "rlib", "--crate-name", "tidemill", filepath.Join(folder, "tidemill.rs"), "-o", lib)
-	if err := b.run(b.work, nil, rustc, args...); err != nil {
+	if err := b.run(b.work, nil, rustc, append(args, b.p.Flags...)...); err != nil {
 		return err
 	}
 	args = append(slices.Clone(common), "-C", "lto=fat", "-C", "strip=symbols", "-C", "link-arg=-zstack-size=65536", "-C", "link-arg=--stack-first",
