@@ -39,6 +39,9 @@ func (n *inode) touch(lo, hi int) {
 	n.dirty = append(n.dirty, span{lo, hi})
 }
 
+// quickly is up to where the memory of a file grows by four, and not by two, bytes.
+const quickly = 1 << 20
+
 // grow extends b with zeros to n bytes. Whoever cuts b clears what he cuts off.
 func grow(b []byte, n int) []byte {
 	switch {
@@ -47,7 +50,11 @@ func grow(b []byte, n int) []byte {
 	case n <= cap(b):
 		return b[:n]
 	}
-	out := make([]byte, n, max(n, 2*cap(b)))
+	room := 2 * cap(b)
+	if cap(b) <= quickly {
+		room = 4 * cap(b)
+	}
+	out := make([]byte, n, max(n, room))
 	copy(out, b)
 	return out
 }

@@ -66,8 +66,8 @@ func textCell(s string) string {
 	return s
 }
 
-// same tells whether a cell that came is the one expected, both as cellOf writes them.
-func same(want, got string, start time.Time) bool {
+// same tells whether a cell that came is the one expected, both as cellOf writes them; numbers may differ by within.
+func same(want, got string, start time.Time, within float64) bool {
 	if want == got {
 		return true
 	}
@@ -75,7 +75,7 @@ func same(want, got string, start time.Time) bool {
 		return false
 	}
 	if w, g, ok := numbers(want, got); ok {
-		return w == g || math.Abs(w-g) <= tolerance*max(math.Abs(w), math.Abs(g))
+		return w == g || math.Abs(w-g) <= max(within, tolerance*max(math.Abs(w), math.Abs(g)))
 	}
 	return canonical(want, start) == canonical(got, start)
 }
@@ -121,7 +121,7 @@ func (d *diff) empty() bool { return len(d.missing)+len(d.extra) == 0 && d.order
 func compare(want *table, got [][]string, x *expectBlock, start time.Time) *diff {
 	d := &diff{columns: want.columns, came: len(got)}
 	equal := func(a, b []string) bool {
-		return slices.EqualFunc(a, b, func(w, g string) bool { return same(w, g, start) })
+		return slices.EqualFunc(a, b, func(w, g string) bool { return same(w, g, start, x.Tolerance) })
 	}
 	if x.Ordered && !x.Contains && len(got) == len(want.rows) {
 		for i := range got {

@@ -24,6 +24,8 @@ type arriving struct {
 	payload []byte // good until the next call
 	// member gives a member of the payload as text, where that is known without reading it.
 	member func(name string) string
+	sender int    // from 1: equal ones have the same topic while site is the same; 0: not known
+	site   string // of the sender
 }
 
 // supply gives records in order of arrival; ok is false at its end.
@@ -142,7 +144,8 @@ func (f *fleetBlock) supply(start time.Time) (supply, error) {
 func (t *trailers) next() (r arriving, ok bool) {
 	line, at, ok := t.fleet.Next(t.line[:0])
 	t.line = line
-	return arriving{at: at, payload: bytes.TrimSuffix(line, []byte("\n")), member: t.member}, ok
+	device, site := t.fleet.Sender()
+	return arriving{at: at, payload: bytes.TrimSuffix(line, []byte("\n")), member: t.member, sender: device + 1, site: site}, ok
 }
 
 // member tells of the trailer that sent the latest line.
@@ -245,13 +248,7 @@ func (f *feed) gather() bool {
 		r := f.heads[which]
 		f.seq++
 		if f.seq > f.skip {
-			p := f.to.Partition(r.payload)
-			if r.topic == "" && f.topics != nil {
-				topic, keyed := f.topics.of(&r)
-				if r.topic = topic; keyed >= 0 {
-					p = keyed
-				}
-			}
+			p := f.place(&r)
 			if f.seq > f.reached[p] {
 				start := len(f.text)
 				f.text = append(f.text, r.payload...)
@@ -266,6 +263,18 @@ func (f *feed) gather() bool {
 	}
 	f.batch = journal.Batch{Records: records, Source: feedName, Pos: f.seq}
 	return len(records) > 0
+}
+
+// place gives a record its topic, where it has none, and tells its partition.
+func (f *feed) place(r *arriving) int {
+	keyed := -1
+	if r.topic == "" && f.topics != nil {
+		r.topic, keyed = f.topics.of(r)
+	}
+	if keyed < 0 {
+		keyed = f.to.Partition(r.payload)
+	}
+	return keyed
 }
 
 // Close does nothing: the feed goes on in the next life.

@@ -28,7 +28,9 @@ func (w *world) rewrite(c *config.Config) (*config.Config, hcl.Diagnostics) {
 	own.Channels, own.Ingests, own.Pipelines = nil, slices.Clone(c.Ingests), nil
 	for _, ch := range c.Channels {
 		mine := *ch
-		mine.Retention, mine.RetainBytes = 0, journalBytes
+		if mine.Retention, mine.RetainBytes = 0, 0; !isFed(c, ch.Name) {
+			mine.RetainBytes = journalBytes
+		}
 		own.Channels = append(own.Channels, &mine)
 	}
 	var diags hcl.Diagnostics
@@ -60,6 +62,18 @@ func (w *world) rewrite(c *config.Config) (*config.Config, hcl.Diagnostics) {
 
 // journalBytes is how much of a channel's journal a test keeps: its disk is memory.
 const journalBytes = 64 << 20
+
+// isFed tells whether a pipeline feeds the channel: what is read of it is let go of anyway.
+func isFed(c *config.Config, channel string) bool {
+	for _, p := range c.Pipelines {
+		for _, s := range p.Stages {
+			if s.Kind == "sink" && s.To.Kind == "channel" && s.To.Name == channel {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 func channelNames(c *config.Config) []string {
 	var out []string

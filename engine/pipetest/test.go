@@ -115,8 +115,10 @@ type expectBlock struct {
 	Contains bool           `hcl:"contains,optional"`
 	Ordered  bool           `hcl:"ordered,optional"`
 	Metric   string         `hcl:"metric,optional"`
-	Value    *int64         `hcl:"value,optional"`
-	Range    hcl.Range      `hcl:",def_range"`
+	// Tolerance is how far numbers may be from those of the table.
+	Tolerance float64   `hcl:"tolerance,optional"`
+	Value     *int64    `hcl:"value,optional"`
+	Range     hcl.Range `hcl:",def_range"`
 
 	from  string
 	table *table
@@ -289,6 +291,9 @@ func (x *expectBlock) read(src []byte) hcl.Diagnostics {
 		return config.Errorf(x.Range, "Missing argument", "expect says what it looks at: from = alarm.NAME, window.NAME, rule.NAME, sink.NAME, channel.NAME or rejects.")
 	}
 	diags := reference(x.From, "from", &x.from)
+	if x.Tolerance < 0 || x.Tolerance > 0 && config.Absent(x.Table) {
+		diags = append(diags, config.Errorf(x.Range, "Tolerance of nothing", "tolerance is how far numbers may be from those of a table, such as 0.01; it is not negative.")...)
+	}
 	if !config.Absent(x.Table) {
 		var more hcl.Diagnostics
 		x.table, more = readTable(x.Table, src)

@@ -16,6 +16,13 @@ type topics struct {
 	key    string   // the channel's, if it is one of the names
 	parts  int
 	buf    []byte
+	known  []knownTopic // by sender
+}
+
+// knownTopic is what of has said of a sender.
+type knownTopic struct {
+	topic, site string
+	partition   int
 }
 
 func newTopics(templates []decode.TopicTemplate, key string, partitions int) *topics {
@@ -34,6 +41,21 @@ func newTopics(templates []decode.TopicTemplate, key string, partitions int) *to
 // of returns the record's topic, and the partition that its key leads to; -1
 // where the key is not in the topic.
 func (t *topics) of(r *arriving) (topic string, partition int) {
+	if r.sender == 0 {
+		return t.make(r)
+	}
+	for len(t.known) <= r.sender {
+		t.known = append(t.known, knownTopic{})
+	}
+	k := &t.known[r.sender]
+	if k.topic == "" || k.site != r.site {
+		k.site = r.site
+		k.topic, k.partition = t.make(r)
+	}
+	return k.topic, k.partition
+}
+
+func (t *topics) make(r *arriving) (topic string, partition int) {
 	member := r.member
 	if member == nil {
 		var all map[string]any

@@ -126,6 +126,10 @@ func (w *world) makeFeeds() (diags hcl.Diagnostics) {
 	return diags
 }
 
+// segmentBytes is the size of a file of the simulated disk: with what is written past it, it
+// fits the memory that a file of that disk grows to.
+const segmentBytes = 3 << 20
+
 // live runs the engine until the test is over, through its crashes.
 func (w *world) live(c *config.Config) error {
 	for {
@@ -134,7 +138,7 @@ func (w *world) live(c *config.Config) error {
 			return errors.Join(diags.Errs()...)
 		}
 		w.replace(p)
-		e, err := run.Open(p, run.Options{Env: w.machine.Env(), Data: "/data", Specs: append(stages.Builtin(), specs()...), StopAtEnd: w.test.end, SegmentBytes: 4 << 20,
+		e, err := run.Open(p, run.Options{Env: w.machine.Env(), Data: "/data", Specs: append(stages.Builtin(), specs()...), StopAtEnd: w.test.end, SegmentBytes: segmentBytes,
 			Report: func(line string) { w.notes = append(w.notes, line) }})
 		if err != nil {
 			return err
