@@ -11,6 +11,7 @@ package parquet
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/klauspost/compress/zstd"
@@ -71,7 +72,8 @@ func NewEncoder(schema *arrow.Schema) (*Encoder, error) {
 // Encode makes a file of the rows that refs lists, in its order. All batches have
 // the encoder's columns. The result belongs to the caller, who gives a slice whose memory may be used, or nil.
 func (e *Encoder) Encode(dst []byte, batches []arrow.RecordBatch, refs []Ref, meta []KeyValue) []byte {
-	e.out, e.groups = append(dst[:0], magic...), e.groups[:0]
+	const guess, most = 3, 32 << 20 // bytes of a value, and of all: growing copies, and memory that is not written to costs little
+	e.out, e.groups = append(slices.Grow(dst[:0], min(guess*len(e.cols)*len(refs), most)), magic...), e.groups[:0]
 	total := int64(len(refs))
 	for len(refs) > 0 {
 		n := min(len(refs), RowGroupRows)

@@ -27,6 +27,7 @@ type held struct {
 	none  uint32 // the partition of rows that have none, plus one
 
 	done []ledger.File // put already, while publishing
+	room []parquet.Ref // memory for a file's rows
 	keys ranker
 }
 
@@ -60,6 +61,19 @@ func newHeld(o *options) *held {
 	}
 	h.parts = newDivider(parts)
 	return h
+}
+
+// following returns what holds the rows behind those of h, in h's memory; h is done with.
+func (h *held) following(o *options) *held {
+	next := newHeld(o)
+	for _, f := range h.files {
+		if cap(f.refs) > cap(next.room) {
+			next.room = f.refs[:0]
+		}
+	}
+	next.keys.at, next.keys.out = h.keys.at, h.keys.out
+	h.release()
+	return next
 }
 
 // full tells that what is held makes files.
@@ -131,7 +145,8 @@ func (h *held) fileOf(d uint32, st *set, place uint64) *file {
 	k := fileKey{d, st}
 	f := h.found[k]
 	if f == nil {
-		f = &file{dir: d, set: st, place: place}
+		f = &file{dir: d, set: st, place: place, refs: h.room}
+		h.room = nil
 		h.found[k] = f
 		h.files = append(h.files, f)
 	}

@@ -42,8 +42,7 @@ func (s *sink) publish(ctx context.Context) error {
 	s.op.Count("files", int64(len(h.done)))
 	s.op.Count("rows", rows)
 	s.op.Count("bytes", bytes)
-	h.release()
-	s.held = newHeld(s.opts)
+	s.held = h.following(s.opts)
 	return s.upkeep(ctx)
 }
 
