@@ -259,6 +259,7 @@ var doors = [...]world{
 	{"mqtt", "errno network randomness go"}, // a write that does not wait needs the system's own
 	{"publish", "network go"},
 	{"objects", "network"},
+	{"stages/enrich", "network go"}, // it asks a server for a table, on a goroutine of its own
 	{"stages/ingest*", "files network randomness go"},
 	{"stages/sink*", "files network randomness go"},
 	{"stages/stagetest", "randomness"}, // seeded: it cuts the input of other packages' tests

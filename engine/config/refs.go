@@ -20,6 +20,8 @@ var stageKinds = [...]struct {
 	{"enrich", []string{"type", "name"}},
 	{"anomaly", []string{"type", "name"}},
 	{"join", []string{"type", "name"}},
+	{"dedupe", []string{"name"}},
+	{"order", []string{"name"}},
 }
 
 // readsOthers says that a kind of stage may read channels beside its pipeline's.

@@ -6,11 +6,14 @@ import (
 	"github.com/tidemill/tidemill/engine/stage"
 	"github.com/tidemill/tidemill/engine/stages/alarm"
 	"github.com/tidemill/tidemill/engine/stages/anomaly"
+	"github.com/tidemill/tidemill/engine/stages/dedupe"
+	"github.com/tidemill/tidemill/engine/stages/enrich"
 	"github.com/tidemill/tidemill/engine/stages/ingestbenthos"
 	"github.com/tidemill/tidemill/engine/stages/ingestfile"
 	"github.com/tidemill/tidemill/engine/stages/ingesthttp"
 	"github.com/tidemill/tidemill/engine/stages/ingestmqtt"
 	"github.com/tidemill/tidemill/engine/stages/join"
+	"github.com/tidemill/tidemill/engine/stages/order"
 	"github.com/tidemill/tidemill/engine/stages/rule"
 	"github.com/tidemill/tidemill/engine/stages/sinkbenthos"
 	"github.com/tidemill/tidemill/engine/stages/sinkchannel"
@@ -26,12 +29,16 @@ import (
 // Builtin returns the stages that are built in, sorted by kind and type.
 func Builtin() []stage.Spec {
 	return slices.Concat([]stage.Spec{alarm.Spec()}, anomaly.Specs(), []stage.Spec{
+		dedupe.Spec(),
+		enrich.File(),
+		enrich.HTTP(),
 		ingestbenthos.Spec(),
 		ingestfile.Spec(),
 		ingestmqtt.Spec(),
 		ingesthttp.Spec(),
 		join.Interval(),
 		join.Latest(),
+		order.Spec(),
 		rule.Spec(),
 		sinkbenthos.Spec(),
 		sinkchannel.Spec(),

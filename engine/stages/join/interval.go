@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/tidemill/tidemill/engine/carry"
 	"github.com/tidemill/tidemill/engine/flow"
@@ -71,8 +70,6 @@ type interval struct {
 	matches []uint32
 	pending pending
 	told    []uint32 // groups with groupTold
-	schema  *arrow.Schema
-	places  []int
 }
 
 func openInterval(p *intervalProgram, o stage.Opening) *interval {
@@ -180,19 +177,7 @@ func (j *interval) begin(in int, rows arrow.RecordBatch) {
 		}
 		return
 	}
-	if j.schema != rows.Schema() {
-		j.schema, j.places = rows.Schema(), carry.Places(rows.Schema(), j.keep)
-	}
-	for i, at := range j.places {
-		var c arrow.Array
-		if at >= 0 && arrow.TypeEqual(rows.Column(at).DataType(), j.types[0][i]) {
-			c = rows.Column(at)
-			c.Retain()
-		} else {
-			c = array.MakeArrayOfNull(j.o.Alloc, j.types[0][i], int(rows.NumRows()))
-		}
-		j.cols = append(j.cols, c)
-	}
+	j.cols = j.keep.Of(rows, &j.o, j.cols)
 }
 
 // group finds or makes the group of a row. A row with a null in its key has no partner.

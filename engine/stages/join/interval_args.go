@@ -10,7 +10,6 @@ import (
 
 	"github.com/tidemill/tidemill/engine/carry"
 	"github.com/tidemill/tidemill/engine/config"
-	"github.com/tidemill/tidemill/engine/expr"
 	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/stage"
 	"github.com/tidemill/tidemill/engine/state"
@@ -59,7 +58,7 @@ type intervalProgram struct {
 	before, after, grace, wait int64
 	left, drop, together       bool
 	maxRows, maxTotal          int
-	keep                       []string
+	keep                       *carry.Kept
 	types                      [2][]arrow.DataType // of what is kept of a row of each input
 	out                        *arrow.Schema
 }
@@ -82,12 +81,14 @@ func (a *intervalArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.D
 	p := &intervalProgram{sides: s, together: at.Together, maxRows: a.MaxRows, maxTotal: a.MaxTotal}
 	a.bindTimes(p)
 	a.bindWays(p)
-	kept := a.bindKeep(p, in[0], at)
+	kept, diags := carry.BindKept(a.Keep, in[0], "a join", at)
+	s.fail(diags)
+	p.keep, p.types[0] = kept, kept.Types()
 	for _, f := range s.fields {
 		p.types[1] = append(p.types[1], f.Type)
 	}
-	p.out = flow.NewSchema(append(kept, s.fields...))
-	b := stage.Bound{Out: p.out, Reads: unique(append(s.reads(), p.keep...)), Filters: true, Lag: p.after + p.grace,
+	p.out = flow.NewSchema(append(slices.Clone(kept.Fields), s.fields...))
+	b := stage.Bound{Out: p.out, Reads: unique(append(s.reads(), p.keep.Names()...)), Filters: true, Lag: p.after + p.grace,
 		Revises: stage.Has(p.out, "revision"), State: p.decls(), OpenStage: func(o stage.Opening) (stage.Stage, error) { return openInterval(p, o), nil }}
 	if stage.Has(p.out, at.Keys[0]) && at.Keys[0] != "" {
 		b.Key = at.Keys[0]
@@ -139,36 +140,8 @@ func (a *intervalArgs) bindWays(p *intervalProgram) {
 	choose("revisions", a.Revisions, a.RevisionsRange, "first", "all")
 }
 
-// bindKeep says which columns of the first input are kept.
-func (a *intervalArgs) bindKeep(p *intervalProgram, left *arrow.Schema, at stage.At) []arrow.Field {
-	var out []arrow.Field
-	add := func(name string, t arrow.DataType, where hcl.Range) {
-		if !carry.Carries(t) {
-			p.fail(config.Errorf(where, "Not to be carried", "%s is a %s, which a join cannot keep. Leave it out: keep = [...].", name, expr.TypeName(t)))
-			return
-		}
-		p.keep, p.types[0] = append(p.keep, name), append(p.types[0], t)
-		out = append(out, arrow.Field{Name: name, Type: t, Nullable: true})
-	}
-	if !config.Absent(a.Keep) {
-		cols, diags := stage.Columns(a.Keep, "keep", at.Scope(0))
-		p.fail(diags)
-		for _, c := range cols {
-			add(c.Name, c.Type, c.At)
-		}
-		return out
-	}
-	if at.Scope(0).Infer != nil {
-		p.fail(config.Errorf(at.Range, "Columns that are not known yet", "The columns of %s are learned as they come, and a join keeps rows until their partners come. Say what to keep: keep = [device, ...].", at.Inputs[0]))
-	}
-	for _, f := range flow.UserFields(left) {
-		add(f.Name, f.Type, at.Range)
-	}
-	return out
-}
-
 func (p *intervalProgram) decls() []state.Decl {
-	text := fmt.Sprintf("interval 1 %s keep %v %v before %d after %d left %v", p.text(), p.keep, p.types[0], p.before, p.after, p.left)
+	text := fmt.Sprintf("interval 1 %s keep %v %v before %d after %d left %v", p.text(), p.keep.Names(), p.types[0], p.before, p.after, p.left)
 	return []state.Decl{
 		{Name: "groups", Digest: text, MaxKeys: p.maxTotal, Columns: []state.Column{{Name: "marks", Type: state.I64, Width: groupWords}, {Name: "links", Type: state.U32, Width: groupLinks}}},
 		{Name: "rows", Digest: text, MaxKeys: p.maxTotal, KeysPlanned: 100_000, Columns: []state.Column{

@@ -1,0 +1,33 @@
+// Package enrich is the stages that look rows up in a table which stands outside:
+//
+//	enrich "file" "sites" {
+//	  path    = "sites.csv"                       # csv, ndjson, json or parquet
+//	  by      = [site]                            # columns of the rows; with = [id], if the file calls it so
+//	  columns = { id = string, region = string, lat = number }
+//	  refresh = "1m"
+//	  missing = "reject"                          # or null (default), drop, default with default = { ... }
+//	}
+//
+//	enrich "http" "prices" { url = "https://example.com/prices.json" ... }
+//
+// # What if the file is half written, or the server hangs?
+//
+// Then the table stays what it was, the failure is counted (refresh_failed) and reported. At the very first start there is no table, and
+// the stage does not open. A text has to end with a line end, so that half a last line is not taken for a whole one.
+//
+// # Does a replay see the same table?
+//
+// Yes, where the data folder is: each version of the table is written there before its first use, with the
+// tick of the journal from which on it is used, and a stage that comes to that tick again takes that version
+// and does not look outside. A checkpoint holds which version is in use. In another data folder a replay starts with the table as it
+// is then, and is not exact. Who wants history that replays everywhere brings the table into a channel and uses join "latest".
+//
+//	enrich/ADDRESS.PARTITION/
+//	  versions     a line a version: tick, us | digest of what was read
+//	  DIGEST       what was read, byte by byte
+//
+// Imports: flow, config, expr, env, parquet, state, stage, carry
+//
+// Not here: tables that come through a channel (stages/join), lookups of one key at a time over a network: a
+// row would have to wait for an answer. Start with args.go, then versions.go.
+package enrich

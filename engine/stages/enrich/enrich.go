@@ -1,0 +1,189 @@
+package enrich
+
+import (
+	"fmt"
+	"path"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/tidemill/tidemill/engine/carry"
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/stage"
+	"github.com/tidemill/tidemill/engine/state"
+)
+
+var _ stage.Stage = (*enrich)(nil)
+
+// outside is where a table comes from. newest returns what is there now, nil where nothing new is known;
+// wait, that it is to be waited for.
+type outside interface {
+	newest(wait bool) ([]byte, error)
+	close() error
+}
+
+const (
+	tickUsed   = iota // I64: the tick since which the version is in use
+	tickLooked        // when it was last looked outside
+	ticks
+)
+
+// enrich puts columns of a table beside rows.
+type enrich struct {
+	*program
+	o        stage.Opening
+	state    *state.Table
+	versions *versions
+	outside  outside
+	now      *table
+	digest   string
+
+	cols  []*carry.Column
+	found []bool
+	key   []byte
+}
+
+func open(p *program, o stage.Opening) (*enrich, error) {
+	e := &enrich{program: p, o: o, state: o.Tables[0], key: []byte{}}
+	for _, i := range p.added {
+		e.cols = append(e.cols, carry.NewColumn(p.fields[i].Type))
+	}
+	var err error
+	if e.versions, err = openVersions(o.Env, path.Join(o.DataDir, "enrich", fmt.Sprintf("%s.%d", o.Address, o.Partition))); err != nil {
+		return nil, err
+	}
+	if p.path != "" {
+		e.outside = &file{env: o.Env, path: p.path, most: p.bytes}
+	} else {
+		e.outside = newServer(p)
+	}
+	if err := e.start(); err != nil {
+		_ = e.outside.close() // the other error says more
+		return nil, fmt.Errorf("%s cannot be used as a table: %w", p.shown, err)
+	}
+	return e, nil
+}
+
+// start finds the version to begin with: the checkpoint's, or the first that was used, or what is outside.
+func (e *enrich) start() error {
+	if e.state.Len() > 0 {
+		e.digest = string(e.state.Bytes(1, 0))
+	} else if _, err := e.state.Anonymous(); err != nil {
+		return err
+	} else if len(e.versions.log) > 0 {
+		e.digest = e.versions.log[0].digest
+		e.state.SetBytes(1, 0, []byte(e.digest))
+	}
+	if e.digest != "" {
+		data, err := e.versions.read(e.digest, e.bytes)
+		if err == nil {
+			e.now, err = e.parse(data)
+		}
+		if err == nil {
+			return nil
+		}
+		e.failed(fmt.Errorf("the version in use is not at hand, and another takes its place: %w", err))
+	}
+	data, err := e.outside.newest(true)
+	if err != nil {
+		return err
+	}
+	return e.use(data, max(0, e.state.I64(0)[tickUsed]))
+}
+
+// use makes another version the one in use from a tick on.
+func (e *enrich) use(data []byte, tick int64) error {
+	t, err := e.parse(data)
+	if err != nil {
+		return err
+	}
+	digest, err := e.versions.add(tick, data)
+	if err != nil {
+		return err
+	}
+	e.set(t, digest, tick)
+	return nil
+}
+
+func (e *enrich) set(t *table, digest string, tick int64) {
+	e.now, e.digest = t, digest
+	e.state.I64(0)[tickUsed] = tick
+	e.state.SetBytes(1, 0, []byte(digest))
+}
+
+func (e *enrich) failed(err error) {
+	e.o.Count("refresh_failed", 1)
+	if e.o.Report != nil {
+		e.o.Report(fmt.Sprintf("%s: %s: %v", e.o.Address, e.shown, err))
+	}
+}
+
+// Process looks rows up.
+func (e *enrich) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
+	keys := make([]arrow.Array, 0, len(e.by))
+	for _, c := range e.by {
+		keys = append(keys, c.Prog.Eval(rows, e.o.Alloc))
+	}
+	defer carry.Release(keys)
+	e.found = e.found[:0]
+	for i := range int(rows.NumRows()) {
+		e.key = e.key[:0]
+		null := false
+		for _, c := range keys {
+			null = null || c.IsNull(i)
+			e.key = flow.AppendKey(e.key, c, i)
+		}
+		at, ok := e.now.rows[string(e.key)]
+		ok = ok && !null
+		e.found = append(e.found, ok)
+		for k, col := range e.cols {
+			if ok {
+				col.From(e.now.cols[e.added[k]], int(at))
+			} else {
+				col.Null()
+			}
+		}
+	}
+	e.add.Emit(rows, e.cols, e.found, func(i int) string { return fmt.Sprintf("the table has nothing for %s", carry.KeyText(e.by, keys, i)) }, &e.o, out)
+	return nil
+}
+
+// Advance looks at ticks for another version: first among those that were used at this tick before, then outside.
+func (e *enrich) Advance(_ int, marks flow.Watermarks, _ flow.Emitter) error {
+	if !marks.Ticked {
+		return nil
+	}
+	t := e.state.I64(0)
+	if marks.Tick <= e.versions.last() {
+		if v, ok := e.versions.due(t[tickUsed], marks.Tick); ok {
+			data, err := e.versions.read(v.digest, e.bytes)
+			if err == nil {
+				var now *table
+				if now, err = e.parse(data); err == nil {
+					e.set(now, v.digest, v.tick)
+				}
+			}
+			if err != nil {
+				e.failed(fmt.Errorf("a version that was used before is not at hand: %w", err))
+			}
+		}
+		return nil
+	}
+	if e.refresh == 0 || marks.Tick < t[tickLooked]+e.refresh {
+		return nil
+	}
+	t[tickLooked] = marks.Tick
+	e.state.Touch(0)
+	data, err := e.outside.newest(false)
+	if err == nil && data != nil && digestOf(data) != e.digest {
+		if err = e.use(data, marks.Tick); err == nil {
+			e.o.Count("refreshed", 1)
+		}
+	}
+	if err != nil {
+		e.failed(err)
+	}
+	return nil
+}
+
+// Close lets go of what is outside.
+func (e *enrich) Close() error { return e.outside.close() }

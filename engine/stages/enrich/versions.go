@@ -1,0 +1,155 @@
+package enrich
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/tidemill/tidemill/engine/env"
+)
+
+// version is one of the table, used from the first row behind that tick on.
+type version struct {
+	tick   int64 // us; 0: from the start
+	digest string
+}
+
+// versions is the log of the table's versions in the data folder (doc.go). What stands there is durable before a
+// version is used.
+type versions struct {
+	env *env.Env
+	dir string
+	log []version
+}
+
+const logName = "versions"
+
+// maxVersions is how many versions are kept. A replay of what came before them begins with the oldest.
+const maxVersions = 1000
+
+func digestOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])[:32]
+}
+
+func openVersions(e *env.Env, dir string) (*versions, error) {
+	v := &versions{env: e, dir: dir}
+	if err := e.FS.MkdirAll(dir); err != nil {
+		return nil, err
+	}
+	data, err := readFile(e, path.Join(dir, logName), 1<<26)
+	if errors.Is(err, fs.ErrNotExist) {
+		return v, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(data)) {
+		var x version
+		if !strings.HasSuffix(line, "\n") {
+			break // a crash came while it was written, and so before it was used
+		}
+		if _, err := fmt.Sscanf(line, "%d %s", &x.tick, &x.digest); err != nil {
+			return nil, fmt.Errorf("%s is damaged: %q", path.Join(dir, logName), line)
+		}
+		v.log = append(v.log, x)
+	}
+	return v, nil
+}
+
+// due is the newest version that is in use at a tick and was not before: after a tick that is past.
+func (v *versions) due(past, tick int64) (version, bool) {
+	for i := len(v.log) - 1; i >= 0; i-- {
+		if x := v.log[i]; x.tick <= tick {
+			return x, x.tick > past
+		}
+	}
+	return version{}, false
+}
+
+// last is the tick of the newest version; -1 when there is none.
+func (v *versions) last() int64 {
+	if len(v.log) == 0 {
+		return -1
+	}
+	return v.log[len(v.log)-1].tick
+}
+
+// add makes a version durable.
+func (v *versions) add(tick int64, data []byte) (string, error) {
+	x := version{tick, digestOf(data)}
+	if err := v.write(x.digest, data); err != nil {
+		return "", err
+	}
+	log := append(v.log[:len(v.log):len(v.log)], x)
+	gone := log[:max(0, len(log)-maxVersions)]
+	log = log[len(gone):]
+	text := ""
+	for _, x := range log {
+		text += fmt.Sprintf("%d %s\n", x.tick, x.digest)
+	}
+	if err := v.write(logName, []byte(text)); err != nil {
+		return "", err
+	}
+	v.log = log
+	for _, old := range gone {
+		if !slices.ContainsFunc(log, func(x version) bool { return x.digest == old.digest }) {
+			_ = v.env.FS.Remove(path.Join(v.dir, old.digest)) // what stays there costs room and nothing else
+		}
+	}
+	return x.digest, nil
+}
+
+// write puts a file in place whole.
+func (v *versions) write(name string, data []byte) error {
+	name = path.Join(v.dir, name)
+	f, err := v.env.FS.Open(name+".new", env.Create)
+	if err != nil {
+		return err
+	}
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteAt(data, 0)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := v.env.FS.Rename(name+".new", name); err != nil {
+		return err
+	}
+	return v.env.FS.SyncDir(v.dir)
+}
+
+func (v *versions) read(digest string, most int64) ([]byte, error) {
+	return readFile(v.env, path.Join(v.dir, digest), most)
+}
+
+// readFile reads a whole file of at most so many bytes.
+func readFile(e *env.Env, name string, most int64) ([]byte, error) {
+	f, err := e.FS.Open(name, env.ReadOnly)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > most {
+		return nil, fmt.Errorf("it has %d bytes; at most %d are read", info.Size(), most)
+	}
+	data := make([]byte, info.Size())
+	if n, err := f.ReadAt(data, 0); n < len(data) && err != nil && err != io.EOF {
+		return nil, err
+	}
+	return data, nil
+}
