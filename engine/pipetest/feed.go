@@ -56,6 +56,8 @@ func (r *rowsBlock) supply(start time.Time) (supply, hcl.Diagnostics) {
 		return l, nil
 	}
 	var diags hcl.Diagnostics
+	// A table of at, topic and payload holds records as they came.
+	whole := !slices.ContainsFunc(r.table.columns, func(c string) bool { return c != "at" && c != "topic" && c != "payload" }) && slices.Contains(r.table.columns, "payload")
 	for i, cells := range r.table.rows {
 		rec := arriving{at: now, topic: r.Topic}
 		tree := &object{}
@@ -64,13 +66,22 @@ func (r *rowsBlock) supply(start time.Time) (supply, hcl.Diagnostics) {
 			if name == "at" || name == "topic" {
 				d, ok := offset(cell)
 				switch {
+				case name == "topic" && cell != "-":
+					rec.topic = strings.Trim(cell, `"`)
 				case name == "topic":
-					rec.topic = cell
 				case !ok:
 					diags = append(diags, config.Errorf(r.table.line(r.table.lines[i]), "Not a time", "at takes the time since the start, such as 5m; this is %q.", cell)...)
 				default:
 					rec.at = start.Add(d).UnixMicro()
 				}
+				continue
+			}
+			if name == "payload" && whole {
+				payload, err := payloadOf(cell)
+				if err != nil {
+					diags = append(diags, config.Errorf(r.table.line(r.table.lines[i]), "Not a payload", "%v", err)...)
+				}
+				rec.payload = payload
 				continue
 			}
 			value, err := member(cell, start)
@@ -79,7 +90,9 @@ func (r *rowsBlock) supply(start time.Time) (supply, hcl.Diagnostics) {
 			}
 			tree.set(strings.Split(name, "."), value)
 		}
-		now, rec.payload = rec.at, tree.append(nil)
+		if now = rec.at; !whole {
+			rec.payload = tree.append(nil)
+		}
 		l.list = append(l.list, rec)
 	}
 	slices.SortStableFunc(l.list, func(a, b arriving) int { return cmp.Compare(a.at, b.at) })

@@ -19,6 +19,10 @@ type testFlags struct {
 	run, junit           string
 	json, update, detail bool
 	long                 bool
+
+	record, channel, from, to, device, data string
+	vars                                    []string
+	rows                                    int
 }
 
 func (a *app) testCommand() *cobra.Command {
@@ -30,7 +34,8 @@ func (a *app) testCommand() *cobra.Command {
 			"against what the test expects. The clock is virtual: a day takes milliseconds. Nothing outside is\n" +
 			"touched: ingests get the test's rows, and sinks write nothing.\n\n" +
 			"Exit codes: 0 all tests passed; 1 one failed; 2 wrong usage; 3 a mistake in a file.",
-		Example: "  tidemill test pipelines/coldhaul\n  tidemill test pipelines/* --junit report.xml\n  tidemill test pipelines/coldhaul --run warm --update",
+		Example: "  tidemill test pipelines/coldhaul\n  tidemill test pipelines/* --junit report.xml\n  tidemill test pipelines/coldhaul --run warm --update\n" +
+			"  tidemill test pipelines/coldhaul --record bad_night --channel telemetry --device trailer-00042",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return fmt.Errorf("test takes folders, such as: tidemill test pipelines/coldhaul")
@@ -47,8 +52,14 @@ func (a *app) testCommand() *cobra.Command {
 	flags.StringVar(&f.junit, "junit", "", "write the results to `FILE` as JUnit XML")
 	flags.BoolVar(&f.update, "update", false, "write what came into the tables of expectations that failed")
 	flags.BoolVar(&f.long, "long", false, "run also tests that say long = true")
+	f.recordFlags(flags)
 	flags.BoolVarP(&f.detail, "verbose", "v", false, "tell what no test has reached")
-	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.test(f, args) }
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if f.record != "" {
+			return a.recordTest(f, args)
+		}
+		return a.test(f, args)
+	}
 	return cmd
 }
 
