@@ -89,6 +89,7 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	s.look(mux)
 	s.changeRollouts(mux)
+	mux.HandleFunc("POST /v1/feedback", s.feedback)
 	mux.HandleFunc("POST /v1/apply", func(w http.ResponseWriter, r *http.Request) {
 		var q ApplyRequest
 		in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))

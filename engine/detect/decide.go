@@ -56,49 +56,85 @@ func (d *Detector) shares(v *Verdict) {
 }
 
 // verdict holds a score against the threshold. An alert is not repeated for a
-// while, unless it has grown: what comes in its shadow is cut to just under the threshold.
+// while, unless it has grown.
 func (d *Detector) verdict(j *jury, score, digits float64, v *Verdict) {
 	if d.only != byForest {
 		j.final.Learn(score)
 	}
-	j.since = min(j.since+1, math.MaxInt32)
+	j.since, j.after = min(j.since+1, math.MaxInt32), min(j.after+1, math.MaxInt32)
 	v.Score, v.Age = score, j.rows
 	if j.rows <= int64(d.cfg.WarmUp) {
 		v.Score = 0
 		return
 	}
 	v.Ready = true
-	over, is := d.over(j, score, digits)
-	if !is {
-		return
+	if d.only != byForest {
+		v.Score = j.shown(score, d.usual())
 	}
-	if j.since < int64(d.cfg.Quiet) && over < j.peak+grows {
-		if d.only != byForest {
-			v.Score = min(score, max(score-over-0.1, 0))
-		}
+	over := d.over(j, score, digits)
+	j.recent = max(over, j.recent-1/float64(d.cfg.Quiet))
+	if over < j.nudge || j.since < int64(d.cfg.Quiet) && over < j.peak+grows {
 		return
 	}
 	j.peak, j.since = over, 0
-	v.Grade = 1 - 0.5*math.Exp(-over)
+	v.Grade = 1 - 0.5*math.Exp(j.nudge-over)
 }
 
-// over is by how much a score is above the threshold, in digits, and whether it is.
-func (d *Detector) over(j *jury, score, digits float64) (float64, bool) {
+// shown is a score as it goes out: what comes in the shadow of one that was over the
+// kind's own threshold is cut to just under it. Whatever threshold is configured, scores are the same.
+func (j *jury) shown(score, usual float64) float64 {
+	switch over := score - usual; {
+	case over < 0:
+	case j.after < defaultQuiet && over < j.top+grows:
+		return min(score, max(usual-0.1, 0))
+	default:
+		j.top, j.after = over, 0
+	}
+	return score
+}
+
+// usual is the kind's own threshold.
+func (d *Detector) usual() float64 {
+	if d.only == members {
+		return defaultScore
+	}
+	return defaultDigit
+}
+
+const (
+	nudgeMost = 3   // digits by which labels move a device's threshold at most
+	nudgeDown = 1   // down at once: a fault that no score told of must not let everything through
+	nudgeMore = 0.1 // beyond what the label was about
+)
+
+// Label takes a person's judgement of what the model has lately seen. As usual: the threshold of this
+// model rises above what it woke for. A fault: it falls to what it did not wake for. What agrees with the
+// model changes nothing. It returns the digits by which labels have moved the threshold.
+func (d *Detector) Label(mem []byte, fault bool) float64 {
+	j := d.jury(mem)
+	if fault {
+		j.nudge = max(min(j.nudge, j.recent-nudgeMore), j.nudge-nudgeDown, -nudgeMost)
+	} else {
+		j.nudge = min(max(j.nudge, j.recent+nudgeMore), nudgeMost)
+	}
+	return j.nudge
+}
+
+// over is by how much a score is above the threshold, in digits; below 0 it is not.
+func (d *Detector) over(j *jury, score, digits float64) float64 {
 	want := d.cfg.Threshold
 	switch {
 	case d.cfg.PerWeek > 0:
 		rows := week / max(j.interval, 1)
 		want, score = max(math.Log10(rows/d.cfg.PerWeek), 0.5), digits
 	case want > 0 && d.only == byForest:
-		return math.Log2(max(score/want, 1e-3)), score >= want
+		return math.Log2(max(score/want, 1e-3))
 	case want > 0:
-	case d.only == members:
-		want = defaultScore
 	default:
-		want = defaultDigit
+		want = d.usual()
 		if d.only == byForest {
 			score = digits
 		}
 	}
-	return score - want, score >= want
+	return score - want
 }

@@ -16,14 +16,18 @@ type jury struct {
 	rows     int64
 	at       int64   // event time of the row before
 	interval float64 // usual time between rows, microseconds
-	peak     float64 // of the last alert
+	peak     float64 // digits over the threshold of the last alert
 	since    int64   // rows since then
+	top      float64 // as peak and since, at the kind's own threshold: of scores
+	after    int64
+	nudge    float64 // digits by which labels have moved the threshold
+	recent   float64 // the highest over the threshold lately, a digit less with every quiet time; not nudged
 	forest   Calibrator
 	final    Calibrator // of the score, for alerts a week
 }
 
 func (j *jury) init() {
-	*j = jury{since: math.MaxInt32}
+	*j = jury{since: math.MaxInt32, after: math.MaxInt32, recent: -maxSurprise}
 	j.forest.Init(memory)
 	j.final.Init(memory)
 }

@@ -108,6 +108,8 @@ func (t *task) note(b *journal.Block) error {
 			t.control.devices = registry.NewTable(state.New(registry.Decl()))
 		}
 		t.control.devices.Apply(change)
+	case isFeedback(b.Control):
+		return t.feedback(b.Control)
 	default:
 		return fmt.Errorf("%s: the control record at offset %d is of a kind that this version does not know", t.Name(), b.First)
 	}

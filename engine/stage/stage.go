@@ -227,6 +227,13 @@ type Decider interface {
 	Decide(b *rollout.Book, devices *device.Table) error
 }
 
+// Labelled is a Stage that takes a person's judgement of what it has said. Optional.
+type Labelled interface {
+	// Label says whether a key, a text for each column of its `by`, lately had a fault or was as
+	// usual. Called where that stands in the journal. known tells whether the stage has such a key.
+	Label(key []string, fault bool) (known bool)
+}
+
 // Status is how a source's Step went.
 type Status uint8
 

@@ -15,6 +15,7 @@
 //	simulate  writes or publishes a fleet's       simulate.go, simulate_mqtt.go, resume.go
 //	query     answers SQL over the lake           query.go, query_prompt.go, query_child.go, query_worker.go
 //	backtest  tries detectors on history          backtest.go, backtest_folder.go
+//	feedback  tells a detector that it was wrong  feedback.go
 //	plugin    writes, tests, measures plugins     plugin*.go
 //	bench     measures                            bench*.go
 //

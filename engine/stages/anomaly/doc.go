@@ -13,6 +13,7 @@
 //
 //	score              how odd, null while the model warms up or where the row was not judged. Of rcf the forest's own
 //	                   score, about 1 for what is usual; of the others digits of surprise: 3 is once in a thousand rows
+//	                   (in the quiet time after one over the kind's own threshold, what has not grown is cut to just under that)
 //	grade              0: no alert; else 0.5 to 1. An alert is not repeated for `quiet` rows, unless it grows
 //	expected, lower,   what would have been usual, where the detector has an opinion; with several
 //	upper, attribution signals a column each, expected.temp_avg and so on. Attributions sum to 1
@@ -24,6 +25,11 @@
 // "suppressed"), nor are rows older than the key's latest ("out_of_order"). A row
 // without any value has no score ("empty"); where some of several are missing, the others are judged.
 // Revised rows do not come here.
+//
+// # Labels
+//
+// A person's label, "normal" or "fault", is a control record in the journal (tidemill feedback; run/feedback.go). It
+// moves the threshold of one key's model, at most three digits, and no score.
 //
 // # State
 //
@@ -43,5 +49,6 @@
 //
 // Imports: flow, config, expr, state, detect, stage
 //
-// Not here: the detectors (detect), trying them on history (backtest). Start with args.go.
+// Not here: the detectors (detect), trying them on history (backtest). Start with args.go; watch.go is for
+// backtests that look on.
 package anomaly

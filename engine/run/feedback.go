@@ -1,0 +1,101 @@
+package run
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/journal"
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/stage"
+)
+
+// Feedback is a person's judgement of what an anomaly stage has said of a key. It is a control
+// record in the journal, so that a replay meets it where it happened:
+//
+//	"feedback " {"stage":"pipeline.machine.anomaly.odd","key":["t1"],"label":"normal"}
+type Feedback struct {
+	Stage string   `json:"stage"` // its address; the end is enough where it fits one
+	Key   []string `json:"key"`   // a text for each column of the stage's by
+	Label string   `json:"label"` // "normal" or "fault"
+}
+
+const feedbackMagic = "feedback "
+
+// ErrFeedback is wrapped by errors of whoever gave feedback.
+var ErrFeedback = errors.New("no such feedback")
+
+func isFeedback(body []byte) bool { return bytes.HasPrefix(body, []byte(feedbackMagic)) }
+
+// Feedback puts a label into the journal; when it returns, it is durable there. Any goroutine may call it.
+func (e *Engine) Feedback(f Feedback) error {
+	g := e.view.Load()
+	if f.Label != "normal" && f.Label != "fault" {
+		return fmt.Errorf("%w: a label is \"normal\" or \"fault\", not %.100q", ErrFeedback, f.Label)
+	}
+	n, err := labelled(g.plan, f.Stage)
+	if err != nil {
+		return err
+	}
+	log := g.logs[n.Home.Config.Name]
+	if log == nil {
+		return fmt.Errorf("%w: %s reads rows that are spread anew or come from a pipeline, which labels do not reach", ErrFeedback, n.Address)
+	}
+	f.Stage = n.Address
+	body, err := json.Marshal(f)
+	if err != nil {
+		panic("BUG: feedback is no JSON: " + err.Error())
+	}
+	if err := log.Appender().Control(journal.Note, e.env.Clock.Now().UnixMicro(), append([]byte(feedbackMagic), body...)); err != nil {
+		return err
+	}
+	if err := log.Appender().Flush(); err != nil {
+		return err
+	}
+	e.taskBell.ring()
+	return nil
+}
+
+// labelled finds the anomaly stage that is meant.
+func labelled(p *plan.Plan, name string) (*plan.Node, error) {
+	var found []*plan.Node
+	var names []string
+	for _, pl := range p.Pipelines {
+		for _, n := range pl.Nodes {
+			if n.Block.Kind != "anomaly" {
+				continue
+			}
+			names = append(names, n.Address)
+			if n.Address == name || strings.HasSuffix(n.Address, "."+name) {
+				found = append(found, n)
+			}
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf("%w: there is no anomaly stage %.100q.%s", ErrFeedback, name, config.DidYouMean(name, names))
+	case 1:
+		return found[0], nil
+	}
+	return nil, fmt.Errorf("%w: %.100q fits %s and %s", ErrFeedback, name, found[0].Address, found[1].Address)
+}
+
+// feedback takes a label to its stage. A stage that is gone, or that does not have the key in this
+// partition, is none of it.
+func (t *task) feedback(body []byte) error {
+	var f Feedback
+	if err := json.Unmarshal(body[len(feedbackMagic):], &f); err != nil {
+		return fmt.Errorf("%s: a label in the journal cannot be read: %w", t.Name(), err)
+	}
+	for _, p := range t.pipes {
+		for _, n := range p.nodes {
+			if l, ok := n.stage.(stage.Labelled); ok && n.plan.Address == f.Stage && l.Label(f.Key, f.Label == "fault") {
+				t.engine.count(n.plan.Address+" labels", 1)
+			}
+		}
+	}
+	return nil
+}

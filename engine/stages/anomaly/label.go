@@ -1,0 +1,50 @@
+package anomaly
+
+import (
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/stage"
+)
+
+var _ stage.Labelled = (*anomaly)(nil)
+
+// Label moves the threshold of a key's model.
+func (a *anomaly) Label(key []string, fault bool) (known bool) {
+	encoded, ok := a.encode(key)
+	if !ok {
+		return false
+	}
+	slot, found := a.table.Find(encoded)
+	if !found || len(a.table.Bytes(colModel, slot)) == 0 {
+		return false
+	}
+	a.d.Label(a.table.Edit(colModel, slot), fault)
+	return true
+}
+
+// encode is a key as the table has it; false where a text does not fit its column.
+func (a *anomaly) encode(key []string) ([]byte, bool) {
+	if len(key) != len(a.by) {
+		return nil, false
+	}
+	if len(key) == 1 && a.by[0].Type.ID() == arrow.STRING {
+		return []byte(key[0]), true
+	}
+	out := []byte{}
+	for i, text := range key {
+		b := array.NewBuilder(a.o.Alloc, a.by[i].Type)
+		err := b.AppendValueFromString(text)
+		col := b.NewArray()
+		if err == nil {
+			out = flow.AppendKey(out, col, 0)
+		}
+		col.Release()
+		b.Release()
+		if err != nil {
+			return nil, false
+		}
+	}
+	return out, true
+}
