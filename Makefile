@@ -7,6 +7,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
 RACE := ./engine/run ./engine/journal ./engine/admin ./engine/mqtt ./engine/stages/ingestmqtt ./engine/stages/ingesthttp ./engine/stages/sinkhttp $(wildcard ./conformance/sim)
 TALLY := go run ./conformance/tally
 SCRATCH := .run
+# SQL over the lake is DuckDB's, and takes a C compiler.
+SQL = $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CXX)" >/dev/null && echo -tags duckdb)
 
 .PHONY: help build run test check soak bench pgo fmt fmt-check vet lint needs unit race fuzz clean
 
@@ -19,13 +21,13 @@ help: ## say what there is
 
 build: ## build bin/tidemill, and bin/tidemill-peer to compare with
 	@mkdir -p bin
-	go build -o bin/tidemill ./engine/cmd/tidemill
+	go build $(SQL) -o bin/tidemill ./engine/cmd/tidemill
 	@if [ -d conformance/peer ]; then echo "go build -o bin/tidemill-peer ./conformance/peer"; go build -o bin/tidemill-peer ./conformance/peer; fi
 
 bin/tidemill: build
 
 run: ## 8,000 simulated trailers publish over MQTT into pipelines/coldhaul; goes on where it stopped
-	@mkdir -p bin && go build -o bin/tidemill ./engine/cmd/tidemill
+	@mkdir -p bin && go build $(SQL) -o bin/tidemill ./engine/cmd/tidemill
 	@.ci/demo
 
 test: needs fmt-check vet unit race fuzz ## everything that must hold; about ten minutes with cold caches

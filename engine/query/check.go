@@ -165,6 +165,9 @@ func (c *checker) judge(v map[string]any) {
 			c.refuse(v, "SHOW TABLES, DESCRIBE or SUMMARIZE of a table or of a SELECT", "%.60s cannot be shown", name)
 		}
 	}
+	if text(v["class"]) == "PARAMETER" {
+		c.refuse(v, "the value itself", "a statement has no parameters here")
+	}
 	if name, ok := v["function_name"]; ok && text(v["class"]) == "FUNCTION" {
 		c.function(v, strings.ToLower(text(name)))
 	}

@@ -37,6 +37,11 @@ func Run(ctx context.Context, e *env.Env, q *Request, out io.Writer) (sum Summar
 	if err := q.Check(); err != nil {
 		return sum, err
 	}
+	defer func() {
+		if err != nil && ctx.Err() != nil { // whatever it says, this is why
+			err = context.Cause(ctx)
+		}
+	}()
 	tables, err := Find(ctx, e, q.Sources)
 	if err != nil {
 		return sum, err

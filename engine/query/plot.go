@@ -184,7 +184,7 @@ func canvas(points []point, width, height int, least, most float64) [][]rune {
 		}
 		y = 2 * height
 		if most > least {
-			y = int(math.Round((most - q.y) / (most - least) * float64(4*height-1)))
+			y = int(math.Round((most/2 - q.y/2) / (most/2 - least/2) * float64(4*height-1))) // halves: the whole may be too large
 		}
 		return x, y
 	}

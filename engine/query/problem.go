@@ -80,7 +80,7 @@ var rephrasings = []rephrasing{
 }
 
 var (
-	errorKind = regexp.MustCompile(`^(?:[A-Z][A-Za-z-]+ )+Error: `)
+	errorKind = regexp.MustCompile(`^(?:[A-Za-z-]+ ){1,4}Error: `)
 	errorLine = regexp.MustCompile(`(?s)\n\nLINE (\d+): ([^\n]*)\n( *)\^.*$`)
 )
 

@@ -162,7 +162,7 @@ func plain(v any, typ string) any {
 	case *big.Int:
 		return Number(v.String())
 	case duckdb.Decimal:
-		return Number(v.String())
+		return decimal(v.Value, int(v.Scale))
 	case duckdb.UUID:
 		return v.String()
 	case duckdb.Interval:
@@ -205,6 +205,19 @@ func nested(v any) any {
 		return out
 	}
 	return fmt.Sprint(v)
+}
+
+// decimal writes all digits that the type has: 1.50 of DECIMAL(5,2).
+func decimal(v *big.Int, scale int) Number {
+	digits := new(big.Int).Abs(v).String()
+	if scale > 0 {
+		digits = strings.Repeat("0", max(scale+1-len(digits), 0)) + digits
+		digits = digits[:len(digits)-scale] + "." + digits[len(digits)-scale:]
+	}
+	if v.Sign() < 0 {
+		digits = "-" + digits
+	}
+	return Number(digits)
 }
 
 // interval is a span of time as SQL writes it.

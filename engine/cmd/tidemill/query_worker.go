@@ -69,6 +69,7 @@ func (a *app) work() (query.Summary, error) {
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, in) // until the parent is gone, however it went
+		_ = os.RemoveAll(q.Scratch)    // it cannot any more
 		os.Exit(exitFailed)
 	}()
 	stop := make(chan os.Signal, 1)

@@ -1,0 +1,97 @@
+package query
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// endless takes no memory.
+const endless = "SELECT sum(a.range + b.range + c.range) FROM range(100000) a, range(100000) b, range(100000) c"
+
+// TestMemory: what DuckDB does not count is limited too, by the process.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	const most = 64<<20 + 1<<30
+	for _, text := range []string{
+		"SELECT len(range(4000000000))",
+		"SELECT length(repeat('x', 4000000000))",
+		"SELECT list(h ORDER BY h) FROM (SELECT hash(range) AS h FROM range(40000000))",
+	} {
+		r := tidemill(t, "", "query", lakeDir, "--memory", "64MiB", "--timeout", "60s", text)
+		if r.code != 1 || !strings.Contains(r.err, "memory") || r.peak > most {
+			t.Errorf("%s: exit %d, %d MB\n%s%s", text, r.code, r.peak/1e6, r.out, r.err)
+		}
+	}
+	// A large answer does not have to fit: it is spilled.
+	r := tidemill(t, "", "query", lakeDir, "--memory", "64MiB", "--format", "csv", "SELECT a.device, b.device, a.ts FROM readings a, range(10) r, (FROM readings LIMIT 2) b")
+	if n := strings.Count(r.out, "\n"); r.code != 0 || n != records*20+1 || r.peak > most {
+		t.Errorf("exit %d, %d lines, %d MB\n%s", r.code, n, r.peak/1e6, r.err)
+	}
+}
+
+// TestTime: an endless statement ends, also one that writes no row.
+func TestTime(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{endless, "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r"} {
+		r := tidemill(t, "", "query", lakeDir, "--timeout", "300ms", text)
+		if r.code != 1 || !strings.Contains(r.err, "ended after 300ms") {
+			t.Errorf("%s: exit %d\n%s%s", text, r.code, r.out, r.err)
+		}
+	}
+}
+
+// TestInterrupt: an interrupt ends the statement; and when the command is killed, so is what it started.
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
+		cmd := exec.Command(binary, "query", lakeDir, endless)
+		var said bytes.Buffer
+		cmd.Stderr = &said
+		scratch := t.TempDir()
+		cmd.Env = append(os.Environ(), "TMPDIR="+scratch)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+		must(t, cmd.Start())
+		var worker int
+		until(t, "the worker", func() bool {
+			worker = childOf(cmd.Process.Pid)
+			return worker != 0
+		})
+		time.Sleep(100 * time.Millisecond) // mostly it is in DuckDB by then; before, it must end as well
+		must(t, cmd.Process.Signal(signal))
+		_ = cmd.Wait()
+		if signal != syscall.SIGKILL && !strings.Contains(said.String(), "interrupted") {
+			t.Errorf("%s: %s", signal, said.String())
+		}
+		until(t, "the end of the worker", func() bool { return !running(worker) })
+		if left, _ := os.ReadDir(scratch); len(left) > 0 {
+			t.Errorf("%s: %s was left", signal, left[0].Name())
+		}
+	}
+}
+
+// childOf is a child of a process; 0 if it has none.
+func childOf(pid int) int {
+	tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/children")
+	for _, name := range tasks {
+		data, _ := os.ReadFile(name)
+		if words := strings.Fields(string(data)); len(words) > 0 {
+			child, _ := strconv.Atoi(words[0])
+			return child
+		}
+	}
+	return 0
+}
+
+// running tells whether a process is there and not merely waited for.
+func running(pid int) bool {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	_, rest, _ := strings.Cut(string(data), ") ")
+	return err == nil && !strings.HasPrefix(rest, "Z")
+}
