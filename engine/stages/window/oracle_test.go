@@ -237,6 +237,9 @@ func (x *trial) run() (windows int, err error) {
 		tasks[i].open()
 	}
 	cut := 1 + x.r.IntN(300)
+	if x.devices > 1000 {
+		cut = 20_000 // a snapshot of so many costs more than rows
+	}
 	for i, e := range x.events {
 		if e.tick {
 			for _, o := range tasks {

@@ -3,6 +3,7 @@ package window
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -48,8 +49,8 @@ func fleet(tb testing.TB, devices, rows, batches int) []arrow.RecordBatch {
 	return out
 }
 
-func openBench(tb testing.TB, body string, schema *arrow.Schema) (stage.Stage, []*state.Table) {
-	bound, diags := stagetest.Bind(Tumbling(), []byte(body), schema, "device", 4)
+func openBench(tb testing.TB, spec stage.Spec, body string, schema *arrow.Schema) (stage.Stage, []*state.Table) {
+	bound, diags := stagetest.Bind(spec, []byte(body), schema, "device", 4)
 	if diags.HasErrors() {
 		tb.Fatal(diags)
 	}
@@ -69,15 +70,21 @@ func BenchmarkWindow(b *testing.B) {
 	for _, c := range []struct {
 		name, by, every, emit string
 		devices               int
+		body                  string // of another kind: session, ...
 	}{
-		{"count/8k", "[device]", "5m", "n = count()", 8000},
-		{"avg/8k", "[device]", "5m", "a = avg(temp)", 8000},
-		{"avg,min,max,count/8k", "[device]", "5m", "a = avg(temp), l = min(temp), h = max(temp), n = count()", 8000},
-		{"avg/8k/1h", "[device]", "1h", "a = avg(temp)", 8000},
-		{"avg/200k", "[device]", "5m", "a = avg(temp)", 200_000},
-		{"stddev/8k", "[device]", "5m", "a = stddev(temp)", 8000},
-		{"percentile/8k", "[device]", "5m", "a = percentile(temp, 95)", 8000},
-		{"distinct/8k", "[device]", "5m", "a = distinct(temp)", 8000},
+		{name: "sliding 1h by 1m/8k", devices: 8000, body: "sliding by = [device]\nsize = \"1h\"\nevery = \"1m\"\nkeep = \"1m\"\nemit = { a = avg(temp) }\n"},
+		{name: "sliding 1h by 5m/8k", devices: 8000, body: "sliding by = [device]\nsize = \"1h\"\nevery = \"5m\"\nkeep = \"1m\"\nemit = { a = avg(temp) }\n"},
+		{name: "session/8k", devices: 8000, body: "session by = [device]\ngap = \"1m\"\nemit = { a = avg(temp) }\n"},
+		{name: "count/8k", devices: 8000, body: "count by = [device]\nsize = 10\nemit = { a = avg(temp) }\n"},
+		{name: "state/8k", devices: 8000, body: "state by = [device]\nwhile = temp > 40\nemit = { a = avg(temp) }\n"},
+		{name: "count/8k", by: "[device]", every: "5m", emit: "n = count()", devices: 8000},
+		{name: "avg/8k", by: "[device]", every: "5m", emit: "a = avg(temp)", devices: 8000},
+		{name: "avg,min,max,count/8k", by: "[device]", every: "5m", emit: "a = avg(temp), l = min(temp), h = max(temp), n = count()", devices: 8000},
+		{name: "avg/8k/1h", by: "[device]", every: "1h", emit: "a = avg(temp)", devices: 8000},
+		{name: "avg/200k", by: "[device]", every: "5m", emit: "a = avg(temp)", devices: 200_000},
+		{name: "stddev/8k", by: "[device]", every: "5m", emit: "a = stddev(temp)", devices: 8000},
+		{name: "percentile/8k", by: "[device]", every: "5m", emit: "a = percentile(temp, 95)", devices: 8000},
+		{name: "distinct/8k", by: "[device]", every: "5m", emit: "a = distinct(temp)", devices: 8000},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			const rows = 4096
@@ -88,15 +95,25 @@ func BenchmarkWindow(b *testing.B) {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
 			spent, seen := int64(0), 0
-			st, _ := openBench(b, body, batches[0].Schema())
-			for pass := range b.N + 1 {
+			spec := Tumbling()
+			if c.body != "" {
+				var name string
+				name, body, _ = strings.Cut(c.body, " ")
+				spec = specNamed(name + "_")
+			}
+			st, tables := openBench(b, spec, body, batches[0].Schema())
+			warm := 1 // the first pass makes the keys
+			if c.body != "" {
+				warm = 7 // and the others fill windows of an hour
+			}
+			for pass := range b.N + warm {
 				before := threadTime(b)
 				for _, rows := range batches {
 					if err := st.Process(0, rows, out); err != nil {
 						b.Fatal(err)
 					}
 				}
-				if pass > 0 { // the first one makes the keys
+				if pass >= warm {
 					spent += threadTime(b) - before
 					seen += len(batches) * rows
 				} else {
@@ -106,6 +123,11 @@ func BenchmarkWindow(b *testing.B) {
 			}
 			b.ReportMetric(float64(spent)/float64(seen), "cpu-ns/row")
 			b.ReportMetric(float64(out.rows)/float64(seen), "out/row")
+			held := st.(*window).memory()
+			for _, t := range tables {
+				held += t.MemoryBytes()
+			}
+			b.ReportMetric(float64(held)/float64(c.devices), "B/key")
 		})
 	}
 }
@@ -133,7 +155,7 @@ func threadTime(tb testing.TB) int64 {
 // TestMemoryOfManyDevices holds 200,000 devices with one window each to 100 MB.
 func TestMemoryOfManyDevices(t *testing.T) {
 	batches := fleet(t, 200_000, 1<<14, 13)
-	st, tables := openBench(t, "by = [device]\nevery = \"5m\"\nemit = { a = avg(temp), h = max(temp), n = count() }\n", batches[0].Schema())
+	st, tables := openBench(t, Tumbling(), "by = [device]\nevery = \"5m\"\nemit = { a = avg(temp), h = max(temp), n = count() }\n", batches[0].Schema())
 	for _, b := range batches {
 		if err := st.Process(0, b, &void{}); err != nil {
 			t.Fatal(err)
@@ -143,8 +165,7 @@ func TestMemoryOfManyDevices(t *testing.T) {
 	for _, tb := range tables {
 		total += tb.MemoryBytes()
 	}
-	w := st.(*window)
-	total += int64(cap(w.lanes))*24 + int64(cap(w.groupOf))*4 + int64(cap(w.due))*8
+	total += st.(*window).memory()
 	t.Logf("%d MB", total>>20)
 	if total > 100<<20 {
 		t.Errorf("200,000 devices take %d MB, more than 100", total>>20)
