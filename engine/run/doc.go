@@ -53,6 +53,12 @@
 // lanes have brought: a lane's whole interval comes before the next one's, and would be late otherwise. Watermarks that
 // filtered rows moved do not pass a feed.
 //
+// # Why is a spool written that nobody reads?
+//
+// A sink that keeps up gets its rows from memory (spool_tail.go), once their checkpoint is durable. The
+// checkpoint promises them: after a crash the journal is read on behind them, and the spool is all there is.
+// A sink sees the same batches at the same places either way.
+//
 // # Where does a pipeline go on that was away?
 //
 // A partition that no task reads keeps its offset in every checkpoint, without
