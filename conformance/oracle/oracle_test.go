@@ -26,6 +26,8 @@ var cases = []struct {
 	{"machine_temperature", "machine_hourly.sql", "machine_temperature_system_failure.csv", "machine_hourly.ndjson", 1800},
 	{"machine_temperature", "gateways_ten_min.sql", "raw_data_large.json", "gateways_ten_min.ndjson", 200},
 	{"machine_temperature", "gateways_daily.sql", "raw_data_large.json", "gateways_daily.ndjson", 3},
+	{"machine_temperature", "gateway_rooms.sql", "raw_data_large.json", "gateway_rooms.ndjson", 30},
+	{"machine_temperature", "gateway_pairs.sql", "raw_data_large.json", "gateway_pairs.ndjson", 5},
 	{"machine_temperature", "fleet_hourly.sql", "raw_data_large.json", "fleet_hourly.ndjson", 10},
 	{"coldhaul", "averages.sql", "trailers.ndjson", "averages.ndjson", 3000},
 }

@@ -16,9 +16,10 @@ type Column struct {
 	valid []byte   // a bit a value
 	fixed []uint64 // number, integer, timestamp
 	bits  []byte   // bool
-	offs  []int32  // string, list: where each value ends
+	offs  []int32  // string, list: 0, and where each value ends
 	data  []byte
 	child *Column
+	room  int // how many values the batch before had
 }
 
 // Carries says whether values of a type can be carried.
@@ -60,6 +61,9 @@ func (c *Column) Len() int { return c.n }
 
 func (c *Column) mark(valid bool) {
 	if c.n&7 == 0 {
+		if c.n == 0 {
+			c.valid = make([]byte, 0, c.room/8+1)
+		}
 		c.valid = append(c.valid, 0)
 	}
 	if valid {
@@ -81,15 +85,22 @@ func (c *Column) Null() {
 		c.end(c.child.n)
 	case arrow.NULL:
 	default:
-		c.fixed = append(c.fixed, 0)
+		c.put(0)
 	}
 	c.mark(false)
 }
 
 // Fixed appends a value of eight bytes.
 func (c *Column) Fixed(v uint64) {
-	c.fixed = append(c.fixed, v)
+	c.put(v)
 	c.mark(true)
+}
+
+func (c *Column) put(v uint64) {
+	if c.fixed == nil {
+		c.fixed = make([]uint64, 0, c.room+1)
+	}
+	c.fixed = append(c.fixed, v)
 }
 
 // Bool appends a bool.
@@ -117,7 +128,12 @@ func (c *Column) Text(v []byte) {
 	c.mark(true)
 }
 
-func (c *Column) end(at int) { c.offs = append(c.offs, int32(at)) }
+func (c *Column) end(at int) {
+	if c.offs == nil { // the first offset is where the first value begins
+		c.offs = append(make([]int32, 0, c.room+2), 0)
+	}
+	c.offs = append(c.offs, int32(at))
+}
 
 // From appends a value of an array of the column's type, or a null where the type is another.
 func (c *Column) From(a arrow.Array, i int) {
@@ -152,7 +168,7 @@ func (c *Column) From(a arrow.Array, i int) {
 
 // Finish returns the column, which the caller releases, and starts anew.
 func (c *Column) Finish() arrow.Array {
-	defer func() { *c = Column{typ: c.typ, child: c.child} }()
+	defer func() { *c = Column{typ: c.typ, child: c.child, room: c.n} }()
 	if c.typ.ID() == arrow.NULL {
 		return array.NewNull(c.n)
 	}
@@ -179,8 +195,10 @@ func (c *Column) Finish() arrow.Array {
 }
 
 func (c *Column) ends() *memory.Buffer {
-	offs := append(make([]int32, 1, len(c.offs)+1), c.offs...)
-	return memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offs))
+	if c.offs == nil {
+		c.offs = []int32{0}
+	}
+	return memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(c.offs))
 }
 
 // Finish returns several columns, which the caller releases.

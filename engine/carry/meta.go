@@ -13,6 +13,7 @@ type Meta struct {
 	offset, received, time, mark []int64
 	index                        []int32
 	slot                         []uint32
+	room                         int // how many rows the batch before had
 }
 
 // Len is how many rows there are.
@@ -20,6 +21,11 @@ func (m *Meta) Len() int { return len(m.offset) }
 
 // Add appends a row's.
 func (m *Meta) Add(offset int64, index int32, received, time int64, slot uint32, mark int64) {
+	if m.offset == nil {
+		n := m.room + 1
+		m.offset, m.received, m.time, m.mark = make([]int64, 0, n), make([]int64, 0, n), make([]int64, 0, n), make([]int64, 0, n)
+		m.index, m.slot = make([]int32, 0, n), make([]uint32, 0, n)
+	}
 	m.offset, m.index = append(m.offset, offset), append(m.index, index)
 	m.received, m.time = append(m.received, received), append(m.time, time)
 	m.slot, m.mark = append(m.slot, slot), append(m.mark, mark)
@@ -41,7 +47,7 @@ func (m *Meta) Rows(schema *arrow.Schema, user []arrow.Array) arrow.RecordBatch 
 		data.Release()
 	}
 	cols = append(cols, user...)
-	*m = Meta{}
+	*m = Meta{room: n}
 	defer Release(cols)
 	return array.NewRecordBatch(schema, cols, int64(n))
 }
