@@ -107,6 +107,16 @@ pipeline "cold_chain" {
     path = "${var.out}/averages.ndjson"
   }
 
+  # The lake: tidemill query pipelines/coldhaul "select ..."
+  sink "parquet" "lake" {
+    from         = window.five_min
+    path         = "${var.out}/lake"
+    table        = "averages"
+    partition_by = [day(window_start)]
+    roll_age     = "1m"
+    units        = { temp_avg = "celsius", temp_max = "celsius", speed_avg = "km/h" }
+  }
+
   sink "file" "alarms" {
     from = [alarm.too_warm, alarm.compressor, alarm.door_open_moving]
     path = "${var.out}/alarms.ndjson"
