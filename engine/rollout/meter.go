@@ -14,8 +14,18 @@ type Meters struct {
 	mu      sync.Mutex
 	byTrial map[uint64]*Meter
 	met     map[Place]Met
+	news    []News
 	overdue []Quarantine
 }
+
+// News is a book, or a registry, that a partition has met.
+type News struct {
+	Place
+	Met
+}
+
+// maxNews is how many are kept until somebody asks.
+const maxNews = 100_000
 
 // Place is a partition of a channel.
 type Place struct {
@@ -60,6 +70,18 @@ func (m *Meters) Meet(p Place, met Met) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.met[p] = met
+	if len(m.news) < maxNews {
+		m.news = append(m.news, News{p, met})
+	}
+}
+
+// TakeNews returns what was met since the last call, in order.
+func (m *Meters) TakeNews() []News {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := m.news
+	m.news = nil
+	return out
 }
 
 // Met returns what a partition has met; zero: nothing yet.

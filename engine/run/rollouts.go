@@ -284,36 +284,38 @@ func (r *rollouts) step(now time.Time) {
 	}
 }
 
-// noteOffsets completes the history with where partitions have met its books.
+// noteOffsets completes the history with where partitions have met its books. The file follows when all have met
+// the newest.
 func (r *rollouts) noteOffsets(g *graph) {
-	complete := true
-	for _, name := range touched(g) {
-		n := g.logs[name].Partitions()
-		for p := range n {
-			met := r.meters.Met(rollout.Place{Channel: name, Partition: p})
-			complete = complete && met.Seq == r.file.Book.Seq
-			for i := len(r.file.History) - 1; i >= 0 && r.file.History[i].Seq >= met.Seq; i-- {
-				h := &r.file.History[i]
-				if h.Seq != met.Seq || met.Seq == 0 {
-					continue
-				}
-				if h.Offsets == nil {
-					h.Offsets = map[string][]*uint64{}
-				}
-				for len(h.Offsets[name]) < n {
-					h.Offsets[name] = append(h.Offsets[name], nil)
-				}
-				if h.Offsets[name][p] == nil {
-					at := met.Offset
-					h.Offsets[name][p], r.dirty = &at, true
-				}
+	for _, x := range r.meters.TakeNews() {
+		log := g.logs[x.Channel]
+		for i := len(r.file.History) - 1; i >= 0 && log != nil && r.file.History[i].Seq >= x.Seq && x.Seq > 0; i-- {
+			h := &r.file.History[i]
+			if h.Seq != x.Seq {
+				continue
+			}
+			if h.Offsets == nil {
+				h.Offsets = map[string][]*uint64{}
+			}
+			for len(h.Offsets[x.Channel]) < log.Partitions() {
+				h.Offsets[x.Channel] = append(h.Offsets[x.Channel], nil)
+			}
+			if list := h.Offsets[x.Channel]; list[x.Partition] == nil {
+				at := x.Offset
+				list[x.Partition], r.dirty = &at, true
 			}
 		}
 	}
-	if r.dirty && complete {
-		if err := r.write(&r.file); err == nil { // else later
-			r.dirty = false
+	if !r.dirty {
+		return
+	}
+	for _, name := range touched(g) {
+		if seq, _ := r.met(name, g.logs[name].Partitions()); seq != r.file.Book.Seq {
+			return
 		}
+	}
+	if err := r.write(&r.file); err == nil { // else later
+		r.dirty = false
 	}
 }
 
