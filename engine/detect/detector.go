@@ -76,6 +76,7 @@ type Detector struct {
 	bands  []reading
 	share  []float64
 	seen   []bool
+	terse  bool // a forest's scores alone, without what it would have expected: for tests
 }
 
 // Verdict is what a detector says of a row. The slices, a value a signal, are

@@ -186,7 +186,7 @@ func (d *Detector) together(mem []byte, j *jury, gap, enough bool, v *Verdict) (
 	}
 	if f.Ready() {
 		raw = f.Score(f.point)
-		if d.only == byForest {
+		if d.only == byForest && !d.terse {
 			d.explain(v)
 		}
 		digits = j.forest.Judge(raw)

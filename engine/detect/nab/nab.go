@@ -43,6 +43,7 @@ type mark struct {
 	score  float64
 	weight float64 // of an alert here, before the profile
 	window int     // which one it is in, over all series; -1: none
+	no     int     // among all rows that count: equal scores keep their order
 }
 
 // sigmoid is the weight of a place: -1 is a window's first row, 0 its end.
@@ -76,7 +77,7 @@ func (s *Series) marks(first int, out []mark) ([]mark, int) {
 		if m.window >= 0 {
 			seen[m.window] = true
 		}
-		if !math.IsNaN(m.score) {
+		if m.no = len(out); !math.IsNaN(m.score) {
 			out = append(out, m)
 		}
 	}
@@ -86,7 +87,12 @@ func (s *Series) marks(first int, out []mark) ([]mark, int) {
 // Best scores detectors at the threshold that is best for the profile; on a tie the highest.
 func Best(series []Series, p Profile) Result {
 	all, windows := collect(series)
-	slices.SortStableFunc(all, func(a, b mark) int { return cmp.Compare(b.score, a.score) })
+	slices.SortFunc(all, func(a, b mark) int {
+		if a.score != b.score {
+			return cmp.Compare(b.score, a.score)
+		}
+		return a.no - b.no
+	})
 	best := Result{Threshold: math.Inf(1), Gone: windows}
 	sum, bestSum := 0.0, 0.0
 	var now Result
