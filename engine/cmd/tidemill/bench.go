@@ -34,6 +34,8 @@ fast wrong engine has no figure. The numbers are the middle ones of the runs.
   RCF     score and update of a random cut forest, 300 models, points of a device by sixteens, and the
           same algorithm over pointers, in this process
   RCFC    RCF with another device at each point
+  WINDOWS each kind of window alone, in this process, and the memory of its tables: sliding is an hour
+          by a minute, and rows of a device are 30 s apart
 
 Beside W5 to W7 runs the same without their sinks, with all columns decoded: the difference is what the way
 to them costs, through spool, encoder and file or connection. Its ratio is to the libraries' encoders
@@ -73,9 +75,9 @@ const (
 
 func (a *app) benchCommand() *cobra.Command {
 	f := &benchFlags{}
-	all := []string{filterWork, windowWork, memoryWork, decodeWork, doorWork, sparseWork, latencyWork, lakeWork, parquetWork, influxWork, linesWork, bothWork, forestWork, forestCold}
+	all := []string{filterWork, windowWork, memoryWork, decodeWork, doorWork, sparseWork, latencyWork, lakeWork, parquetWork, influxWork, linesWork, bothWork, forestWork, forestCold, windowsWork}
 	cmd := &cobra.Command{
-		Use: "bench [W1 W2 W2M decode W3 W3S W3L W5 parquet W6 lines W7 RCF RCFC]", Short: "Measure what a record costs, beside a peer",
+		Use: "bench [W1 W2 W2M decode W3 W3S W3L W5 parquet W6 lines W7 RCF RCFC WINDOWS]", Short: "Measure what a record costs, beside a peer",
 		Long: benchHelp + exitHelp, Example: "  tidemill bench\n  tidemill bench W1 --records 1000000 --procs 1 --json",
 		ValidArgs: all, Args: cobra.OnlyValidArgs,
 	}
@@ -153,7 +155,7 @@ func (a *app) bench(f *benchFlags, order, args []string) error {
 			continue
 		}
 		procs := f.procs
-		if w == memoryWork || w == decodeWork || w == forestWork || w == forestCold || w == linesWork || w == parquetWork {
+		if w == windowsWork || w == memoryWork || w == decodeWork || w == forestWork || w == forestCold || w == linesWork || w == parquetWork {
 			procs = procs[:1]
 		}
 		if w == latencyWork {
@@ -215,6 +217,9 @@ func (b *bencher) measure(workload string, procs int) (*benchResult, error) {
 	r := &benchResult{Workload: workload, Procs: procs, Records: b.records, Devices: b.devices}
 	if workload == memoryWork {
 		r.Devices = 25 * b.devices
+	}
+	if workload == windowsWork {
+		return b.windows(r)
 	}
 	if workload == forestWork || workload == forestCold {
 		return r, b.forest(r)

@@ -19,7 +19,7 @@
 //	plugin    writes, tests, measures plugins     plugin*.go
 //	bench     measures                            bench*.go
 //
-// Imports: flow, env, config, journal, decode, ledger, lake, query, objects, parquet, mqtt, lineproto, publish, device, rollout, modules, wasm, stages, plan, run, simulate, pipetest, replay, detect, backtest, plugindev, admin
+// Imports: flow, env, config, expr, state, journal, decode, ledger, lake, query, objects, parquet, mqtt, lineproto, publish, device, rollout, modules, wasm, stage, stages, plan, run, simulate, pipetest, replay, detect, backtest, plugindev, admin
 //
 // Not here: anything that decides an outcome. Start with root.go.
 package main
