@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -57,6 +58,7 @@ type trial struct {
 	cut      func(at, rows int) int // rows of the batch that begins there; nil: one batch
 	fresh    bool                   // a new instance for every batch
 	restart  bool                   // and tables that come out of a snapshot
+	twice    bool                   // run them, forget all state, and run them again in the same instance
 }
 
 // outRow is a row that came out.
@@ -124,6 +126,14 @@ func (r *Rig) run(rows *Rows, t trial) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.twice {
+		if err := o.batch(runner, rows, 0, rows.Len(), tables); err != nil {
+			runner.Close()
+			return nil, err
+		}
+		forget(tables)
+		*o = outcome{state: o.state}
+	}
 	for at := 0; at < rows.Len(); {
 		n := rows.Len() - at
 		if t.cut != nil {
@@ -155,6 +165,20 @@ func (r *Rig) run(rows *Rows, t trial) (*outcome, error) {
 		})
 	}
 	return o, nil
+}
+
+// forget removes every key.
+func forget(tables []*state.Table) {
+	for _, t := range tables {
+		var slots []uint32
+		t.Range(func(slot uint32) bool {
+			slots = append(slots, slot)
+			return true
+		})
+		for _, slot := range slots {
+			t.Delete(slot)
+		}
+	}
 }
 
 // restored are tables as they come back after a crash: through the bytes of a snapshot.
@@ -213,4 +237,21 @@ func (o *outcome) batch(runner *wasm.Runner, rows *Rows, from, to int, tables []
 		c.Release()
 	}
 	return nil
+}
+
+// Score runs rows through a score plugin and returns its numbers, one a row that was not refused; NaN where there is none.
+func (r *Rig) Score(rows *Rows) ([]float64, error) {
+	o, err := r.run(rows, trial{})
+	if err != nil {
+		return nil, err
+	}
+	var list []float64
+	for _, row := range o.out {
+		v, ok := row.values[0].(float64)
+		if !ok {
+			v = math.NaN()
+		}
+		list = append(list, v)
+	}
+	return list, nil
 }
