@@ -128,6 +128,9 @@ func (r *Replay) addSinks(c *config.Config) (diags hcl.Diagnostics) {
 			if s.Kind == "sink" && s.Enabled {
 				for _, f := range s.From {
 					read[f.String()] = true
+					if f.Kind == "channel" && r.wants("", f.String(), true, found) {
+						r.seen[f.String()] = true // a sink reads its rows already
+					}
 				}
 			}
 		}

@@ -19,7 +19,6 @@ import (
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/journal"
-	"github.com/tidemill/tidemill/engine/modules"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/run"
 	"github.com/tidemill/tidemill/engine/stages"
@@ -123,7 +122,7 @@ func Open(o Options) (*Replay, hcl.Diagnostics, map[string]*hcl.File, error) {
 		r.skipPartitions()
 		r.engine, err = run.Open(p, run.Options{Env: r.machine.Env(), Data: "/data", Specs: all, Report: o.Report, SegmentBytes: 4 << 20,
 			OpenLog: func(channel string, _ journal.Options) (journal.Log, error) { return r.pieces[channel], nil },
-			Watch:   r.watch, Modules: modules.Open(r.o.Env, r.o.Data)})
+			Watch:   r.watch})
 	}
 	if err != nil {
 		return nil, diags, c.Files, errors.Join(err, r.Close())
@@ -236,9 +235,12 @@ func (r *Replay) take() []Row {
 	return out
 }
 
-// order numbers the edges: stages after those they read.
+// order numbers the edges: channels, then stages after those they read.
 func (r *Replay) order() map[string]int {
 	out := map[string]int{}
+	for _, ch := range r.plan.Channels {
+		out["channel."+ch.Config.Name] = len(out)
+	}
 	for _, pl := range r.plan.Pipelines {
 		for _, n := range pl.Nodes {
 			out[n.Address] = len(out)
