@@ -21,7 +21,7 @@
 // same key and window, or of the same record, are shown as one row that changed. Its cause is
 // the first stage on its way whose rows differ, and the records these came from (why.go).
 //
-// Imports: flow, env, config, journal, decode, stage, stages, plan, run
+// Imports: flow, env, config, journal, modules, decode, stage, stages, plan, run
 //
 // Not here: detectors tried on history (backtest), tests (pipetest), the command (cmd/tidemill).
 // Start with replay.go.

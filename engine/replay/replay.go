@@ -19,6 +19,7 @@ import (
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/journal"
+	"github.com/tidemill/tidemill/engine/modules"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/run"
 	"github.com/tidemill/tidemill/engine/stages"
@@ -122,7 +123,7 @@ func Open(o Options) (*Replay, hcl.Diagnostics, map[string]*hcl.File, error) {
 		r.skipPartitions()
 		r.engine, err = run.Open(p, run.Options{Env: r.machine.Env(), Data: "/data", Specs: all, Report: o.Report, SegmentBytes: 4 << 20,
 			OpenLog: func(channel string, _ journal.Options) (journal.Log, error) { return r.pieces[channel], nil },
-			Watch:   r.watch})
+			Watch:   r.watch, Modules: modules.Open(r.o.Env, r.o.Data)})
 	}
 	if err != nil {
 		return nil, diags, c.Files, errors.Join(err, r.Close())

@@ -17,6 +17,7 @@ import (
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/journal"
+	"github.com/tidemill/tidemill/engine/modules"
 	"github.com/tidemill/tidemill/engine/mqtt"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/stage"
@@ -37,6 +38,8 @@ type Options struct {
 	BlockBytes int
 	// SegmentBytes overrides the size of a journal's and a spool's files, for tests.
 	SegmentBytes int64
+	// Modules is where modules are found by their digests; nil: in Data.
+	Modules *modules.Store
 	// StopAtEnd lets the engine finish when every ingest has ended.
 	StopAtEnd bool
 	// OpenLog opens the log of a channel that ingests feed, in place of its journal below

@@ -82,6 +82,9 @@ const watchRollouts = 100 * time.Millisecond
 
 func openRollouts(e *Engine) (*rollouts, error) {
 	r := &rollouts{e: e, store: modules.Open(e.env, e.o.Data), meters: rollout.NewMeters(), told: map[string]uint64{}, known: map[string]uint64{}}
+	if e.o.Modules != nil {
+		r.store = e.o.Modules
+	}
 	r.file = rolloutFile{Book: &rollout.Book{}, Plans: map[string]*RolloutPlan{}}
 	text, err := readWhole(e.env.FS, r.name())
 	if err == nil {
@@ -156,7 +159,7 @@ func (r *rollouts) began(g *graph) error {
 	b.Bases = nil
 	for _, p := range g.plan.Config.Plugins {
 		b.Bases = append(b.Bases, rollout.Base{Plugin: p.Name, Digest: p.Digest})
-		if _, _, err := r.store.Put(p.Module); err != nil { // so that a replay finds it
+		if _, _, err := modules.Open(r.e.env, r.e.o.Data).Put(p.Module); err != nil { // so that a replay finds it
 			return fmt.Errorf("plugin.%s: %w", p.Name, err)
 		}
 		if was := r.file.Book.Base(p.Name); was != p.Digest {

@@ -22,6 +22,17 @@
 // A plugin with max_rows = n gives its rows _index * n + 0, 1, 2 ..., so that
 // sinks that tell rows apart by _offset and _index do so still.
 //
+// # Which version of the plugin runs?
+//
+// The plugin block's, until the journal's control records say otherwise for the devices of a fleet (rollout):
+// a batch is split by version (split.go), each part runs with tables of its place (version.go), and what
+// comes out is put back in order of row. In shadow both run, and differences are kept (shadow.go). A version that
+// cannot run has its rows rejected, since a replay must not go on with another.
+//
+// # Why does the stage want all columns decoded?
+//
+// A version that comes later, or a fleet's selector, may read others than the first.
+//
 // Imports: flow, config, expr, env, stage, state, wasm, device, rollout
 //
 // Not here: how a plugin is called and limited (wasm), which version a device's rows

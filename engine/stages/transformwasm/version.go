@@ -133,11 +133,20 @@ func try(b *binder, o stage.Opening, module []byte, where string) error {
 	if err != nil {
 		return err
 	}
-	_, release, err := pool.Get(v.module, limits(b.block))
+	plugin, release, err := pool.Get(v.module, limits(b.block))
 	if err != nil {
 		return err
 	}
-	return release()
+	// One instance now finds what fails at once, and what comes after it is quicker by half.
+	var tables []*state.Table
+	for _, d := range v.manifest.Tables("", 0) {
+		tables = append(tables, state.New(d))
+	}
+	r, err := plugin.NewRunner(wasm.RunnerOptions{Alloc: o.Alloc, Settings: v.settings, Tables: tables})
+	if err == nil {
+		r.Close()
+	}
+	return errors.Join(err, release())
 }
 
 // mainPlace is the place of the tables that all versions share that are not on trial.
