@@ -103,6 +103,19 @@ func (c *Column) put(v uint64) {
 	c.fixed = append(c.fixed, v)
 }
 
+// Words makes an empty column one of n values of eight bytes each, nulls at first, for a caller that
+// writes them: fixed[i], and bit i&7 of valid[i>>3] for a value that is none. Nulls says how many are left.
+func (c *Column) Words(n int) (fixed []uint64, valid []byte) {
+	if c.n > 0 {
+		panic("BUG: the column is not empty")
+	}
+	c.fixed, c.valid, c.n, c.nulls = make([]uint64, n), make([]byte, n/8+1), n, n
+	return c.fixed, c.valid
+}
+
+// Nulls says how many values of a column that Words made are null.
+func (c *Column) Nulls(n int) { c.nulls = n }
+
 // Bool appends a bool.
 func (c *Column) Bool(v bool) {
 	c.bit(v)

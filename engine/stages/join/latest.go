@@ -152,6 +152,10 @@ func (l *latest) gather(times []arrow.Timestamp) {
 	}
 	for c, at := range l.cells {
 		col, null, bit := l.cols[c], 1+c/64, int64(1)<<(c%64)
+		if at.word > 0 && !at.flag {
+			l.gatherWords(col, words, at.word, null, bit)
+			continue
+		}
 		for i, v := range l.places {
 			if !l.found[i] {
 				col.Null()
@@ -164,8 +168,6 @@ func (l *latest) gather(times []arrow.Timestamp) {
 				col.Null()
 			case at.flag:
 				col.Bool(row[at.word] != 0)
-			case at.word > 0:
-				col.Fixed(uint64(row[at.word]))
 			case at.text:
 				col.Text(l.view.Bytes(at.bytes, v-1))
 			default:
@@ -173,6 +175,26 @@ func (l *latest) gather(times []arrow.Timestamp) {
 			}
 		}
 	}
+}
+
+// gatherWords fills a column of values of eight bytes.
+func (l *latest) gatherWords(col *carry.Column, words []int64, at, null int, bit int64) {
+	fixed, valid := col.Words(len(l.places))
+	nulls := 0
+	for i, v := range l.places {
+		if !l.found[i] {
+			nulls++
+			continue
+		}
+		row := words[int(v-1)*l.words:][:l.words]
+		if row[null]&bit != 0 {
+			nulls++
+			continue
+		}
+		fixed[i] = uint64(row[at])
+		valid[i>>3] |= 1 << (i & 7)
+	}
+	col.Nulls(nulls)
 }
 
 // learn takes rows into the view. A row that is older, by event time, than what is known changes nothing.
