@@ -291,7 +291,6 @@ impl Row {
     }
 
     // ---- whole columns
-
     /// Input rows of the batch.
     pub fn rows(&self) -> usize { self.rows }
 
