@@ -305,7 +305,7 @@ func (c *checker) file(p *pkg, f *ast.File) {
 			c.report(spec.Pos(), p.name+" must not import "+name+": "+door+" only through env")
 		}
 		if rest, ours := strings.CutPrefix(name, arrowPath); ours {
-			_, part, _ := strings.Cut(rest, "/") // behind the version
+			_, part, _ := strings.Cut(rest, "/")                                                       // behind the version
 			reads := p.name == "parquet" && (part == "parquet" || strings.HasPrefix(part, "parquet/")) // as every other reader does
 			if !reads && !slices.Contains([]string{"arrow", "arrow/array", "arrow/ipc", "arrow/memory", "arrow/bitutil"}, part) {
 				c.report(spec.Pos(), "of arrow-go only arrow, array, ipc (spools), memory and bitutil are used, not "+part)

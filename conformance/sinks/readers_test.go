@@ -60,7 +60,9 @@ func TestReaders(t *testing.T) {
 		if err := sameContent(own, theirs[i]); err != nil {
 			t.Errorf("%s, hyparquet: %v", name, err)
 		}
-		if err := sameContent(own, duckContent(t, name, own)); err != nil {
+		theirs, err := duckContent(t, name, own)
+		must(t, err)
+		if err := sameContent(own, theirs); err != nil {
 			t.Errorf("%s, DuckDB: %v", name, err)
 		}
 		rows += own.Rows
@@ -173,7 +175,7 @@ func hyparquet(t *testing.T, files []string) []*content {
 }
 
 // duckContent is what DuckDB finds in the columns that there are.
-func duckContent(t *testing.T, name string, like *content) *content {
+func duckContent(t *testing.T, name string, like *content) (*content, error) {
 	t.Helper()
 	var parts []string
 	for c := range like.Columns {
@@ -181,13 +183,17 @@ func duckContent(t *testing.T, name string, like *content) *content {
 		parts = append(parts, fmt.Sprintf(`{name: '%s', n: count(%s), sum: coalesce(sum(CASE WHEN typeof(%s) = 'VARCHAR' THEN 0 WHEN typeof(%s) LIKE 'TIMESTAMP%%' THEN floor(epoch_us(TRY_CAST(%s::VARCHAR AS TIMESTAMPTZ)) / 1000) WHEN typeof(%s) = 'BOOLEAN' THEN TRY_CAST(%s::VARCHAR AS BOOLEAN)::INT ELSE TRY_CAST(%s::VARCHAR AS DOUBLE) END), 0), text: coalesce(sum(CASE WHEN typeof(%s) = 'VARCHAR' THEN strlen(%s::VARCHAR) ELSE 0 END), 0)}`,
 			c, q, q, q, q, q, q, q, q, q))
 	}
-	got := duck(t, "/", "", fmt.Sprintf(`SELECT count(*) AS "rows", [%s] AS columns FROM read_parquet('%s', hive_partitioning = false)`, strings.Join(parts, ","), name))[0]
+	rows, err := tryDuck(t, "/", "", fmt.Sprintf(`SELECT count(*) AS "rows", [%s] AS columns FROM read_parquet('%s', hive_partitioning = false)`, strings.Join(parts, ","), name))
+	if err != nil {
+		return nil, err
+	}
+	got := rows[0]
 	out := &content{Rows: int64(got["rows"].(float64)), Columns: map[string]*found{}}
 	for _, c := range got["columns"].([]any) {
 		c := c.(map[string]any)
 		out.Columns[c["name"].(string)] = &found{N: int64(c["n"].(float64)), Sum: c["sum"].(float64), Text: int64(c["text"].(float64))}
 	}
-	return out
+	return out, nil
 }
 
 // damaged: a file cut short is refused by all readers, and one with a flipped bit in
@@ -228,7 +234,9 @@ func damaged(t *testing.T, name string) {
 			t.Errorf("DuckDB reads a file cut short, %s", cut[i])
 		}
 		if !refused && i >= len(cut) {
-			if sameContent(want, duckContent(t, flipped[i-len(cut)], want)) != nil {
+			// One that it reads into a table it may still refuse in another query.
+			got, err := duckContent(t, flipped[i-len(cut)], want)
+			if err == nil && sameContent(want, got) != nil {
 				t.Errorf("DuckDB reads other values of %s", flipped[i-len(cut)])
 			}
 		}
