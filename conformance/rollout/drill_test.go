@@ -23,9 +23,15 @@ const devices = 200
 // load publishes rows of all devices in turn until stop is closed; one in a thousand has 555.
 func load(t *testing.T, address string, stop chan struct{}) (sent int) {
 	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(address).SetClientID("drill").SetCleanSession(true))
-	if token := c.Connect(); token.Wait() && token.Error() != nil {
-		t.Error(token.Error())
-		return 0
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		token := c.Connect()
+		if token.Wait(); token.Error() == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Error(token.Error())
+			return 0
+		}
 	}
 	defer c.Disconnect(1000)
 	var tokens []mqtt.Token
