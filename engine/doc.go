@@ -68,7 +68,8 @@
 // CSV becomes JSON where a file is read (stages/ingestfile), so that a record
 // in the journal is whole without a header that stood elsewhere.
 //
-// simulate/, mqtt/ and publish/ are rooms that the design's list did not have.
+// detect/, lineproto/, publish/, objects/, parquet/, benthos/, ledger/, mqtt/, simulate/, pipetest/, replay/ and
+// others are rooms that the design's list did not have: what is mathematics, an encoding or a protocol stands alone.
 //
 // Imports: nothing
 package engine
