@@ -37,10 +37,10 @@ check: fmt-check vet ## the quick part of test; under 3 minutes
 	go test -short -json -timeout 150s ./engine/... | $(TALLY)
 
 unit:
-	go test -json -timeout 6m ./... | $(TALLY)
+	go test -json -timeout 20m ./... | $(TALLY)
 
 race:
-	go test -race -short -json -timeout 5m $(RACE) | $(TALLY)
+	go test -race -short -json -timeout 15m $(RACE) | $(TALLY)
 
 fuzz:
 	.ci/fuzz 20s 2s
