@@ -93,6 +93,9 @@ func (t *Test) Run(dir string, o Options) (*Outcome, hcl.Diagnostics, error) {
 	if _, more := plan.Build(own, append(stages.Builtin(), specs()...), nil); more.HasErrors() {
 		return &Outcome{Test: t, files: c.Files}, config.Sort(more), nil
 	}
+	if err := w.copyFiles(); err != nil {
+		return nil, nil, err
+	}
 	if err := w.live(own); err != nil {
 		return nil, nil, err
 	}
