@@ -229,7 +229,14 @@ func (m *Module) section(id byte, s *reader, limits Limits) {
 			at := s.at
 			m.bodies = append(m.bodies, body{s.bytes(n), s.base + at})
 		}
-	default: // data and their count concern nobody here
+	case 11:
+		// Segments concern nobody here, but whoever compiles the module makes room for as many as are announced.
+		if n := s.u32(); uint64(n) > uint64(len(s.b)-s.at) {
+			s.fail("%d segments of data are announced in %d bytes", n, len(s.b)-s.at)
+			return
+		}
+		s.at = len(s.b)
+	default: // the count of data
 		s.at = len(s.b)
 	}
 }
