@@ -30,7 +30,7 @@ run: ## 8,000 simulated trailers publish over MQTT into pipelines/coldhaul; goes
 	@mkdir -p bin && go build $(SQL) -o bin/tidemill ./engine/cmd/tidemill
 	@.ci/demo
 
-test: needs fmt-check vet unit race fuzz ## everything that must hold; about ten minutes with cold caches
+test: needs fmt-check vet unit race fuzz ## everything that must hold; some 25 minutes with cold caches
 	@echo "make test: everything passed"
 
 check: fmt-check vet ## the quick part of test; under 3 minutes
