@@ -2,7 +2,9 @@ package stagetest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"sort"
@@ -45,6 +47,51 @@ type event struct {
 	mark   flow.KeyMark
 	tick   int64
 	ended  bool
+}
+
+// Cases runs every testdata/*.txt of the package under test through Run; with
+// UPDATE_TESTDATA=1 it writes down what comes out, and still fails.
+func Cases(t *testing.T, spec stage.Spec) {
+	world := env.Real()
+	_, update := world.Var("UPDATE_TESTDATA")
+	files, err := world.FS.ReadDir("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for _, entry := range files {
+		if !strings.HasSuffix(entry.Name(), ".txt") {
+			continue
+		}
+		ran++
+		t.Run(entry.Name(), func(t *testing.T) { oneCase(t, spec, world.FS, "testdata/"+entry.Name(), update) })
+	}
+	if ran == 0 {
+		t.Fatal("there is no case in testdata")
+	}
+}
+
+func oneCase(t *testing.T, spec stage.Spec, files env.FS, name string, update bool) {
+	f, err := files.Open(name, env.ReadWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	want, err := io.ReadAll(io.NewSectionReader(f, 0, 1<<24))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := Run(t, spec, want, 40)
+	if bytes.Equal(got, want) {
+		return
+	}
+	if update {
+		_, err = f.WriteAt(got, 0)
+		if err := errors.Join(err, f.Truncate(int64(len(got)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Errorf("got\n%s", got)
 }
 
 // Run runs a case in its plainest way and in `ways` others, drawn from a seed.
