@@ -67,7 +67,8 @@ type conn struct {
 	dead      bool
 	groups    []*pending // batches not acknowledged yet, oldest first
 	free      []*pending
-	failed    []ack // of batches that the inlet has not
+	failed    []ack   // of batches that the inlet has not
+	told      aliases // that the client knows
 
 	waiting atomic.Int32 // messages of QoS 1 in groups
 }

@@ -31,7 +31,7 @@
 //	MQTT 3.1 and others         CONNACK 0x01, or 0x84
 //	CONNECT over 32 KiB         CONNACK 0x95
 //	enhanced authentication     CONNACK 0x8C; AUTH later: DISCONNECT 0x82
-//	topic aliases to clients    none are sent
+//	topic aliases to clients    as many as the client allows, 64 at most; for topics that come again
 //	sessions                    outlive the engine where they outlive their connection (Server.Restore)
 //	$ topics                    no filter with a wildcard in front finds them; allowed where a rule names them
 //	QoS 0 to a slow reader      dropped and counted, once 256 KiB wait for it

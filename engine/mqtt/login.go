@@ -41,6 +41,7 @@ func (c *conn) greet() bool {
 	c.sessionTTL = c.expiry(p)
 	c.window, c.clientMax = c.s.o.Inflight, int(p.Props.Num(MaximumPacketSize, 0))
 	c.window = min(c.window, int(p.Props.Num(ReceiveMaximum, math.MaxUint16)))
+	c.told.most = int(p.Props.Num(TopicAliasMaximum, 0))
 	keep := time.Duration(l.KeepAlive) * time.Second
 	if max := c.s.o.MaxKeepAlive; c.v == V5 && max > 0 && (keep == 0 || keep > max) {
 		keep = max

@@ -50,8 +50,11 @@ type outbound struct {
 }
 
 // append encodes the PUBLISH.
-func (o *outbound) append(dst []byte, v Version, dup bool, nowUS int64) []byte {
-	m := o.message
+func (o *outbound) append(dst []byte, v Version, dup bool, by alias, nowUS int64) []byte {
+	m, topic := o.message, o.message.Topic
+	if by.known {
+		topic = ""
+	}
 	first := byte(Publish)<<4 | o.qos<<1
 	if dup {
 		first |= 8
@@ -59,7 +62,7 @@ func (o *outbound) append(dst []byte, v Version, dup bool, nowUS int64) []byte {
 	if o.retain {
 		first |= 1
 	}
-	n := 2 + len(m.Topic) + len(m.Payload)
+	n := 2 + len(topic) + len(m.Payload)
 	if o.qos > 0 {
 		n += 2
 	}
@@ -67,13 +70,16 @@ func (o *outbound) append(dst []byte, v Version, dup bool, nowUS int64) []byte {
 	if m.Expires != 0 {
 		section += 5
 	}
+	if by.number != 0 {
+		section += 3
+	}
 	for _, id := range o.ids {
 		section += 1 + varintSize(id)
 	}
 	if v == V5 {
 		n += varintSize(uint32(section)) + section
 	}
-	dst = appendText(appendVarint(append(dst, first), uint32(n)), m.Topic)
+	dst = appendText(appendVarint(append(dst, first), uint32(n)), topic)
 	if o.qos > 0 {
 		dst = binary.BigEndian.AppendUint16(dst, o.id)
 	}
@@ -83,12 +89,12 @@ func (o *outbound) append(dst []byte, v Version, dup bool, nowUS int64) []byte {
 			left := max(m.Expires-nowUS, 0) / 1_000_000
 			dst = binary.BigEndian.AppendUint32(append(dst, byte(MessageExpiry)), uint32(left))
 		}
+		if by.number != 0 {
+			dst = binary.BigEndian.AppendUint16(append(dst, byte(TopicAlias)), by.number)
+		}
 		for _, id := range o.ids {
 			dst = appendVarint(append(dst, byte(SubscriptionID)), id)
 		}
 	}
 	return append(dst, m.Payload...)
 }
-
-// bound is at least how many bytes the PUBLISH has.
-func (o *outbound) bound() int { return 16 + o.message.size() + 5*len(o.ids) }

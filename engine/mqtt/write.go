@@ -105,10 +105,16 @@ func (c *conn) send(o *outbound, dup bool) bool {
 		c.mu.Unlock()
 		return true // it stays in flight, to be sent by the next connection
 	}
-	at := len(c.buffer())
-	c.out = o.append(c.out, c.v, dup, nowUS)
+	at, by := len(c.buffer()), c.told.of(o.message.Topic)
+	c.out = o.append(c.out, c.v, dup, by, nowUS)
 	fits := c.clientMax == 0 || len(c.out)-at <= c.clientMax
+	if !fits && by.number != 0 && !by.known { // the alias itself may be too much
+		by = alias{}
+		c.out = o.append(c.out[:at], c.v, dup, by, nowUS)
+		fits = len(c.out)-at <= c.clientMax
+	}
 	if fits {
+		c.told.told(by)
 		c.counted += len(c.out) - at
 		c.s.backlog.Add(int64(len(c.out) - at))
 	} else {
