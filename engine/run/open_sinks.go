@@ -55,8 +55,8 @@ func (e *Engine) openSink(n *plan.Node, pl *plan.Pipeline, last *checkpoint, was
 	if n.Bound.Delivery == stage.Transactional {
 		refuse = func(r stage.Reject) { e.sinkRejects(n.Address, r) }
 	}
-	real, err := n.Bound.OpenSink(stage.Opening{Env: e.env, DataDir: e.o.Data, Alloc: e.alloc, Address: n.Address, Partition: -1, Plan: e.plan.Digest, Hub: e.hub,
-		Reject: refuse, Count: e.counter(n.Address), Report: e.report})
+	real, err := n.Bound.OpenSink(stage.Opening{Env: e.env, DataDir: e.o.Data, Alloc: e.alloc, Address: n.Address, Partition: -1, Hub: e.hub,
+		Origin: e.originOf(n, pl), Reject: refuse, Count: e.counter(n.Address), Report: e.report})
 	if err != nil {
 		return nil, err
 	}

@@ -178,7 +178,6 @@ type Opening struct {
 	Alloc     memory.Allocator
 	Address   string
 	Partition int            // -1 for a sink or a source
-	Plan      string         // digest of the plan, for those who note where their output comes from
 	Tables    []*state.Table // as declared in Bound.State, in that order, restored
 	// Reject takes a row that could not be processed; never nil. Called on the stage's goroutine.
 	Reject func(Reject)
@@ -188,10 +187,21 @@ type Opening struct {
 	Count func(name string, n int64)
 	// Report tells whoever watches of something that is no error, as one line; nil in tests.
 	Report func(line string)
+	// Origin tells a sink what has made its rows that come from records received from one time to another, us
+	// since 1970. Safe for concurrent use; nil in tests.
+	Origin func(from, to int64) Origin
 	// Modules finds a plugin's module by its digest, and Trials are the meters of modules on trial; both
 	// nil in tests.
 	Modules func(digest string) ([]byte, error)
 	Trials  *rollout.Meters
+}
+
+// Origin is what has made rows.
+type Origin struct {
+	Plan string // digest of the plan that runs
+	// Plugins are the digests of the modules that were assigned, sorted: those that ran, and, of a change within
+	// seconds of the records, both that before it and that after it.
+	Plugins []string
 }
 
 // Reject is a row, or a value of one, that a stage could not process.

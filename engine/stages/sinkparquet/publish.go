@@ -3,6 +3,7 @@ package sinkparquet
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -53,12 +54,13 @@ func (s *sink) encode(f *file) (ledger.File, []byte) {
 	d := h.parts.dirs[f.dir]
 	entry := ledger.File{
 		Name: s.table.FileName(d.name, f.place), Rows: int64(len(refs)), Schema: f.set.shape.digest, Partition: d.values,
-		From: h.first, To: h.last + 1, Plans: []string{s.op.Plan},
+		From: h.first, To: h.last + 1,
 	}
-	if s.op.Plan == "" {
-		entry.Plans = nil
+	from, to := f.extent(&entry)
+	if s.op.Origin != nil {
+		o := s.op.Origin(from, to)
+		entry.Plans, entry.Plugins = []string{o.Plan}, o.Plugins
 	}
-	f.extent(&entry)
 	data := f.set.shape.encoder.Encode(s.room, f.set.batches, refs, []parquet.KeyValue{ledger.Lineage(s.table.Manifest(), &entry)})
 	s.room = nil
 	entry.Bytes, entry.Checksum = int64(len(data)), objects.Checksum(data)
@@ -68,28 +70,32 @@ func (s *sink) encode(f *file) (ledger.File, []byte) {
 // maxRoom is how large a file may be so that its memory is kept for the next one, bytes.
 const maxRoom = 64 << 20
 
-// extent notes which times and which records a file has.
-func (f *file) extent(entry *ledger.File) {
+// extent notes which times and which records a file has. It returns when the first and the last of these were received.
+func (f *file) extent(entry *ledger.File) (from, to int64) {
 	n := len(f.set.shape.take)
 	times := make([][]arrow.Timestamp, len(f.set.batches))
+	received := make([][]arrow.Timestamp, len(f.set.batches))
 	offsets := make([][]int64, len(f.set.batches))
 	for i, b := range f.set.batches {
 		times[i] = b.Column(n + 4).(*array.Timestamp).TimestampValues()
+		received[i] = b.Column(n + 3).(*array.Timestamp).TimestampValues()
 		offsets[i] = b.Column(n + 1).(*array.Int64).Int64Values()
 	}
-	first := f.refs[0]
-	entry.MinTime, entry.MaxTime = int64(times[first.Batch][first.Row]), int64(times[first.Batch][first.Row])
+	entry.MinTime, entry.MaxTime = math.MaxInt64, math.MinInt64
+	from, to = math.MaxInt64, math.MinInt64
 	for i := 0; i < len(f.refs); {
 		batch := f.refs[i].Batch
-		ts, os := times[batch], offsets[batch]
+		ts, rs, os := times[batch], received[batch], offsets[batch]
 		o := ledger.Offsets{Partition: f.set.from[batch], From: os[f.refs[i].Row], To: os[f.refs[i].Row]}
 		for ; i < len(f.refs) && f.refs[i].Batch == batch; i++ {
 			row := f.refs[i].Row
 			entry.MinTime, entry.MaxTime = min(entry.MinTime, int64(ts[row])), max(entry.MaxTime, int64(ts[row]))
 			o.From, o.To = min(o.From, os[row]), max(o.To, os[row])
+			from, to = min(from, int64(rs[row])), max(to, int64(rs[row]))
 		}
 		entry.Offsets = ledger.AddOffsets(entry.Offsets, o)
 	}
+	return from, to
 }
 
 const (

@@ -84,7 +84,10 @@ func (b *bench) open() {
 	}
 	b.counts = map[string]int64{}
 	s, err := bound.OpenSink(stage.Opening{Env: b.env, DataDir: filepath.Join(b.dir, "data"), Alloc: b.alloc, Address: "pipeline.p.sink.lake",
-		Count: func(name string, n int64) { b.counts[name] += n }, Report: func(line string) { b.t.Error(line) }})
+		Count: func(name string, n int64) { b.counts[name] += n }, Report: func(line string) { b.t.Error(line) },
+		Origin: func(from, to int64) stage.Origin {
+			return stage.Origin{Plan: "plan1", Plugins: []string{fmt.Sprintf("received %d to %d", from, to)}}
+		}})
 	if err == nil {
 		err = s.Recover(context.Background(), nil)
 	}
@@ -211,7 +214,7 @@ func TestPartitions(t *testing.T) {
 			}
 		}
 	}
-	if got := fmt.Sprint(said["channel"], said["offsets"], said["places"], said["units"], said["rows"]); got != "c[map[from:0 partition:0 to:2] map[from:1 partition:1 to:1]] [0 2] map[temp:celsius] 3" {
+	if got := fmt.Sprint(said["channel"], said["offsets"], said["places"], said["units"], said["rows"], said["plans"], said["plugins"]); got != "c[map[from:0 partition:0 to:2] map[from:1 partition:1 to:1]] [0 2] map[temp:celsius] 3 [plan1] [received 1767229200000000 to 1767311999000000]" {
 		t.Errorf("lineage %s", got)
 	}
 }
