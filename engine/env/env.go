@@ -95,3 +95,14 @@ type Forgetter interface {
 	// Forget says that n bytes at off, which are durable, will hardly be read soon.
 	Forget(off, n int64)
 }
+
+// DirectPage is what WriteDirect wants offsets, lengths and addresses to be multiples of, bytes.
+const DirectPage = 4096
+
+// DirectWriter is a File that can be written around the memory in which the system keeps copies of
+// files. Optional: ask for it with a type assertion.
+type DirectWriter interface {
+	// WriteDirect is WriteAt for whole pages. It fails with errors.ErrUnsupported, and has
+	// written nothing, where the file system does not do that. What was written has to be synced all the same.
+	WriteDirect(b []byte, off int64) error
+}

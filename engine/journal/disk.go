@@ -27,6 +27,8 @@ type disk struct {
 	groups   uint64 // number of the last group
 	seq      uint64 // of the last block
 	small    []byte // where small blocks are gathered for one write
+	direct   direct // where large groups are gathered
+	buffered bool   // the file system takes no direct writes
 
 	trimming sync.Mutex // one Trim at a time; taken before shown
 	filling  filling

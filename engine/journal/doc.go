@@ -51,7 +51,14 @@
 // much as writing to pages that were freed a moment ago (a record of 206 bytes: 52-68 ns
 // against 58-281, measured with nothing else in the program). Readers at the
 // tail are served from memory of our own; a reader that is further behind reads the disk.
-// Direct I/O costs about the same, and would make every block a multiple of 4 KiB.
+//
+// # Why is a large group written around the page cache, and a small one not?
+//
+// The system spends more on finding pages for a write, and on taking them away again, than on
+// the write: with whole pages written directly W1 costs 5 to 10 % less. But direct writes come in
+// whole pages, and sparse traffic would fill the disk with padding. So the first and the last page of a
+// large group, which are shared, go through the page cache, and so does all that is small.
+// The bytes in the file are the same either way.
 //
 // # Why is there no preallocation?
 //

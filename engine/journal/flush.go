@@ -222,6 +222,9 @@ func (l *disk) internal(kind Kind, meta []byte) *memory {
 
 // writeBlocks writes a group's bytes, small blocks several at a time.
 func (l *disk) writeBlocks(g *group) error {
+	if done, err := l.writeDirect(g); done {
+		return err
+	}
 	l.small = l.small[:0]
 	at := l.active.size
 	gathered := func() error {

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	readBytes = 256 << 10 // of one read, at most
+	readBytes = 64 << 10 // of one read, at most
 	minRead   = 4 << 10
 	// maxHead is how much of a file's start is looked at to know it again.
 	maxHead = 64 << 10
