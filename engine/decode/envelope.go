@@ -2,11 +2,13 @@
 // (journal.Record.Envelope). Numbers are little-endian.
 //
 //	+-----------+  flags: 1 an identity follows, 2 it was sent again,
-//	| flags u8  |         4 uses follow, 8 properties follow
+//	| flags u8  |         4 uses follow, 8 properties follow, 16 settled follows
 //	+-----------+---------------+
 //	| session u64 | packet u16  |   with flag 1
 //	+-------------+-------------+
 //	| uses u32    |                   with flag 4
+//	+-------------+
+//	| settled i64 |                   with flag 16
 //	+-------------+--------------------------------------+
 //	| n u8 | n (len u16, name; len u16, value)           |   with flag 8
 //	+------+---------------------------------------------+
@@ -29,6 +31,9 @@ type Envelope struct {
 	Uses uint32
 	// Resent says that the sender says that it has sent the message before.
 	Resent bool
+	// Settled is a time, us since 1970: what the sender has sent in this session up to then, exclusive, it knows to be
+	// acknowledged, so that what is sent again is something later. 0 where that is not known.
+	Settled int64
 
 	properties []byte // encoded, behind their number
 	count      uint8
@@ -39,6 +44,7 @@ const (
 	envelopeResent
 	envelopeUses
 	envelopeProperties
+	envelopeSettled
 )
 
 // maxEnvelope is how many bytes of properties an envelope takes.
@@ -63,10 +69,10 @@ func (e *Envelope) AddProperty(name, value string) bool {
 // Append encodes the envelope; nothing when it is empty.
 func (e *Envelope) Append(dst []byte) []byte {
 	flags := byte(0)
-	for _, f := range [4]struct {
+	for _, f := range [5]struct {
 		set  bool
 		flag byte
-	}{{e.Session != 0, envelopeIdentity}, {e.Resent, envelopeResent}, {e.Uses != 0, envelopeUses}, {e.count > 0, envelopeProperties}} {
+	}{{e.Session != 0, envelopeIdentity}, {e.Resent, envelopeResent}, {e.Uses != 0, envelopeUses}, {e.count > 0, envelopeProperties}, {e.Settled != 0, envelopeSettled}} {
 		if f.set {
 			flags |= f.flag
 		}
@@ -80,6 +86,9 @@ func (e *Envelope) Append(dst []byte) []byte {
 	}
 	if e.Uses != 0 {
 		dst = binary.LittleEndian.AppendUint32(dst, e.Uses)
+	}
+	if e.Settled != 0 {
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(e.Settled))
 	}
 	if e.count > 0 {
 		dst = append(append(dst, e.count), e.properties...)
@@ -109,6 +118,12 @@ func ParseEnvelope(b []byte) (e Envelope, err error) {
 		}
 		e.Uses, b = binary.LittleEndian.Uint32(b), b[4:]
 	}
+	if flags&envelopeSettled != 0 {
+		if len(b) < 8 {
+			return Envelope{}, errEnvelope
+		}
+		e.Settled, b = int64(binary.LittleEndian.Uint64(b)), b[8:]
+	}
 	if flags&envelopeProperties != 0 {
 		if len(b) < 1 {
 			return Envelope{}, errEnvelope
@@ -121,7 +136,7 @@ func ParseEnvelope(b []byte) (e Envelope, err error) {
 			}
 		}
 	}
-	if len(b) > 0 || flags >= envelopeProperties<<1 {
+	if len(b) > 0 || flags >= envelopeSettled<<1 {
 		return Envelope{}, errEnvelope
 	}
 	return e, nil

@@ -47,6 +47,8 @@ type conn struct {
 	sessionTTL time.Duration
 	full       bool          // the last read filled the buffer: there may be more
 	failure    error         // what ended the reading, when a sweeper read
+	quiet      int64         // when everything was answered, us; 0: since settled nothing is known
+	settled    int64         // up to here the client has its answers, us
 	owes       time.Duration // how long the client has to wait to be within its rate
 	after      chan struct{} // closed when the inlet has what a sweeper read
 
@@ -68,6 +70,7 @@ type conn struct {
 	groups    []*pending // batches not acknowledged yet, oldest first
 	free      []*pending
 	failed    []ack   // of batches that the inlet has not
+	unsent    []ack   // of batches that it has, when the client was gone
 	told      aliases // that the client knows
 
 	waiting atomic.Int32 // messages of QoS 1 in groups
@@ -141,6 +144,12 @@ func (c *conn) settle() {
 			delete(c.sess.received, a.id)
 		}
 	}
+	c.sess.settled = max(c.sess.settled, c.settled)
+	for _, a := range c.unsent {
+		if a.t == Puback && !a.known && c.sessionTTL > 0 {
+			c.sess.leave(a.id)
+		}
+	}
 }
 
 func (c *conn) loop() error {
@@ -180,6 +189,7 @@ func (c *conn) loop() error {
 // take no time, up to the first that may.
 func (c *conn) packets(lim Limits) error {
 	whole := false
+	c.witness()
 	for c.from < c.to {
 		n, err := Decode(c.buf[c.from:c.to], c.v, lim, &c.packet)
 		if err != nil {
@@ -347,7 +357,8 @@ func (c *conn) answer(p *pending) {
 	switch {
 	case p.err != nil:
 		c.failed = append(c.failed, p.acks...)
-	case c.closing && c.v == V5: // nothing follows a DISCONNECT (MQTT-3.14.4-1)
+	case c.dead || c.closing && c.v == V5: // nothing follows a DISCONNECT (MQTT-3.14.4-1)
+		c.unsent = append(c.unsent, p.acks...)
 	default:
 		c.out = c.buffer()
 		for _, a := range p.acks {

@@ -52,10 +52,24 @@
 // # What is a duplicate?
 //
 // QoS 2: a message whose identifier has not been released, as the protocol says; it is not handed on. Everything
-// else is, with the number of its session and its identifier, and whether the client says that it is sent
+// else is, with the number of its session and its identifier, and whether it is sent
 // again: who reads what was written down tells duplicates by that, also where the server that took the
-// first one is no more. So nothing about messages of clients has to be kept here but which identifiers of QoS 2 were
-// released lately. A new connection waits until everything of the one before is settled.
+// first one is no more. So little about messages of clients has to be kept here: which identifiers of QoS 2 were
+// released lately, and which of QoS 1 were never answered. A new connection waits until everything of the one before is settled.
+//
+// QoS 1, a message with the identifier, topic and payload of one that came before in the session:
+//
+//	the one before        without DUP                        with DUP
+//	never answered        that one (MQTT-2.2.1-3)            that one
+//	answered              a new one (MQTT-4.3.2-5)           that one, whose answer got lost (MQTT-3.3.1-1)
+//	answered, and the     a new one                          a new one, of which the first try got lost
+//	client has the answer
+//
+// To a server MQTT-4.3.2-5 allows to take each of them for new, since QoS 1 may come twice; here they count once where that
+// can be known. A client that forgets DUP, as MQTT-3.3.1-1 does not allow, counts twice where its answer got lost. A client has its
+// answer when it was heard of on the same connection ten seconds after everything was answered (again.go). What was
+// never answered, and who has an answer, is not known of the time before the server's start. Where payloads have a number of
+// their own, a channel's dedupe needs none of this.
 //
 // # What outlives the server?
 //

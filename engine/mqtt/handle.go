@@ -53,17 +53,19 @@ func (c *conn) publish(p *Packet) *Error {
 		return c.refuse(p)
 	}
 	a := ack{id: p.ID}
-	var session uint64
-	uses := uint32(0)
+	m := Inbound{Topic: t.name, Payload: p.Payload, Client: &c.client, Received: c.nowUS, QoS: p.QoS, Retain: p.Retain,
+		Resent: p.Dup, Packet: p.ID, Memo: &t.memo, Props: p.RawProps}
 	if p.QoS > 0 {
 		if a, err = c.admit(p); err != nil {
 			return err
 		}
 		if c.sessionTTL > 0 {
-			session = c.sess.number
+			m.Session = c.sess.number
 		}
 		if p.QoS == 2 {
-			uses = c.sess.uses(p.ID)
+			m.Uses = c.sess.uses(p.ID)
+		} else {
+			c.again(&m)
 		}
 		c.acks = append(c.acks, a)
 		if a.known {
@@ -71,8 +73,6 @@ func (c *conn) publish(p *Packet) *Error {
 			return nil
 		}
 	}
-	m := Inbound{Topic: t.name, Payload: p.Payload, Client: &c.client, Received: c.nowUS,
-		QoS: p.QoS, Retain: p.Retain, Resent: p.Dup, Session: session, Packet: p.ID, Uses: uses, Memo: &t.memo, Props: p.RawProps}
 	c.batch = append(c.batch, m)
 	if p.Retain || len(t.hits) > 0 || t.change != c.s.tree.change.Load() {
 		c.stored = c.s.route(t, p, c.nowUS, c.sess) || c.stored

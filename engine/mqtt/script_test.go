@@ -20,13 +20,14 @@ import (
 type inlet struct {
 	mu     sync.Mutex
 	got    []string
+	came   map[uint16]int64 // when the latest message with an identifier came
 	come   chan struct{}
 	hold   bool
 	refuse error
 	held   []func(error)
 }
 
-func newInlet() *inlet { return &inlet{come: make(chan struct{}, 1000)} }
+func newInlet() *inlet { return &inlet{came: map[uint16]int64{}, come: make(chan struct{}, 1000)} }
 
 // TryAppend makes servers with this inlet read by sweepers, but for connections in memory.
 func (x *inlet) TryAppend(batch []Inbound, done func(error)) (bool, error) {
@@ -47,6 +48,13 @@ func (x *inlet) Append(batch []Inbound, done func(error)) error {
 		if m.Resent {
 			text += " resent"
 		}
+		if m.Settled > 0 {
+			text += " settled"
+			if m.Settled <= x.came[m.Packet] {
+				text += " before"
+			}
+		}
+		x.came[m.Packet] = m.Received
 		if m.Uses > 0 {
 			text += fmt.Sprint(" uses ", m.Uses)
 		}
@@ -146,6 +154,7 @@ func (st *stage) start() error {
 		MaxPacket: 1024, MaxLevels: 8, MaxSubscriptions: 3, MaxSessions: 6, MaxRetained: 2, MaxQueued: 3, ReceiveMaximum: 4,
 		Inflight: 2, TopicAliases: 2, ConnectTimeout: 300 * time.Millisecond,
 		Count: func(name string, n int64) { st.mu.Lock(); st.counts[name] += n; st.mu.Unlock() }})
+	st.s.proof = 30 * time.Millisecond
 	if err := st.s.Restore("/sessions"); err != nil {
 		return err
 	}

@@ -38,7 +38,9 @@ type session struct {
 	freed *[freedSize]uint32
 
 	// Of the owner's reading goroutine.
-	received map[uint16]struct{} // identifiers of QoS 2 that wait for PUBREL
+	received   map[uint16]struct{} // identifiers of QoS 2 that wait for PUBREL
+	unanswered map[uint16]struct{} // identifiers of QoS 1 that were never answered, and not used since
+	settled    int64               // as conn.settled, of connections before
 }
 
 // deliver sends a message to the session's client, or keeps it for later. stored: it is being written down.

@@ -46,9 +46,9 @@ func (t *task) openDuplicates(have map[string]*state.Table) {
 //
 // An identifier alone decides nothing, since it is used again for other
 // messages: a record is a duplicate when its sender says that it is sent again, and
-// the record before with that identifier has the same topic and payload, and, with QoS 2, it was not released in between. What two equal messages
-// with the same identifier are, of which the first was acknowledged and the second broken off, a
-// server cannot know; both are in the journal, and one counts.
+// the record before with that identifier has the same topic and payload, and its sender may not know yet that it was
+// acknowledged: with QoS 2, since it was not released in between, with QoS 1, since nothing shows it (Envelope.Settled; mqtt
+// says where that comes from). The time that counts is that of the eight identifiers' latest message.
 type senders struct {
 	table *state.Table
 	key   [9]byte
@@ -135,7 +135,7 @@ func (s *senders) judge(e *decode.Envelope, sum uint64, received int64) bool {
 	}
 	at := int(slot)*plan.SentWidth + int(e.Packet%plan.SentWidth)
 	sums := s.table.I64(0)
-	if e.Resent && uint64(sums[at]) == sum {
+	if e.Resent && uint64(sums[at]) == sum && (e.Settled == 0 || s.table.I64(1)[slot] >= e.Settled) {
 		return true
 	}
 	sums[at] = int64(sum)

@@ -17,6 +17,7 @@ import (
 type door struct {
 	to    stage.SourceEnv
 	acked int
+	last  int64 // when the message before came
 }
 
 func (d *door) spec() stage.Spec {
@@ -33,7 +34,8 @@ func (d *door) Bind([]*arrow.Schema, stage.At) (stage.Bound, hcl.Diagnostics) {
 func (d *door) Step() (stage.Status, error) { return stage.Idle, nil }
 func (d *door) Close() error                { return nil }
 
-// publish appends a message: "session/packet[+][!] device n", where + says that it was sent again, each ! that the identifier was given back once.
+// publish appends a message: "session/packet[+][!][>] device n", where + says that it was sent again, each ! that the identifier was given
+// back once, > that everything up to now is known to be acknowledged, and = that everything before the message before is.
 func (d *door) publish(l *lab, text string) {
 	l.t.Helper()
 	var e decode.Envelope
@@ -41,7 +43,14 @@ func (d *door) publish(l *lab, text string) {
 	var n int
 	id, rest, _ := strings.Cut(text, " ")
 	e.Resent, e.Uses = strings.Contains(id, "+"), uint32(strings.Count(id, "!"))
-	if _, err := fmt.Sscanf(strings.TrimRight(id, "+!"), "%d/%d", &e.Session, &e.Packet); err != nil {
+	now := l.machine.Env().Clock.Now().UnixMicro()
+	if strings.Contains(id, ">") {
+		e.Settled = now
+	} else if strings.Contains(id, "=") {
+		e.Settled = d.last
+	}
+	d.last = now
+	if _, err := fmt.Sscanf(strings.TrimRight(id, "+!>="), "%d/%d", &e.Session, &e.Packet); err != nil {
 		l.t.Fatal(text, err)
 	}
 	if _, err := fmt.Sscanf(rest, "%s %d", &device, &n); err != nil {
@@ -50,7 +59,7 @@ func (d *door) publish(l *lab, text string) {
 	payload := fmt.Appendf(nil, `{"device":%q,"n":%d}`, device, n)
 	l.must(d.to.Journal.Append(journal.Batch{
 		Records: []journal.Record{{Partition: d.to.Partition(payload), Payload: payload, Topic: "t/" + device,
-			Received: l.machine.Env().Clock.Now().UnixMicro(), Envelope: e.Append(nil)}},
+			Received: now, Envelope: e.Append(nil)}},
 		Done: func(err error) {
 			l.must(err)
 			d.acked++
@@ -95,14 +104,18 @@ func TestDuplicates(t *testing.T) {
 1/2+ a 9
 1/2+ a 9
 1/2 a 9
+3/4 b 7
+3/4+= b 7
+3/4+> b 7
+3/4+ b 7
 0/0 b 1
 0/0+ b 1`), "\n")
-	const sentRows = `1 1 1 1 2 2 3 9 9 b1 b1`
+	const sentRows = `1 1 1 1 2 2 3 9 9 b1 b1 b7 b7`
 	for _, c := range []struct{ dedupe, rows string }{
 		{``, sentRows},
-		{`dedupe = { key = [device, n], within = "1h" }`, `1 2 3 9 b1`},
-		{`dedupe = { key = device, within = "1h" }`, `1 b1`},
-		{`dedupe = { key = [device, n], within = "1h", max = 1 }`, `1 1 1 2 2 3 9 b1`},
+		{`dedupe = { key = [device, n], within = "1h" }`, `1 2 3 9 b1 b7`},
+		{`dedupe = { key = device, within = "1h" }`, `1 b7`},
+		{`dedupe = { key = [device, n], within = "1h", max = 1 }`, `1 1 1 2 2 3 9 b1 b7`},
 	} {
 		for _, what := range []string{"", "crash", "stop", "swap"} {
 			name := c.dedupe + " " + what
@@ -139,7 +152,7 @@ func TestDuplicates(t *testing.T) {
 				t.Errorf("%s: %s, not %s", name, s, c.rows)
 			}
 			if s := e.Status(); what == "" {
-				if p := s.Totals(); p.Resent != 4 || p.Records != 15 || c.dedupe == "" && p.Repeated != 0 || p.Rows+p.Repeated+p.Resent != 15 {
+				if p := s.Totals(); p.Resent != 6 || p.Records != 19 || c.dedupe == "" && p.Repeated != 0 || p.Rows+p.Repeated+p.Resent != 19 {
 					t.Errorf("%s: counted %+v", name, p)
 				}
 			}
