@@ -38,7 +38,7 @@ func BenchmarkBoundary(b *testing.B) {
 		b.Run(fmt.Sprint("native/", n), func(b *testing.B) {
 			start := cpu()
 			for b.Loop() {
-				native(in).Release()
+				native(in, memory.DefaultAllocator).Release()
 			}
 			b.ReportMetric(float64(cpu()-start)/float64(b.N*n), "cpu-ns/row")
 		})
@@ -61,10 +61,10 @@ func BenchmarkBoundary(b *testing.B) {
 }
 
 // native is what the guest does, as a kernel of the engine would.
-func native(in Input) arrow.Array {
+func native(in Input, alloc memory.Allocator) arrow.Array {
 	t, s := in.Columns[0].(*array.Float64).Float64Values(), in.Columns[1].(*array.Float64).Float64Values()
 	a, f := in.Columns[2].(*array.Float64).Float64Values(), in.Columns[3].(*array.Float64).Float64Values()
-	buf := memory.NewResizableBuffer(memory.DefaultAllocator)
+	buf := memory.NewResizableBuffer(alloc)
 	defer buf.Release()
 	buf.Resize(8 * in.Rows)
 	out := arrow.Float64Traits.CastFromBytes(buf.Bytes())

@@ -111,7 +111,7 @@ func FuzzAnswer(f *testing.F) {
 		const n = 3
 		g := &guest{mem: mem}
 		m := manifests[int(which)%len(manifests)]
-		a := g.answer(at, m, n)
+		a := g.answer(at, m, n, nil)
 		if g.err != nil {
 			return
 		}
@@ -120,11 +120,12 @@ func FuzzAnswer(f *testing.F) {
 		r := &Runner{plugin: &Plugin{Manifest: m}, o: RunnerOptions{Alloc: alloc, Count: func(string, int64) {}}, in: Input{Rows: n}}
 		for _, w := range m.Writes {
 			typ, _ := typeOf(w.Type)
-			r.parts = append(r.parts, newOutput(typ, alloc))
+			r.parts = append(r.parts, output{typ: typ, alloc: alloc})
+			r.parts[len(r.parts)-1].begin()
 		}
 		r.accept(&a, 0, n)
-		for _, p := range r.parts {
-			col := p.done()
+		for i := range r.parts {
+			col := r.parts[i].done()
 			if col.Len() != r.out.Rows {
 				t.Errorf("%d rows and a column of %d", r.out.Rows, col.Len())
 			}
@@ -143,13 +144,13 @@ func FuzzAnswer(f *testing.F) {
 func TestGoodMemory(t *testing.T) {
 	g := &guest{mem: goodMemory()}
 	m := &Manifest{Kind: Transform, MaxRows: 2, Writes: []Column{{Name: "a", Type: "number"}, {Name: "b", Type: "string"}}}
-	a := g.answer(16, m, 3)
+	a := g.answer(16, m, 3, nil)
 	if g.err == nil || a.rejects == nil {
 		t.Fatalf("rows of refused rows were taken: %v", g.err)
 	}
 	binary.LittleEndian.PutUint32(g.mem[20:], 0)
 	g.err = nil
-	a = g.answer(16, m, 3)
+	a = g.answer(16, m, 3, nil)
 	if g.err != nil || !reflect.DeepEqual([]uint32{a.row(0), a.row(1), a.row(2)}, []uint32{0, 1, 2}) || string(a.columns[1].bytes(2)) != "c" {
 		t.Errorf("%v: %+v", g.err, a)
 	}

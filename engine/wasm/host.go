@@ -59,18 +59,22 @@ type Options struct {
 	// between runs; "" keeps it in memory only.
 	CacheDir string
 	Clock    env.Clock // for deadlines alone
+	// Unmetered leaves the fuel out, so that its price can be measured. A guest that loops
+	// then loops for ever: never where rows of others wait.
+	Unmetered bool
 }
 
 // Host compiles modules. It is safe for concurrent use.
 type Host struct {
 	clock   env.Clock
+	plain   bool // nothing is metered
 	cache   wazero.CompilationCache
 	compile chan struct{} // one at a time: compiling takes memory and a processor
 }
 
 // NewHost makes a host. Close it after its plugins.
 func NewHost(o Options) (*Host, error) {
-	h := &Host{clock: o.Clock, cache: wazero.NewCompilationCache(), compile: make(chan struct{}, 1)}
+	h := &Host{clock: o.Clock, plain: o.Unmetered, cache: wazero.NewCompilationCache(), compile: make(chan struct{}, 1)}
 	if o.CacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(o.CacheDir)
 		if err != nil {
@@ -95,6 +99,7 @@ type Plugin struct {
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	memory   *memoryPool
+	plain    bool // it is not metered
 	starts   bool // exports _initialize
 	inits    bool // exports tidemill_init
 	closing  sync.Once
@@ -111,6 +116,9 @@ func (h *Host) Load(module []byte, l Limits) (*Plugin, error) {
 	if err != nil {
 		return nil, err
 	}
+	if h.plain {
+		metered = module
+	}
 	manifest, err := manifestOf(m)
 	if err != nil {
 		return nil, err
@@ -120,7 +128,7 @@ func (h *Host) Load(module []byte, l Limits) (*Plugin, error) {
 			return nil, fmt.Errorf("the plugin cannot do without %s: write grants = [%q] in its plugin block if it may", g, g)
 		}
 	}
-	p := &Plugin{Digest: Digest(module), Manifest: manifest, Limits: l, clock: h.clock, memory: &memoryPool{}}
+	p := &Plugin{Digest: Digest(module), Manifest: manifest, Limits: l, clock: h.clock, plain: h.plain, memory: &memoryPool{}}
 	if err := p.checkExports(m); err != nil {
 		return nil, err
 	}

@@ -67,7 +67,9 @@ func (p *Plugin) open(settings map[string]Setting, log func(int, []byte), overdu
 		return nil, fmt.Errorf("plugin %s does not start: %w", p, i.failed(err))
 	}
 	i.module, i.memory = module, module.ExportedMemory("memory")
-	i.fuel = module.ExportedGlobal(meter.FuelName).(api.MutableGlobal)
+	if !p.plain {
+		i.fuel = module.ExportedGlobal(meter.FuelName).(api.MutableGlobal)
+	}
 	i.alloc, i.run = module.ExportedFunction("tidemill_alloc"), module.ExportedFunction("tidemill_run")
 	if f := module.ExportedFunction("tidemill_migrate"); f != nil && p.Manifest.State != nil && len(p.Manifest.State.From) > 0 {
 		i.migrate = f
@@ -153,7 +155,12 @@ func (i *Instance) lookAtClock() {
 }
 
 // used is the fuel that the call has used so far.
-func (i *Instance) used() int64 { return i.given - int64(i.fuel.Get()) }
+func (i *Instance) used() int64 {
+	if i.fuel == nil {
+		return 0 // nothing is metered
+	}
+	return i.given - int64(i.fuel.Get())
+}
 
 // call calls an export with one argument. After an error the instance is closed.
 func (i *Instance) call(f api.Function, arg uint32) (uint32, error) {

@@ -98,10 +98,12 @@ func (s *stateBatch) lay(a *arena, batch uint32, n int) {
 		return
 	}
 	// Room for the batch that migrates: its keys are those of the old version alone.
-	if a.mem == nil {
-		a.take(batchBytes, bufferAlign)
-		a.state(s.decl, len(s.slots))
-		a.state(s.decl.version(s.old), len(s.slots))
+	more := &arena{at: a.at}
+	more.take(batchBytes, bufferAlign)
+	more.state(s.decl, len(s.slots))
+	more.state(s.decl.version(s.old), len(s.slots))
+	if a.mem == nil || more.at > a.top {
+		a.mem, a.at = nil, more.at
 	}
 }
 
@@ -119,6 +121,9 @@ func (s *stateBatch) migrate(i *Instance, a *arena) error {
 	from := s.decl.version(s.old)
 	batch := a.take(batchBytes, bufferAlign)
 	old, made := a.state(from, len(keys)), a.state(s.decl, len(keys))
+	if a.mem == nil {
+		panic("BUG: a batch that migrates is longer than what was counted")
+	}
 	clear(a.mem[batch : batch+batchBytes])
 	for j, v := range []uint32{made.schema, made.array, old.schema, old.array, s.old} {
 		a.put32(batch+12+uint32(4*j), v)

@@ -17,21 +17,22 @@ const (
 )
 
 // arena writes structures and columns into the host's region of a guest's
-// memory. A dry one only counts how much that takes.
+// memory. A dry one only counts how much that takes; one whose region is full
+// becomes dry, so that a single pass does where there is room, as there nearly always is.
 type arena struct {
 	mem []byte // the guest's memory; nil: dry
-	at  uint32
-	top uint32 // end of the region
+	at  uint64
+	top uint64 // end of the region
 }
 
 // take returns a place for n bytes.
 func (a *arena) take(n, align int) uint32 {
-	at := (a.at + uint32(align) - 1) &^ (uint32(align) - 1)
-	a.at = at + uint32(n)
-	if a.mem != nil && a.at > a.top {
-		panic("BUG: a batch is longer than what was counted")
+	at := (a.at + uint64(align) - 1) &^ (uint64(align) - 1)
+	a.at = at + uint64(n)
+	if a.at > a.top {
+		a.mem = nil
 	}
-	return at
+	return uint32(at)
 }
 
 func (a *arena) put32(at, v uint32) {
@@ -99,6 +100,40 @@ func (a *arena) schema(format, name string, nullable bool, children []uint32) ui
 	return at
 }
 
+// schemaImage is a description of columns as it was last written: it is the same
+// as long as it stands at the same place.
+type schemaImage struct {
+	columns []childSchema
+	size    int
+	at      uint32 // where bytes holds it for
+	root    uint32
+	bytes   []byte
+}
+
+func newSchemaImage(columns []childSchema) schemaImage {
+	dry := &arena{}
+	dry.structSchema(columns)
+	return schemaImage{columns: columns, size: int(dry.at)}
+}
+
+// lay writes the description anew, whatever the guest did to the last one.
+func (s *schemaImage) lay(a *arena) uint32 {
+	at := a.take(s.size, 16)
+	if a.mem == nil {
+		return 0
+	}
+	area := a.mem[at : int(at)+s.size]
+	if s.bytes == nil || s.at != at {
+		clear(area)
+		within := &arena{mem: a.mem, at: uint64(at), top: a.at}
+		s.at, s.root = at, within.structSchema(s.columns)
+		s.bytes = append(s.bytes[:0], area...)
+		return s.root
+	}
+	copy(area, s.bytes)
+	return s.root
+}
+
 // structSchema describes a set of columns.
 func (a *arena) structSchema(cols []childSchema) uint32 {
 	children := make([]uint32, len(cols))
@@ -143,17 +178,18 @@ func (a *arena) column(col arrow.Array, t columnType, n int) uint32 {
 			bitutil.CopyBitmap(col.NullBitmapBytes(), col.Data().Offset(), n, b, 0)
 		}
 	}
-	buffers := []uint32{validity}
+	buffers := [3]uint32{validity}
+	used := 2
 	switch c := col.(type) {
 	case *array.Float64:
-		buffers = append(buffers, a.words(arrow.Float64Traits.CastToBytes(c.Float64Values()), col))
+		buffers[1] = a.words(arrow.Float64Traits.CastToBytes(c.Float64Values()), col, nulls)
 	case *array.Timestamp:
-		buffers = append(buffers, a.words(arrow.TimestampTraits.CastToBytes(c.TimestampValues()), col))
+		buffers[1] = a.words(arrow.TimestampTraits.CastToBytes(c.TimestampValues()), col, nulls)
 	case *array.Int64:
 		if t == number {
-			buffers = append(buffers, a.converted(c))
+			buffers[1] = a.converted(c)
 		} else {
-			buffers = append(buffers, a.words(arrow.Int64Traits.CastToBytes(c.Int64Values()), col))
+			buffers[1] = a.words(arrow.Int64Traits.CastToBytes(c.Int64Values()), col, nulls)
 		}
 	case *array.Boolean:
 		at, b := a.bytes((n + 7) / 8)
@@ -166,23 +202,25 @@ func (a *arena) column(col arrow.Array, t columnType, n int) uint32 {
 				}
 			}
 		}
-		buffers = append(buffers, at)
+		buffers[1] = at
 	case *array.String:
-		buffers = a.texts(buffers, c.ValueOffsets(), c.ValueBytes())
+		buffers[1], buffers[2] = a.texts(c.ValueOffsets(), c.ValueBytes())
+		used = 3
 	case *array.Binary:
-		buffers = a.texts(buffers, c.ValueOffsets(), c.ValueBytes())
+		buffers[1], buffers[2] = a.texts(c.ValueOffsets(), c.ValueBytes())
+		used = 3
 	default:
 		panic("BUG: a plugin is given a column of type " + col.DataType().Name())
 	}
-	return a.array(n, nulls, buffers, nil)
+	return a.array(n, nulls, buffers[:used], nil)
 }
 
 // words copies values of 8 bytes, with 0 under nulls.
-func (a *arena) words(values []byte, col arrow.Array) uint32 {
+func (a *arena) words(values []byte, col arrow.Array, nulls int) uint32 {
 	at, b := a.bytes(len(values))
 	if b != nil {
 		copy(b, values)
-		if col.NullN() > 0 {
+		if nulls > 0 {
 			for i := range col.Len() {
 				if col.IsNull(i) {
 					clear(b[8*i : 8*i+8])
@@ -207,7 +245,7 @@ func (a *arena) converted(c *array.Int64) uint32 {
 	return at
 }
 
-func (a *arena) texts(buffers []uint32, offsets []int32, data []byte) []uint32 {
+func (a *arena) texts(offsets []int32, data []byte) (offsetsAt, dataAt uint32) {
 	at, b := a.bytes(4 * len(offsets))
 	if b != nil {
 		to := arrow.Int32Traits.CastFromBytes(b)
@@ -220,7 +258,7 @@ func (a *arena) texts(buffers []uint32, offsets []int32, data []byte) []uint32 {
 	if d != nil {
 		copy(d, data)
 	}
-	return append(buffers, at, dataAt)
+	return at, dataAt
 }
 
 // nothing is a column of nulls.

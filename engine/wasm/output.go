@@ -20,12 +20,12 @@ type output struct {
 	offsets  *memory.Buffer
 }
 
-func newOutput(t columnType, alloc memory.Allocator) *output {
-	o := &output{typ: t, alloc: alloc, data: memory.NewResizableBuffer(alloc)}
-	if t == text || t == raw {
-		o.offsets = memory.NewResizableBuffer(alloc)
+// begin makes it empty. What it held is given away.
+func (o *output) begin() {
+	*o = output{typ: o.typ, alloc: o.alloc, data: memory.NewResizableBuffer(o.alloc)}
+	if o.typ == text || o.typ == raw {
+		o.offsets = memory.NewResizableBuffer(o.alloc)
 	}
-	return o
 }
 
 // longer makes room for more bytes at a buffer's end and returns them.
@@ -102,9 +102,15 @@ func (o *output) done() arrow.Array {
 		buffers = []*memory.Buffer{o.validity, o.offsets, o.data}
 	}
 	d := array.NewData(o.typ.arrow(), o.n, buffers, nil, o.nulls, 0)
-	defer d.Release()
 	o.release()
-	return array.MakeFromData(d)
+	var made arrow.Array
+	if o.typ == number {
+		made = array.NewFloat64Data(d)
+	} else {
+		made = array.MakeFromData(d)
+	}
+	d.Release()
+	return made
 }
 
 func (o *output) release() {
@@ -113,4 +119,5 @@ func (o *output) release() {
 			b.Release()
 		}
 	}
+	o.validity, o.data, o.offsets = nil, nil, nil
 }

@@ -193,8 +193,9 @@ type answer struct {
 // bytes, so the memory's limit is none for them.
 const maxResultBytes = 64 << 20
 
-// answer reads the result of a batch of n rows.
-func (g *guest) answer(at uint32, m *Manifest, n int) (a answer) {
+// answer reads the result of a batch of n rows. room is for its columns.
+func (g *guest) answer(at uint32, m *Manifest, n int, room []column) (a answer) {
+	a.columns = room[:0]
 	b := g.span(at, resultBytes, "", "the result")
 	if g.err != nil {
 		return a

@@ -82,16 +82,20 @@ type Runner struct {
 	o        RunnerOptions
 	instance *Instance // nil after a failure
 	columns  []columnType
-	schema   []childSchema
+	schema   schemaImage
+	digest   []byte // key of the table of failures
 	perRow   bool
 	rowFuel  int64 // what a row costs, about
 	logLeft  int   // bytes of log lines that are still kept
 
 	in     Input
 	out    Output
-	parts  []*output
+	parts  []output
 	states stateBatch
-	cols   []arrow.Array // of the piece under way
+	// Of the piece under way; kept, so that a batch costs no garbage.
+	cols     []arrow.Array
+	children []uint32
+	taken    []column
 }
 
 // NewRunner makes a runner with a first instance.
@@ -102,11 +106,17 @@ func (p *Plugin) NewRunner(o RunnerOptions) (*Runner, error) {
 	if o.Count == nil {
 		o.Count = func(string, int64) {}
 	}
-	r := &Runner{plugin: p, o: o, perRow: len(p.granted()) > 0, logLeft: p.Limits.LogBytes}
+	r := &Runner{plugin: p, o: o, perRow: len(p.granted()) > 0, logLeft: p.Limits.LogBytes, digest: []byte(p.Digest)}
+	var schemas []childSchema
 	for _, c := range p.Manifest.Reads {
 		t, _ := typeOf(c.Type)
 		r.columns = append(r.columns, t)
-		r.schema = append(r.schema, childSchema{c.Name, t.format(), true})
+		schemas = append(schemas, childSchema{c.Name, t.format(), true})
+	}
+	r.schema, r.children = newSchemaImage(schemas), make([]uint32, len(schemas))
+	for _, w := range p.Manifest.Writes {
+		t, _ := typeOf(w.Type)
+		r.parts = append(r.parts, output{typ: t, alloc: o.Alloc})
 	}
 	if p.Manifest.State != nil {
 		r.states.table, r.states.decl = o.Tables[1], p.Manifest.State
@@ -174,25 +184,24 @@ func (r *Runner) Plugin() *Plugin { return r.plugin }
 // in the output, dropped by a transform, or among the rejects.
 func (r *Runner) Run(in Input) Output {
 	r.in, r.out = in, Output{}
-	for _, w := range r.plugin.Manifest.Writes {
-		t, _ := typeOf(w.Type)
-		r.parts = append(r.parts, newOutput(t, r.o.Alloc))
+	for i := range r.parts {
+		r.parts[i].begin()
 	}
 	for lo := 0; lo < in.Rows; {
 		hi := min(lo+r.pieceRows(), in.Rows)
 		r.piece(lo, hi)
 		lo = hi
 	}
-	for _, p := range r.parts {
-		r.out.Columns = append(r.out.Columns, p.done())
+	r.out.Columns = make([]arrow.Array, len(r.parts))
+	for i := range r.parts {
+		r.out.Columns[i] = r.parts[i].done()
 	}
 	if r.identity() {
 		r.out.From = nil
 	} else {
 		r.mapRows()
 	}
-	clear(r.parts)
-	r.parts, r.in = r.parts[:0], Input{}
+	r.in = Input{}
 	r.o.Count("cost_fuel", r.out.Fuel)
 	return r.out
 }
@@ -262,11 +271,13 @@ func (r *Runner) reject(row int, reason string, failed bool) {
 // level finds the plugin's place in the table of failures.
 func (r *Runner) level(make bool) (slot uint32, ok bool) {
 	t := r.o.Tables[0]
-	key := []byte(r.plugin.Digest)
-	if slot, ok = t.Find(key); ok || !make {
+	if t.Len() > 0 {
+		slot, ok = t.Find(r.digest)
+	}
+	if ok || !make {
 		return slot, ok
 	}
-	slot, _, err := t.Slot(key)
+	slot, _, err := t.Slot(r.digest)
 	return slot, err == nil
 }
 
@@ -341,17 +352,11 @@ func (r *Runner) call(i *Instance, lo, hi int) error {
 	if err := r.states.begin(r.in.Keys, lo, hi); err != nil {
 		return err
 	}
-	dry := &arena{}
-	r.lay(dry, n)
-	if ok, err := i.reserve(int(dry.at) + bufferAlign); err != nil || !ok {
-		if err == nil {
-			err = errNoRoom
-		}
+	a, batch, err := r.layBatch(i, n)
+	if err != nil {
 		return err
 	}
-	a := &arena{mem: i.view(), at: i.region, top: i.region + i.room}
-	batch := r.lay(a, n)
-	if err := r.states.migrate(i, a); err != nil {
+	if err := r.states.migrate(i, &a); err != nil {
 		return err
 	}
 	at, err := i.call(i.run, batch)
@@ -361,9 +366,9 @@ func (r *Runner) call(i *Instance, lo, hi int) error {
 	if at == 0 {
 		return &failure{"tidemill_run returned 0"}
 	}
-	g := &guest{mem: i.view()}
-	answer := g.answer(at, r.plugin.Manifest, n)
-	if g.err != nil {
+	g := guest{mem: i.view()}
+	answer := g.answer(at, r.plugin.Manifest, n, r.taken)
+	if r.taken = answer.columns; g.err != nil {
 		return g.err
 	}
 	if err := r.states.end(g.mem); err != nil {
@@ -396,16 +401,34 @@ func (r *Runner) releaseColumns(lo, hi int) {
 	}
 }
 
+// layBatch lays a batch out in the guest's memory and returns where it is. The guest is asked for a
+// larger region where it does not fit.
+func (r *Runner) layBatch(i *Instance, n int) (a arena, batch uint32, err error) {
+	for range 2 {
+		a = arena{mem: i.view(), at: uint64(i.region), top: uint64(i.region) + uint64(i.room)}
+		if batch = r.lay(&a, n); a.mem != nil {
+			return a, batch, nil
+		}
+		ok, err := i.reserve(int(a.at-uint64(i.region)) + bufferAlign)
+		if err == nil && !ok {
+			err = errNoRoom
+		}
+		if err != nil {
+			return a, 0, err
+		}
+	}
+	panic("BUG: a batch is longer than what was counted")
+}
+
 // lay lays a batch out and returns where it is.
 func (r *Runner) lay(a *arena, n int) uint32 {
 	batch := a.take(batchBytes, bufferAlign)
-	children := make([]uint32, len(r.cols))
-	schema := a.structSchema(r.schema)
+	schema := r.schema.lay(a)
 	for i, c := range r.cols {
-		children[i] = a.column(c, r.columns[i], n)
+		r.children[i] = a.column(c, r.columns[i], n)
 	}
 	a.put32(batch, schema)
-	a.put32(batch+4, a.structArray(n, children))
+	a.put32(batch+4, a.structArray(n, r.children))
 	for at := uint32(8); at < batchBytes; at += 8 {
 		a.put64(batch+at, 0)
 	}
@@ -465,8 +488,8 @@ func (r *Runner) mapRows() {
 
 // add copies rows of an answer to what goes out.
 func (r *Runner) add(a *answer, from, to int) {
-	for i, p := range r.parts {
-		p.add(&a.columns[i], from, to)
+	for i := range r.parts {
+		r.parts[i].add(&a.columns[i], from, to)
 	}
 	r.out.Rows += to - from
 }
