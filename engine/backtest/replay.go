@@ -94,7 +94,7 @@ func (r *replay) fill(p int) error {
 		if b == nil || err != nil {
 			return err
 		}
-		if b.Kind == journal.End || b.Kind == journal.Lost {
+		if b.Kind == journal.End || b.Kind == journal.Lost || b.Kind == journal.Void {
 			b.Release()
 			continue
 		}

@@ -170,8 +170,10 @@ func (w *world) see(p int, b *Block) {
 		switch b.Kind {
 		case Records:
 			text = string(b.Record(i))
-		case Lost:
-			text = "lost"
+		case Lost: // nothing rots here, so nobody may be told that something is missing
+			w.t.Fatalf("partition %d, offsets %d to %d: %v", p, b.First, b.First+uint64(b.Count), b.Err)
+		case Void:
+			text = "nothing"
 		}
 		offset := b.First + uint64(i)
 		if old, ok := w.seen[p][offset]; ok && old != text {

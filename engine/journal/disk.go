@@ -148,6 +148,21 @@ type segment struct {
 	first  []uint64 // offset, by partition, at which it starts
 	newest int64    // newest block time in it, us; of an older one known from the next Head
 	voids  []uint64 // sorted seqs of blocks that do not count
+	gaps   []gap    // offsets that hold nothing; rising within a partition
+}
+
+// gapAt tells whether an offset is in a gap, and where that, or what is before the next gap, ends; at most to.
+func (s *segment) gapAt(partition int, offset, to uint64) (end uint64, in bool) {
+	for _, g := range s.gaps {
+		switch {
+		case g.partition != partition || g.to <= offset:
+		case g.from <= offset:
+			return min(g.to, to), true
+		default:
+			return min(g.from, to), false
+		}
+	}
+	return to, false
 }
 
 func (s *segment) isVoid(seq uint64) bool {

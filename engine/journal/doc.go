@@ -21,7 +21,8 @@
 // A group is written only after the one before was synced. So a block of group
 // 8 proves that group 7 was durable, and what is unreadable in 7 has rotted: it is
 // Lost, and nothing else is. Of the last group any sector may be missing, unless
-// Options.Floor shows that readers have had it. There, records that a source can
+// Options.Floor shows that readers have had it: what is missing there is Void, since nobody was
+// told that it is safe. A block says how many of its group stand before it, so that the two are told apart. There, records that a source can
 // send again count only up to the first hole in their partition, because a
 // Position can not tell a hole; those past it are void, the Head of the next
 // segment says so for ever, and the source sends them again. Records that cannot be

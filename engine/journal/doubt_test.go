@@ -41,7 +41,7 @@ func TestDoubtIsDecidedOnce(t *testing.T) {
 	sim := env.NewSim(1)
 	doubtful(t, sim.Env())
 	l, _ := mustOpen(t, sim.Env(), Options{})
-	if got := trimmed(readAll(t, l, 0)); got != "lost,lost,lost,lost,lost,lost,lost,lost,control 2 at 9" {
+	if got := trimmed(readAll(t, l, 0)); got != "void,void,void,void,void,void,void,void,control 2 at 9" {
 		t.Fatal(got)
 	}
 	l.Close()
@@ -70,7 +70,7 @@ func TestDoubtWithoutHead(t *testing.T) {
 	patch(t, sim.Env(), "/d/0000000000000002.seg", 0, func(b []byte) { b[0]++ })
 	for range 2 {
 		l, _ = mustOpen(t, sim.Env(), Options{})
-		if got := trimmed(readAll(t, l, 0)); got != strings.Repeat("lost,", 8)+"control 2 at 9,s1,s2,s3,s4,s5,s6,s7,s8" {
+		if got := trimmed(readAll(t, l, 0)); got != strings.Repeat("void,", 8)+"control 2 at 9,s1,s2,s3,s4,s5,s6,s7,s8" {
 			t.Fatal(got)
 		}
 		mustAppend(t, l, Batch{Source: "file", Pos: 8})
@@ -93,6 +93,56 @@ func TestFloorProvesGroup(t *testing.T) {
 	}
 	if len(*damage) != 1 || (*damage)[0].Tail {
 		t.Fatal(*damage)
+	}
+}
+
+// The same where readers have had nothing but what is missing.
+func TestFloorProvesMissing(t *testing.T) {
+	sim := env.NewSim(1)
+	doubtful(t, sim.Env())
+	l, _ := mustOpen(t, sim.Env(), Options{Floor: []uint64{4}})
+	if got := trimmed(readAll(t, l, 0)); got != "lost,lost,lost,lost,s5,s6,s7,s8,control 2 at 9" {
+		t.Fatal(got)
+	}
+}
+
+// What is missing before the last group was synced, and is lost; what is missing in it was told to nobody.
+func TestLostEndsWhereGroupBegins(t *testing.T) {
+	for _, c := range []struct {
+		rotten []int // blocks, by the order in which they were written
+		want   string
+	}{
+		{[]int{0}, "lost,lost,a3,a4,b1,b2,b3,b4"},
+		{[]int{1}, "a1,a2,lost,lost,b1,b2,b3,b4"},
+		{[]int{2}, "a1,a2,a3,a4,void,void,b3,b4"},
+		{[]int{0, 2}, "lost,lost,a3,a4,void,void,b3,b4"},
+		{[]int{1, 2}, "a1,a2,lost,lost,lost,lost,b3,b4"}, // which is which cannot be told: the worse is said
+	} {
+		sim := env.NewSim(1)
+		l, _ := mustOpen(t, sim.Env(), Options{Partitions: 1, BlockBytes: 4})
+		for _, text := range []string{"a", "b"} {
+			for n := range 4 {
+				mustAppend(t, l, Batch{Records: []Record{{Payload: fmt.Appendf(nil, "%s%d", text, n+1)}}})
+			}
+			mustFlush(t, l)
+		}
+		var at []int64
+		for _, b := range l.(*disk).shown.cache.lists[0].blocks {
+			at = append(at, b.mem.at)
+		}
+		l.Close()
+		for _, n := range c.rotten {
+			patch(t, sim.Env(), firstSegment, at[n], func(b []byte) { b[0]++ })
+		}
+		for range 2 { // and so it stays
+			l, _ = mustOpen(t, sim.Env(), Options{})
+			if got := trimmed(readAll(t, l, 0)); got != c.want {
+				t.Errorf("without blocks %v: %s, not %s", c.rotten, got, c.want)
+			}
+			mustAppend(t, l, Batch{Source: "file", Pos: 1})
+			mustFlush(t, l)
+			l.Close()
+		}
 	}
 }
 

@@ -188,7 +188,7 @@ func (l *disk) encode(g *group) {
 		} else {
 			m.head.seq = l.seq
 		}
-		m.head.owner, m.head.group = l.owner, l.groups
+		m.head.owner, m.head.group, m.head.nth = l.owner, l.groups, uint32(len(g.extents))
 		m.finish(l.active.segment, at)
 		at += m.head.size()
 		g.extents = append(g.extents, m)
@@ -274,7 +274,7 @@ func (l *disk) publish(g *group) {
 	l.shown.mu.Lock()
 	s := &l.shown
 	if g.head != nil {
-		s.at.newest, s.at.voids = 0, nil
+		s.at.newest, s.at.voids, s.at.gaps = 0, nil, nil
 	}
 	for _, m := range g.blocks {
 		s.at.newest = max(s.at.newest, m.block.Time)

@@ -15,7 +15,7 @@
 //	 header
 //	 0        4        8        12       16       20       24   26 27 28
 //	+--------+--------+--------+--------+--------+--------+----+--+--+--------+
-//	| "TMJ1" | header | body   | payload| meta   | count  | pt |kd|fl| zero   |
+//	| "TMJ1" | header | body   | payload| meta   | count  | pt |kd|fl| nth    |
 //	|        | CRC32C | CRC32C | bytes  | bytes  |        |    |  |  |        |
 //	+--------+--------+--------+--------+--------+--------+----+--+--+--------+
 //	 32                40                48                56                64
@@ -24,7 +24,8 @@
 //	+-----------------+-----------------+-----------------+-----------------+-----------------+
 //
 // pt is the partition, 65535 for all; kd the Kind; fl how the metadata is laid
-// out. The header's checksum covers bytes 8 to 72, then the segment's number and
+// out; nth how many blocks stand before it in its group, which tells where the group began, and so
+// where what was synced before it ended (0 in files of before, which says the least). The header's checksum covers bytes 8 to 72, then the segment's number and
 // the block's position in it (8 bytes each, not stored): a block that lies
 // where it was not written is not a block. That is what keeps a payload that
 // holds a copy of a segment from being taken for blocks.
@@ -46,11 +47,13 @@
 //	| newest block time of the segment before, i64                          |
 //	| voids: n u32, n seq u64                                               |
 //	| sources: n u32, n (len u16, text; committed u64; r u8; [reached u64s])|
+//	| [gaps: n u32, n (partition u32; from u64; to u64)]                    |
 //	+-----------------------------------------------------------------------+
 //
 // A Head says how everything stood before its segment, so that older segments
 // can be trimmed, and overrules them: a block of an older segment at or past the
-// next offset of its partition, or listed under voids, does not count.
+// next offset of its partition, or listed under voids, does not count. Offsets in
+// a gap were given to records that were never acknowledged, and hold nothing.
 package journal
 
 import (
@@ -104,6 +107,7 @@ type header struct {
 	time      int64
 	owner     uint64
 	group     uint64
+	nth       uint32 // in its group
 }
 
 func (h *header) size() int64 { return headerSize + int64(h.payload) + int64(h.meta) }
@@ -119,7 +123,7 @@ func (h *header) encode(b []byte, segment uint64, at int64) {
 	le.PutUint32(b[20:], h.count)
 	le.PutUint16(b[24:], h.partition)
 	b[26], b[27] = byte(h.kind), h.flags
-	le.PutUint32(b[28:], 0)
+	le.PutUint32(b[28:], h.nth)
 	le.PutUint64(b[32:], h.first)
 	le.PutUint64(b[40:], h.seq)
 	le.PutUint64(b[48:], uint64(h.time))
@@ -150,6 +154,7 @@ func decodeHeader(b []byte, segment uint64, at int64) (h header, ok bool) {
 		partition: le.Uint16(b[24:]),
 		kind:      Kind(b[26]),
 		flags:     b[27],
+		nth:       le.Uint32(b[28:]),
 		first:     le.Uint64(b[32:]),
 		seq:       le.Uint64(b[40:]),
 		time:      int64(le.Uint64(b[48:])),

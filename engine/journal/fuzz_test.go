@@ -271,6 +271,41 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// Files of before blocks told their place in their group are read as ever.
+func TestGoldenWithoutNth(t *testing.T) {
+	dump, err := os.ReadFile(filepath.Join("testdata", "segment_without_nth.hex"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file []byte
+	for line := range strings.Lines(string(dump)) {
+		columns, _, _ := strings.Cut(line[8:], "|")
+		b, err := hex.DecodeString(strings.Join(strings.Fields(columns), ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		file = append(file, b...)
+	}
+	sim := env.NewSim(1)
+	l, _ := mustOpen(t, sim.Env(), Options{Partitions: 2})
+	l.Close()
+	f, err := sim.Env().FS.Open(firstSegment, env.ReadWrite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(file, 0); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	l, damage := mustOpen(t, sim.Env(), Options{})
+	if got := trimmed(readAll(t, l, 1)); got != "first,second,note schema 2" || len(*damage) != 0 {
+		t.Fatal(got, *damage)
+	}
+	if pos := l.Appender().Position("file:a.ndjson"); pos.Committed != 9 {
+		t.Fatalf("%+v", pos)
+	}
+}
+
 func TestLargeRecords(t *testing.T) {
 	sim := env.NewSim(1)
 	l, _ := mustOpen(t, sim.Env(), Options{Partitions: 3, PendingBytes: 1 << 30})

@@ -73,6 +73,8 @@ func line(b *Block, i int) string {
 		return string(b.Record(i))
 	case Lost:
 		return "lost"
+	case Void:
+		return "void"
 	case Note:
 		return "note " + string(b.Control)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/tidemill/tidemill/engine/env"
 )
@@ -63,6 +64,18 @@ func (s *shown) overHeld(o *Options) error {
 		return nil
 	}
 	return &ErrFull{Reason: fmt.Sprintf("the channel holds %d bytes, its limit is %d, and %s has not yet read the oldest", s.total, o.RetainBytes, name)}
+}
+
+func (l *disk) Retain(age time.Duration, bytes, segment int64) {
+	o := Options{RetainFor: age, RetainBytes: bytes, SegmentBytes: segment}
+	o.defaults()
+	l.flushing.Lock()
+	defer l.flushing.Unlock()
+	l.shown.mu.Lock()
+	l.o.RetainFor, l.o.RetainBytes, l.o.SegmentBytes = o.RetainFor, o.RetainBytes, o.SegmentBytes
+	over := l.shown.overHeld(&l.o)
+	l.shown.mu.Unlock()
+	l.setOver(over)
 }
 
 func (l *disk) Trim(nowUS int64) (freed int64, err error) {

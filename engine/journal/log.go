@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Kind says what a block holds.
@@ -21,6 +22,9 @@ const (
 	// Block.First are gone (Count 0 when the header too is unreadable and the
 	// next block tells where the log goes on), Block.Err says what and where.
 	Lost
+	// Void stands where Block.Count records from Block.First would be that were written, but
+	// not acknowledged, when the machine went down: nothing is missing, since their senders have to send them again.
+	Void
 )
 
 // MaxRecord is how many bytes a payload may have: Append refuses more.
@@ -147,6 +151,8 @@ type Keeper interface {
 	Hold(name string, offsets []uint64)
 	// Seek returns the first offset of a partition whose block's time is at or after timeUS.
 	Seek(partition int, timeUS int64) uint64
+	// Retain changes Options.RetainFor, RetainBytes and SegmentBytes from here on; 0 as there.
+	Retain(age time.Duration, bytes, segment int64)
 	// Trim drops whole segments that nobody holds and that are older than
 	// Options.RetainFor or over Options.RetainBytes at nowUS. It reports how many bytes it freed.
 	Trim(nowUS int64) (freed int64, err error)

@@ -51,7 +51,7 @@ func openDisk(e *env.Env, dir string, o Options) (Log, error) {
 	if err := l.begin(); err != nil {
 		return nil, err
 	}
-	if len(r.at.voids) > 0 {
+	if len(r.at.voids)+len(r.at.gaps) > 0 || r.chosen {
 		// What was decided must not be decided otherwise by the next Open.
 		if err := l.settle(); err != nil {
 			return nil, errors.Join(err, l.active.file.Close())

@@ -12,10 +12,6 @@ import (
 // errLost is the Err of a Lost block of which nothing is left to say more.
 var errLost = errors.New("journal: nothing readable holds these offsets")
 
-// errVoid is the Err of a Lost block that was written, but not synced, when
-// the machine went down.
-var errVoid = errors.New("journal: these offsets were not acknowledged; their source sends the records again")
-
 func (l *disk) Read(partition int, from uint64) (Reader, error) {
 	if uint(partition) >= uint(l.o.Partitions) {
 		panic(fmt.Sprintf("BUG: a reader of partition %d of %d", partition, l.o.Partitions))
@@ -37,12 +33,15 @@ type reader struct {
 	at    int64
 	limit uint64 // blocks of seg at or past this offset do not count
 	sc    *scanner
-	ahead *Block // read, but a Lost block comes before it
+	ahead *Block // read, but what is missing comes before it
 	bad   error  // what was wrong with the damage last met
 }
 
 func (r *reader) Next() (*Block, error) {
 	if b := r.ahead; b != nil {
+		if b.First > r.want {
+			return r.give(r.missing(b.First)), nil
+		}
 		r.ahead = nil
 		return r.give(b), nil
 	}
@@ -118,7 +117,7 @@ func (r *reader) closeFile() {
 	r.sc = nil
 }
 
-// fromDisk returns the next block of the partition in r.seg, or a Lost block
+// fromDisk returns the next block of the partition in r.seg, or a Lost or Void block
 // for offsets that are missing there; nil when the segment has no more.
 func (r *reader) fromDisk() (*Block, error) {
 	if r.sc.file == nil {
@@ -145,13 +144,13 @@ func (r *reader) fromDisk() (*Block, error) {
 		}
 	}
 	if r.want < r.limit {
-		return r.give(r.lost(r.limit)), nil
+		return r.give(r.missing(r.limit)), nil
 	}
 	r.closeFile()
 	return nil, nil
 }
 
-// consider returns the block that was found if it is wanted, or a Lost block
+// consider returns the block that was found if it is wanted, or a Lost or Void block
 // if others should have come before it.
 func (r *reader) consider(f *found) (*Block, error) {
 	switch f.kind {
@@ -161,7 +160,6 @@ func (r *reader) consider(f *found) (*Block, error) {
 			return nil, nil
 		}
 		if r.seg.isVoid(f.seq) {
-			r.bad = errVoid
 			return nil, nil
 		}
 	case Tick, End, Note:
@@ -177,7 +175,7 @@ func (r *reader) consider(f *found) (*Block, error) {
 		if f.kind != Records {
 			return nil, nil // which offset it had shows when the next block comes
 		}
-		return r.give(r.lost(min(r.limit, f.first+uint64(f.count)))), nil
+		return r.give(r.missing(min(r.limit, f.first+uint64(f.count)))), nil
 	}
 	b := &m.block
 	if f.kind != Records {
@@ -189,17 +187,22 @@ func (r *reader) consider(f *found) (*Block, error) {
 	}
 	if b.First > r.want {
 		r.ahead = b
-		return r.give(r.lost(b.First)), nil
+		return r.give(r.missing(b.First)), nil
 	}
 	r.bad = nil
 	return r.give(b), nil
 }
 
-// lost returns the block that stands for the offsets from want up to end.
-func (r *reader) lost(end uint64) *Block {
-	b := &Block{Kind: Lost, Partition: r.p, First: r.want, Count: int(end - r.want), Err: errLost}
-	if r.bad != nil {
-		b.Err = r.bad
+// missing returns the block that stands for the offsets from want on, as far up to end as all of
+// them are lost, or all void.
+func (r *reader) missing(end uint64) *Block {
+	end, void := r.seg.gapAt(r.p, r.want, end)
+	b := &Block{Kind: Void, Partition: r.p, First: r.want, Count: int(end - r.want)}
+	if !void {
+		b.Kind, b.Err = Lost, errLost
+		if r.bad != nil {
+			b.Err = r.bad
+		}
 	}
 	r.bad = nil
 	b.refs.Store(1)

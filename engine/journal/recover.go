@@ -19,6 +19,7 @@ type recovery struct {
 	blocks   int    // whole blocks seen
 	base     uint64 // number of the segment whose Head is the latest whole one; 0: none
 	past     bool   // look only: sync nothing (OpenPast)
+	chosen   bool   // something readable in part was left out, which a later floor might let count
 }
 
 // entry is what recovery keeps of a block until its group is judged.
@@ -29,6 +30,7 @@ type entry struct {
 	firsts []uint64
 	marks  map[string]uint64
 	hole   bool // something before it is missing
+	rotten bool // and some of that is of the group before
 	bad    bool // only its header is readable
 }
 
@@ -59,7 +61,7 @@ func (r *recovery) run() error {
 		}
 	}
 	for _, s := range r.segments[max(base, 0):] {
-		s.voids = r.at.voids
+		s.voids, s.gaps = r.at.voids, r.at.gaps
 		if s.first == nil {
 			s.first = slices.Clone(r.at.next)
 		}
@@ -97,7 +99,7 @@ func (r *recovery) heads() (base int, err error) {
 		}
 		s.first = slices.Clone(st.next)
 		for _, old := range r.segments[max(base, 0):i] {
-			old.voids, old.newest = st.voids, st.newest
+			old.voids, old.gaps, old.newest = st.voids, st.gaps, st.newest
 		}
 		base, r.base, r.at = i, s.id, st
 	}
@@ -144,7 +146,7 @@ func (r *recovery) partitions(base int) error {
 			return fmt.Errorf("journal: the channel in %s was made with %d partitions; it cannot be opened with %d", r.l.dir, n, o.Partitions)
 		}
 		o.Partitions = n
-		r.at.voids = nil
+		r.at.voids, r.at.gaps = nil, nil
 		r.unsure = make([]bool, n)
 		return nil
 	}
@@ -202,7 +204,7 @@ func (r *recovery) scan(s *segment, headed bool) error {
 		if !ok {
 			return nil
 		}
-		e := entry{header: f.header, hole: f.seq != before+1}
+		e := entry{header: f.header, hole: f.seq != before+1, rotten: before+1 < f.seq-uint64(f.nth)}
 		if err := r.block(sc, &f, &e); err != nil {
 			return err
 		}
@@ -259,6 +261,12 @@ func (r *recovery) enter(s *segment, e entry) {
 // proven says whether readers have seen the last group, which they can only
 // have when it was synced.
 func (r *recovery) proven() bool {
+	for p, floor := range r.l.o.Floor {
+		// What they have seen and is missing was in this group, unless the one before has rotted.
+		if len(r.last) > 0 && p < len(r.at.next) && !r.unsure[p] && floor > r.at.next[p] && !r.rotten() {
+			return true
+		}
+	}
 	for i := range r.last {
 		e := &r.last[i]
 		for p, floor := range r.l.o.Floor {
@@ -270,18 +278,31 @@ func (r *recovery) proven() bool {
 	return false
 }
 
+// rotten tells whether something of the group before the last one is missing.
+func (r *recovery) rotten() bool {
+	return slices.ContainsFunc(r.last, func(e entry) bool { return e.rotten })
+}
+
 // judge decides what of the last group counts, and forgets it. Nothing is
 // missing from a group that was synced but what has rotted since; of one
-// that was not, any part may be missing. There, what a source can send again
+// that was not, any part may be missing, and was acknowledged to nobody. There, what a source can send again
 // counts only up to the first hole in its partition, so that a position can tell it.
 func (r *recovery) judge(synced bool) {
+	voided := !synced && !r.rotten() // what is missing here is void, and else lost
 	last := r.last
 	r.last = nil
 	doubt := false
 	for i, e := range last {
 		doubt = doubt || !synced && (e.hole || e.bad && i < len(last)-1)
+		r.chosen = r.chosen || !synced && e.bad
 	}
 	holed := make([]bool, len(r.at.next))
+	take := func(p int, first, end uint64) {
+		if next := r.at.next[p]; voided && first > next {
+			r.at.gaps = append(r.at.gaps, gap{p, next, first})
+		}
+		r.at.next[p] = max(r.at.next[p], end)
+	}
 	for i, e := range last {
 		switch e.kind {
 		case Records:
@@ -291,17 +312,17 @@ func (r *recovery) judge(synced bool) {
 			end := e.first + uint64(e.count)
 			switch {
 			case e.bad && !synced && i == len(last)-1, end <= r.at.next[p]:
-			case doubt && holed[p] && e.source != "":
+			case doubt && holed[p] && e.source != "", e.bad && voided:
 				r.at.voids = append(r.at.voids, e.seq)
 			default:
-				r.at.next[p] = end
+				take(p, e.first, end)
 				r.at.reach(e.source, p, e.pos)
 			}
 		case Tick, End, Note:
 			for p, first := range e.firsts {
 				r.sight(p, first)
 				holed[p] = holed[p] || first > r.at.next[p]
-				r.at.next[p] = max(r.at.next[p], first+1)
+				take(p, first, first+1)
 			}
 		case kindMarks:
 			if !doubt {

@@ -14,6 +14,14 @@ type standing struct {
 	group   uint64               // of the last block
 	newest  int64                // newest block time since the last Head, us
 	voids   []uint64             // with a Head: blocks before it that do not count
+	gaps    []gap                // likewise: offsets before it that hold nothing and never did
+}
+
+// gap is offsets of a partition, from inclusive, that were given to blocks which a crash took
+// before anybody was told that they are safe.
+type gap struct {
+	partition int
+	from, to  uint64
 }
 
 // position is how far a source's records have come.
@@ -29,7 +37,7 @@ func newStanding(partitions int) *standing {
 func (s *standing) clone() *standing {
 	c := *s
 	c.next = slices.Clone(s.next)
-	c.voids = slices.Clone(s.voids)
+	c.voids, c.gaps = slices.Clone(s.voids), slices.Clone(s.gaps)
 	c.sources = make(map[string]*position, len(s.sources))
 	for name, p := range s.sources {
 		c.sources[name] = &position{p.committed, slices.Clone(p.reached)}
@@ -80,6 +88,13 @@ func (s *standing) encodeHead() []byte {
 		}
 		b = putU64s(append(b, 1), p.reached)
 	}
+	if len(s.gaps) == 0 {
+		return b
+	}
+	b = le.AppendUint32(b, uint32(len(s.gaps)))
+	for _, g := range s.gaps {
+		b = putU64s(le.AppendUint32(b, uint32(g.partition)), []uint64{g.from, g.to})
+	}
 	return b
 }
 
@@ -101,6 +116,11 @@ func decodeHead(meta []byte, h *header) (*standing, error) {
 			p.reached = c.u64s(n)
 		}
 		s.sources[name] = p
+	}
+	if len(c.b) > 0 { // a Head without gaps says nothing of them
+		for range c.list(20) {
+			s.gaps = append(s.gaps, gap{partition: int(c.u32()), from: c.u64(), to: c.u64()})
+		}
 	}
 	if c.bad || len(c.b) != 0 {
 		return nil, errMeta

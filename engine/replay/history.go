@@ -3,6 +3,7 @@ package replay
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/tidemill/tidemill/engine/journal"
 )
@@ -72,10 +73,11 @@ func (h *history) Read(p int, from uint64) (journal.Reader, error) {
 	return &reader{h: h, past: r, p: p, want: from}, nil
 }
 
-// Hold, Trim and Close leave the past alone: it is somebody else's.
-func (h *history) Hold(string, []uint64)     {}
-func (h *history) Trim(int64) (int64, error) { return 0, nil }
-func (h *history) Close() error              { return nil }
+// Hold, Retain, Trim and Close leave the past alone: it is somebody else's.
+func (h *history) Hold(string, []uint64)              {}
+func (h *history) Retain(time.Duration, int64, int64) {}
+func (h *history) Trim(int64) (int64, error)          { return 0, nil }
+func (h *history) Close() error                       { return nil }
 
 // Appender returns one that takes nothing.
 func (h *history) Appender() journal.Appender { return refusing{h.Partitions()} }
