@@ -102,12 +102,12 @@ func (k *Keys) Intern(rows arrow.RecordBatch, alloc memory.Allocator, t *state.T
 
 // Columns gives the keys of slots back as columns, which the caller releases.
 func (k *Keys) Columns(t *state.Table, slots []uint32, alloc memory.Allocator) []arrow.Array {
+	if len(k.By) == 1 && k.By[0].Type.ID() == arrow.STRING {
+		return []arrow.Array{t.Texts(slots, alloc)}
+	}
 	keys, types := make([][]byte, len(slots)), make([]arrow.DataType, len(k.By))
 	for i, s := range slots {
 		keys[i] = t.Key(s)
-	}
-	if len(k.By) == 1 && k.By[0].Type.ID() == arrow.STRING {
-		return []arrow.Array{Texts(keys, alloc)}
 	}
 	for i, c := range k.By {
 		types[i] = c.Type

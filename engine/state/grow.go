@@ -5,8 +5,9 @@ import (
 	"math/bits"
 )
 
-// take makes the lowest free slot live, with zero values and no key.
-func (t *Table) take() (uint32, error) {
+// take makes the lowest free slot live, with zero values and no key. raw leaves numbers as
+// they are.
+func (t *Table) take(raw bool) (uint32, error) {
 	if t.n >= t.decl.maxKeys() {
 		return 0, fmt.Errorf("table %s is full: it holds %d keys, which is its limit", t.decl.Name, t.n)
 	}
@@ -14,7 +15,7 @@ func (t *Table) take() (uint32, error) {
 	if int(slot) >= len(t.refs) {
 		t.grow(int(slot) + 1)
 	}
-	if slot < t.high {
+	if slot < t.high && !raw {
 		t.zero(slot)
 	}
 	t.occupy(slot)
@@ -97,7 +98,7 @@ func (t *Table) insert(ref keyRef, h uint32, key []byte) (uint32, error) {
 	if len(t.arena)+len(key) > maxArenaBytes {
 		return 0, fmt.Errorf("the keys of table %s take 4 GiB, which is the limit", t.decl.Name)
 	}
-	slot, err := t.take()
+	slot, err := t.take(false)
 	if err != nil {
 		return 0, err
 	}

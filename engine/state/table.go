@@ -216,7 +216,7 @@ func (t *Table) slotOfNull() (slot uint32, fresh bool, err error) {
 	if t.nullSlot != noSlot {
 		return t.nullSlot, false, nil
 	}
-	s, err := t.take()
+	s, err := t.take(false)
 	if err != nil {
 		return 0, false, err
 	}
@@ -228,7 +228,18 @@ func (t *Table) slotOfNull() (slot uint32, fresh bool, err error) {
 // Anonymous makes a slot without a key, with zero values, for stages that keep
 // their own links between slots. An error means that the table is full.
 func (t *Table) Anonymous() (slot uint32, err error) {
-	s, err := t.take()
+	s, err := t.take(false)
+	if err != nil {
+		return 0, err
+	}
+	t.refs[s] = keyRef{n: isAnon}
+	return s, nil
+}
+
+// AnonymousRaw is Anonymous for a caller that sets all numbers of the slot at once: they are
+// those of the slot that stood there before, or zero. Byte strings are empty.
+func (t *Table) AnonymousRaw() (slot uint32, err error) {
+	s, err := t.take(true)
 	if err != nil {
 		return 0, err
 	}

@@ -278,3 +278,46 @@ func TestRowsShowTheTable(t *testing.T) {
 		t.Fatalf("got %s\nwant %s", js, want)
 	}
 }
+
+// TestTexts: keys come back as they went in, also null, empty and long ones.
+func TestTexts(t *testing.T) {
+	tab := New(testDecl())
+	var slots []uint32
+	want := []any{nil, "", "a", "1234567", "12345678", "123456789", "1234567890123456", "12345678901234567", strings.Repeat("k", 300), nil}
+	for i, k := range want {
+		s, err := tab.Anonymous()
+		if k != nil {
+			tab.Delete(s)
+			s = mustSlot(t, tab, []byte(k.(string)))
+		} else if i == 0 {
+			tab.Delete(s)
+			s = mustSlot(t, tab, nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		slots = append(slots, s)
+	}
+	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	defer mem.AssertSize(t, 0)
+	got := tab.Texts(slots, mem).(*array.String)
+	defer got.Release()
+	for i, k := range want {
+		if k == nil && got.IsValid(i) || k != nil && (got.IsNull(i) || got.Value(i) != k) {
+			t.Errorf("slot %d of key %q: %q", slots[i], k, got.ValueStr(i))
+		}
+	}
+}
+
+// TestRawSlots: a slot without zero values has no byte strings of the one before, and its numbers are in a snapshot.
+func TestRawSlots(t *testing.T) {
+	tab := New(testDecl())
+	s := mustSlot(t, tab, []byte("a"))
+	tab.F64(0)[s] = 7
+	tab.SetBytes(3, s, []byte("text"))
+	tab.Delete(s)
+	raw, err := tab.AnonymousRaw()
+	if err != nil || raw != s || tab.F64(0)[s] != 7 || len(tab.Bytes(3, s)) > 0 || tab.Key(raw) != nil {
+		t.Errorf("slot %d has %v and %q, %v", raw, tab.F64(0)[s], tab.Bytes(3, s), err)
+	}
+}

@@ -62,6 +62,11 @@ func (k accKind) raw() bool {
 	return false
 }
 
+// decoded says whether an accumulator works on a decoded form of its Bytes column.
+func (k accKind) decoded() bool {
+	return k == accSketch || k == accUnique || k == accSeries || k == accTop
+}
+
 // acc is one accumulator of every pane.
 type acc struct {
 	kind accKind

@@ -23,15 +23,22 @@ func (w *window) emit(out flow.Emitter) {
 		out.Emit(w.let(q[:n], w.batch(q[:n])))
 		q = q[n:]
 	}
-	for _, e := range w.queue {
-		w.paneLinks(e.pane)[paneFlags] &^= flagQueued
-		w.rest(e.pane, false)
+	links := w.panes.U32(1)
+	for i := range w.queue {
+		links[w.queue[i].pane*paneLinks+paneFlags] &^= flagQueued
+	}
+	if w.sketched {
+		for _, e := range w.queue {
+			w.rest(e.pane, false)
+		}
 	}
 	for _, p := range w.dead {
 		if w.kind == holding {
 			w.groupTimes(w.paneLinks(p)[paneGroup])[groupAgain] = int64(w.paneLinks(p)[paneRevision])
 		}
-		w.rest(p, true)
+		if w.sketched {
+			w.rest(p, true)
+		}
 		w.panes.Delete(p)
 	}
 	w.queue, w.dead = w.queue[:0], w.dead[:0]
@@ -68,58 +75,123 @@ func (w *window) wordsOf(e emission) []int64 {
 	return w.cells(e.pane)
 }
 
-// startOf and stopOf are the borders of the emission's window, us.
-func (w *window) startOf(e emission) int64 { return w.wordsOf(e)[paneStart] }
+// frame is the columns that every window has, but for its keys. They are filled in one pass, since each
+// emission costs a look into the tables.
+type frame struct {
+	offset, received, time, mark, start, end, revision column64
+	extra                                              column64 // duration (session, state) or number (count)
+	index, slot                                        column32
+	final                                              *memory.Buffer
+}
 
-func (w *window) stopOf(e emission) int64 { return w.endOf(e.pane) }
+type column64 struct {
+	buf *memory.Buffer
+	v   []int64
+}
+
+type column32 struct {
+	buf *memory.Buffer
+	v   []uint32
+}
+
+func (w *window) column64(n int) column64 {
+	b := w.buffer(n * 8)
+	return column64{b, arrow.Int64Traits.CastFromBytes(b.Bytes())[:n]}
+}
+
+func (w *window) column32(n int) column32 {
+	b := w.buffer(n * 4)
+	return column32{b, arrow.Uint32Traits.CastFromBytes(b.Bytes())[:n]}
+}
+
+func (c column64) array(t arrow.DataType) arrow.Array { return wrap(t, len(c.v), 0, nil, c.buf) }
+func (c column32) array(t arrow.DataType) arrow.Array { return wrap(t, len(c.v), 0, nil, c.buf) }
+
+// source notes where the words of the emissions' windows are.
+func (w *window) source(q []emission) {
+	w.from, w.ats = w.panes.I64(0), w.ats[:0]
+	if w.kind == sliding {
+		w.from = w.merged
+	}
+	for i := range q {
+		at := int(q[i].pane)
+		if w.kind == sliding {
+			at = q[i].merged
+		}
+		w.ats = append(w.ats, at*w.words)
+	}
+}
+
+// frame fills the frame of emissions whose source is noted.
+func (w *window) frame(q []emission) frame {
+	n := len(q)
+	f := frame{offset: w.column64(n), received: w.column64(n), time: w.column64(n), mark: w.column64(n), start: w.column64(n),
+		end: w.column64(n), revision: w.column64(n), index: w.column32(n), slot: w.column32(n), final: w.bitmap(n)}
+	extra := w.kind >= session
+	if extra {
+		f.extra = w.column64(n)
+	}
+	slots, final := w.groups.U32(1), f.final.Bytes()
+	for i, at := range w.ats {
+		e, c := &q[i], w.from[at:at+w.meta]
+		start := c[paneStart]
+		end := start + w.every
+		switch w.kind {
+		case tumbling:
+		case sliding:
+			end = start + w.size
+		default:
+			end = c[paneEnd]
+			f.extra.v[i] = w.extra(start, end, c[paneExtra])
+		}
+		last := max(start, end-1)
+		if w.kind == counting {
+			last = end
+		}
+		f.offset.v[i], f.received.v[i], f.index.v[i] = c[paneOffset], c[paneReceived], uint32(c[paneIndex])
+		f.time.v[i], f.mark.v[i], f.start.v[i], f.end.v[i] = last, last, start, end
+		f.slot.v[i], f.revision.v[i] = slots[e.group*groupLinks+groupSlot], int64(e.revision)
+		if e.final {
+			final[i>>3] |= 1 << (i & 7)
+		}
+	}
+	return f
+}
+
+// extra is what a session, count or state window adds to its borders.
+func (w *window) extra(start, end, extra int64) int64 {
+	switch w.kind {
+	case counting:
+		return extra
+	case session:
+		end = extra
+	}
+	return bitsOf(float64(end-start) / 1e6)
+}
 
 // batch makes the rows of emissions.
 func (w *window) batch(q []emission) arrow.RecordBatch {
-	n := len(q)
-	var cols []arrow.Array
+	w.source(q)
+	f := w.frame(q)
+	cols := append(make([]arrow.Array, 0, w.out.NumFields()), f.offset.array(arrow.PrimitiveTypes.Int64), f.index.array(arrow.PrimitiveTypes.Int32),
+		f.received.array(flow.Timestamp), f.time.array(flow.Timestamp), f.slot.array(arrow.PrimitiveTypes.Uint32), f.mark.array(arrow.PrimitiveTypes.Int64))
 	defer func() {
 		for _, c := range cols {
 			c.Release()
 		}
 	}()
-	last := func(e emission) int64 { return max(w.startOf(e), w.stopOf(e)-1) }
+	own := w.keyColumns(q)
 	if w.kind == counting {
-		last = w.stopOf
+		own = append(own, f.extra.array(arrow.PrimitiveTypes.Int64))
 	}
-	cols = append(cols,
-		w.longs(arrow.PrimitiveTypes.Int64, q, func(e emission) int64 { return w.wordsOf(e)[paneOffset] }),
-		w.shorts(arrow.PrimitiveTypes.Int32, q, func(e emission) uint32 { return uint32(w.wordsOf(e)[paneIndex]) }),
-		w.longs(flow.Timestamp, q, func(e emission) int64 { return w.wordsOf(e)[paneReceived] }),
-		w.longs(flow.Timestamp, q, last),
-		w.shorts(arrow.PrimitiveTypes.Uint32, q, func(e emission) uint32 { return w.groupLinks(e.group)[groupSlot] }),
-		w.longs(arrow.PrimitiveTypes.Int64, q, last))
-	keys := w.keyColumns(q)
-	own := w.ownColumns(q)
-	cols = append(append(cols, keys...), own...)
-	cols = append(cols, w.values(q, append(keys[:len(keys):len(keys)], own...))...)
-	cols = append(cols,
-		w.longs(arrow.PrimitiveTypes.Int64, q, func(e emission) int64 { return int64(e.revision) }),
-		w.bools(q, func(e emission) bool { return e.final }))
-	return array.NewRecordBatch(w.out, cols, int64(n))
-}
-
-// ownColumns are those that a window adds before the columns of emit.
-func (w *window) ownColumns(q []emission) []arrow.Array {
-	var cols []arrow.Array
-	if w.kind == counting {
-		cols = append(cols, w.longs(arrow.PrimitiveTypes.Int64, q, func(e emission) int64 { return w.cells(e.pane)[paneExtra] }))
-	}
-	cols = append(cols, w.longs(flow.Timestamp, q, w.startOf), w.longs(flow.Timestamp, q, w.stopOf))
+	own = append(own, f.start.array(flow.Timestamp), f.end.array(flow.Timestamp))
 	if w.kind == session || w.kind == holding {
-		cols = append(cols, w.longs(arrow.PrimitiveTypes.Float64, q, func(e emission) int64 {
-			end := w.stopOf(e)
-			if w.kind == session {
-				end = w.cells(e.pane)[paneExtra]
-			}
-			return bitsOf(float64(end-w.startOf(e)) / 1e6)
-		}))
+		own = append(own, f.extra.array(arrow.PrimitiveTypes.Float64))
 	}
-	return cols
+	cols = append(cols, own...)
+	cols = append(cols, w.values(q, own)...)
+	cols = append(cols, f.revision.array(arrow.PrimitiveTypes.Int64), wrap(arrow.FixedWidthTypes.Boolean, len(q), 0, nil, f.final))
+	return array.NewRecordBatch(w.out, cols, int64(len(q)))
 }
 
 // values computes the members of emit, and having.
@@ -171,63 +243,50 @@ func wrap(t arrow.DataType, n, nulls int, bufs ...*memory.Buffer) arrow.Array {
 	return array.MakeFromData(d)
 }
 
-func (w *window) longs(t arrow.DataType, q []emission, f func(emission) int64) arrow.Array {
-	b := w.buffer(len(q) * 8)
-	out := arrow.Int64Traits.CastFromBytes(b.Bytes())
-	for i, e := range q {
-		out[i] = f(e)
-	}
-	return wrap(t, len(q), 0, nil, b)
-}
-
-func (w *window) shorts(t arrow.DataType, q []emission, f func(emission) uint32) arrow.Array {
-	b := w.buffer(len(q) * 4)
-	out := arrow.Uint32Traits.CastFromBytes(b.Bytes())
-	for i, e := range q {
-		out[i] = f(e)
-	}
-	return wrap(t, len(q), 0, nil, b)
-}
-
-func (w *window) bools(q []emission, f func(emission) bool) arrow.Array {
-	b := w.buffer(int(bitutil.BytesForBits(int64(len(q)))))
+// bitmap is n bits that are not set.
+func (w *window) bitmap(n int) *memory.Buffer {
+	b := w.buffer(int(bitutil.BytesForBits(int64(n))))
 	clear(b.Bytes())
-	for i, e := range q {
-		if f(e) {
-			bitutil.SetBit(b.Bytes(), i)
-		}
-	}
-	return wrap(arrow.FixedWidthTypes.Boolean, len(q), 0, nil, b)
+	return b
 }
 
-// nullable makes a column of 64-bit words of which some are null, or of bits
-// when t is bool.
-func (w *window) nullable(t arrow.DataType, q []emission, f func(emission) (v int64, ok bool)) arrow.Array {
-	valid, words := w.buffer(int(bitutil.BytesForBits(int64(len(q))))), w.buffer(len(q)*8)
-	clear(valid.Bytes())
-	out := arrow.Int64Traits.CastFromBytes(words.Bytes())
+// nullable makes a column of 64-bit words, or of bits when t is bool. f gets the
+// words of each window, and says which values are null.
+func (w *window) nullable(t arrow.DataType, q []emission, f func(e *emission, words []int64) (v int64, ok bool)) arrow.Array {
+	n := len(q)
+	out := w.column64(n)
+	var valid *memory.Buffer
 	nulls := 0
-	for i, e := range q {
-		v, ok := f(e)
-		if out[i] = v; ok {
-			bitutil.SetBit(valid.Bytes(), i)
-		} else {
-			out[i] = 0
+	for i, at := range w.ats {
+		v, ok := f(&q[i], w.from[at:at+w.words])
+		if !ok {
+			if valid == nil {
+				valid = w.allSet(n)
+			}
+			bitutil.ClearBit(valid.Bytes(), i)
+			v = 0
 			nulls++
 		}
+		out.v[i] = v
 	}
 	if t.ID() == arrow.BOOL {
-		flags := w.buffer(int(bitutil.BytesForBits(int64(len(q)))))
-		clear(flags.Bytes())
-		for i, v := range out {
+		flags := w.bitmap(n)
+		for i, v := range out.v {
 			if v != 0 {
 				bitutil.SetBit(flags.Bytes(), i)
 			}
 		}
-		words.Release()
-		words = flags
+		out.buf.Release()
+		return wrap(t, n, nulls, valid, flags)
 	}
-	return wrap(t, len(q), nulls, valid, words)
+	return wrap(t, n, nulls, valid, out.buf)
+}
+
+// allSet is n bits that are set.
+func (w *window) allSet(n int) *memory.Buffer {
+	b := w.bitmap(n)
+	bitutil.SetBitsTo(b.Bytes(), 0, int64(n), true)
+	return b
 }
 
 // texts makes a column of strings of which some are null.

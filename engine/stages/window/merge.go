@@ -13,7 +13,10 @@ func (w *window) mergeWords(dst, src []int64) {
 	mergeMeta(dst, src)
 	for i := range w.accs {
 		a := &w.accs[i]
-		if a.n > 0 {
+		switch {
+		case a.kind == accSumF:
+			mergeSums((*[3]int64)(dst[a.at:]), (*[3]int64)(src[a.at:]))
+		case a.n > 0:
 			a.merge(dst[a.at:a.at+a.n], src[a.at:a.at+a.n])
 		}
 	}
@@ -37,8 +40,7 @@ func (a *acc) merge(d, s []int64) {
 			d[i] += s[i]
 		}
 	case accSumF:
-		sum, comp := addExact(float(d[0]), float(d[1])+float(s[1]), float(s[0]))
-		d[0], d[1], d[2] = bitsOf(sum), bitsOf(comp), d[2]+s[2]
+		mergeSums((*[3]int64)(d), (*[3]int64)(s))
 	case accSumI:
 		lo, carry := bits.Add64(uint64(d[0]), uint64(s[0]), 0)
 		hi, _ := bits.Add64(uint64(d[1]), uint64(s[1]), carry)
@@ -62,6 +64,11 @@ func (a *acc) merge(d, s []int64) {
 			copy(d, s)
 		}
 	}
+}
+
+func mergeSums(d, s *[3]int64) {
+	sum, comp := addExact(float(d[0]), float(d[1])+float(s[1]), float(s[0]))
+	d[0], d[1], d[2] = bitsOf(sum), bitsOf(comp), d[2]+s[2]
 }
 
 // mergeWelford joins two sets of numbers (Chan, Golub, LeVeque 1979).

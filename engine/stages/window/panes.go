@@ -257,11 +257,12 @@ func (w *window) pane(g uint32, start int64) (uint32, error) {
 
 // newPane makes a pane behind the group's pane older, the newest of all that begin before; 0 is none.
 func (w *window) newPane(g uint32, start int64, older uint32) (uint32, error) {
-	p, err := w.panes.Anonymous()
+	p, err := w.panes.AnonymousRaw()
 	if err != nil {
 		return 0, err
 	}
 	copy(w.cells(p), w.template)
+	clear(w.paneLinks(p))
 	w.cells(p)[paneStart] = start
 	newer := w.groupLinks(g)[groupOldest]
 	if older != 0 {

@@ -19,28 +19,50 @@ func (w *window) result(r *result, q []emission) arrow.Array {
 	case accMinS, accMaxS, accFirstS, accLastS, accArgMinS, accArgMaxS:
 		return w.texts(q, func(e emission) ([]byte, bool) { return w.textOf(a, e) })
 	}
-	return w.nullable(r.typ, q, func(e emission) (int64, bool) {
-		c := w.wordsOf(e)
-		n := int64(1)
-		if r.accs[1] >= 0 {
-			n = c[w.accs[r.accs[1]].at]
+	return w.nullable(r.typ, q, w.valueOf(r, a))
+}
+
+// valueOf returns the function that says what an aggregate is in one window.
+func (w *window) valueOf(r *result, a *acc) func(e *emission, c []int64) (int64, bool) {
+	at := a.at
+	switch a.kind {
+	case accSketch:
+		return func(e *emission, _ []int64) (int64, bool) { return w.percentile(r, a, *e) }
+	case accUnique:
+		return func(e *emission, _ []int64) (int64, bool) {
+			return w.uniq[r.accs[0]].union(w.panes, a.col, w.panesOf(*e)).count(), true
 		}
-		switch a.kind {
-		case accSketch:
-			return w.percentile(r, a, e)
-		case accUnique:
-			return w.uniq[r.accs[0]].union(w.panes, a.col, w.panesOf(e)).count(), true
-		case accSeries:
-			v, ok := w.lists[r.accs[0]].union(w.panes, a.col, w.panesOf(e)).mean(r.linear)
+	case accSeries:
+		return func(e *emission, _ []int64) (int64, bool) {
+			v, ok := w.lists[r.accs[0]].union(w.panes, a.col, w.panesOf(*e)).mean(r.linear)
 			word, finite := floatWord(v)
 			return word, ok && finite
 		}
-		if r.fn == "delta" || r.fn == "rate" {
-			return w.change(r, c)
+	case accRows, accCount:
+		return func(_ *emission, c []int64) (int64, bool) { return c[at], true }
+	case accSumF:
+		if r.fn == "avg" {
+			return func(_ *emission, c []int64) (int64, bool) { return meanOf(c[at : at+3]) }
 		}
-		return a.value(r.fn, c[a.at:], n)
-	})
+	}
+	if r.fn == "delta" || r.fn == "rate" {
+		return func(_ *emission, c []int64) (int64, bool) { return w.change(r, c) }
+	}
+	known := -1
+	if r.accs[1] >= 0 {
+		known = w.accs[r.accs[1]].at
+	}
+	return func(_ *emission, c []int64) (int64, bool) {
+		n := int64(1)
+		if known >= 0 {
+			n = c[known]
+		}
+		return a.value(r.fn, c[at:], n)
+	}
 }
+
+// meanOf is the mean of what an accSumF holds; of nothing, NaN, which is null.
+func meanOf(c []int64) (int64, bool) { return floatWord((float(c[0]) + float(c[1])) / float64(c[2])) }
 
 // textOf is what an accumulator of texts holds; of several panes, that of the one that goes before the others.
 func (w *window) textOf(a *acc, e emission) ([]byte, bool) {
@@ -185,9 +207,6 @@ func (a *acc) value(fn string, c []int64, n int64) (int64, bool) {
 	case accSumF:
 		n = c[2]
 		sum := math.Float64frombits(uint64(c[0])) + math.Float64frombits(uint64(c[1]))
-		if fn == "avg" {
-			sum /= float64(n)
-		}
 		v, ok := floatWord(sum)
 		return v, ok && n > 0
 	case accSumI:

@@ -26,12 +26,12 @@ func (w *window) openPane(g uint32, t int64) (uint32, error) {
 	if at := w.groupLinks(g)[groupNewest]; at != 0 {
 		return at - 1, nil
 	}
-	p, err := w.newPane(g, t, 0)
+	p, err := w.appendPane(g, t)
 	if err != nil {
 		return 0, err
 	}
-	c := w.cells(p)
-	c[paneStart], c[paneEnd], c[paneExtra] = t, t, t
+	c := w.cells(p)[:metaWordsLong]
+	c[paneEnd], c[paneExtra] = t, t
 	w.paneLinks(p)[paneFlags] = 0
 	w.groupLinks(g)[groupActive]++
 	w.groups.Touch(g)
@@ -41,19 +41,21 @@ func (w *window) openPane(g uint32, t int64) (uint32, error) {
 // finishPane lets the group's pane be emitted for good.
 func (w *window) finishPane(g, p uint32) {
 	w.enqueue(p, true)
-	w.join(g, 0, 0)
+	links := w.groupLinks(g) // enqueue has touched it
+	links[groupNewest], links[groupOldest] = 0, 0
 	w.dead = append(w.dead, p)
 }
 
-// placeByCount is Process's loop for windows of a number of rows, in the order in which they come.
+// placeByCount is Process's loop for windows of a number of rows, in the order in which they come. A lane's
+// start is its group.
 func (w *window) placeByCount(n int) error {
 	for i := range n {
 		no, t := w.laneNos[i], int64(w.times[i])
 		if int(no) < len(w.left) && w.left[no] > 1 && !far(t) {
 			w.left[no]--
-			p := w.lanes[no].pane
-			w.count(p, t)
-			w.idx[i] = p
+			l := &w.lanes[no]
+			w.count(uint32(l.start), l.pane, t)
+			w.idx[i] = l.pane
 			continue
 		}
 		p, err := w.placeCounted(i, no)
@@ -65,11 +67,10 @@ func (w *window) placeByCount(n int) error {
 	return nil
 }
 
-// count notes one more row of a pane.
-func (w *window) count(p uint32, t int64) (rows int64) {
-	c := w.cells(p)
+// count notes one more row of a group's pane.
+func (w *window) count(g, p uint32, t int64) (rows int64) {
+	c := w.cells(p)[:metaWordsLong]
 	c[paneStart], c[paneEnd] = min(c[paneStart], t), max(c[paneEnd], t)
-	g := w.paneLinks(p)[paneGroup]
 	w.groups.Touch(g)
 	times := w.groupTimes(g)
 	times[groupRows]++
@@ -95,9 +96,11 @@ func (w *window) placeCounted(i int, no uint32) (uint32, error) {
 	}
 	w.paneLinks(p)[paneFlags] |= flagDirty
 	w.panes.Touch(p)
-	w.setLane(no, lane{pane: p})
 	w.left = longer(w.left, no)
-	if w.left[no] = w.program.rows - w.count(p, t); w.left[no] == 0 {
+	if w.left[no] == 0 {
+		w.setLane(no, lane{start: int64(g), pane: p})
+	}
+	if w.left[no] = w.program.rows - w.count(g, p, t); w.left[no] == 0 {
 		w.groupTimes(g)[groupRows] = 0
 		w.finishPane(g, p)
 	}

@@ -10,14 +10,15 @@ import (
 // What was emitted of a session that now begins earlier, or is part of another, is taken back:
 // it is emitted once more, without rows, as a session that ends where it begins.
 
-// placeInSessions is Process's loop for sessions.
+// placeInSessions is Process's loop for sessions. A session that its lane knows takes rows until its end, which is in
+// its pane; the lane's next is when something else of the group is due.
 func (w *window) placeInSessions(n int, out flow.Emitter) error {
 	for i := range n {
 		no := w.laneNos[i]
 		t, m := int64(w.times[i]), w.marks[i]
 		if int(no) < len(w.lanes) {
 			if l := &w.lanes[no]; l.pane != noPane && t >= l.start && m < l.next {
-				if c := w.cells(l.pane); t < c[paneEnd] {
+				if c := w.cells(l.pane)[:metaWordsLong]; t < c[paneEnd] && m < c[paneEnd]+w.grace {
 					c[paneEnd], c[paneExtra] = max(c[paneEnd], t+w.gap), max(c[paneExtra], t)
 					w.idx[i] = l.pane
 					continue
@@ -75,6 +76,9 @@ func (w *window) placeSession(i int, no uint32, out flow.Emitter) (uint32, error
 	l := noLane()
 	if !late && w.paneLinks(p)[paneNewer] == 0 { // one that could grow into a newer one needs a look
 		l = lane{start: c[paneStart], next: w.groupTimes(g)[groupNext], pane: p}
+		if w.groupLinks(g)[groupActive] == 1 && w.groupTimes(g)[groupDirty] == flow.NoMark {
+			l.next = flow.EndMark // it closes by its end, which each row moves
+		}
 	}
 	w.setLane(no, l)
 	return p, nil

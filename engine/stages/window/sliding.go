@@ -241,17 +241,21 @@ func (w *window) blank(words []int64) {
 }
 
 func (w *window) mergeWindow(e *emission, out []int64) {
-	w.blank(out)
 	n := w.size / w.every
 	j := w.paneNumber(e.pane)
 	first, block := j-n+1, j-mod(j, n)
 	w.readySpans(e.group)
+	var suffix []int64
 	if first < block {
-		if s := w.suffixFrom(e, first, block, n); s != nil {
-			w.mergeWords(out, s)
-		}
+		suffix = w.suffixFrom(e, first, block, n)
 	}
-	w.mergeWords(out, w.prefixUntil(e, j, block))
+	prefix := w.prefixUntil(e, j, block)
+	if suffix == nil {
+		copy(out, prefix)
+	} else {
+		copy(out, suffix)
+		w.mergeWords(out, prefix)
+	}
 	out[paneStart] = w.cells(e.pane)[paneStart] + w.every - w.size
 }
 
@@ -267,6 +271,13 @@ func (w *window) prefixUntil(e *emission, j, block int64) []int64 {
 	g := e.group
 	words := w.prefix[int(g)*w.words : int(g+1)*w.words]
 	to := w.prefixTo[g]
+	if older := w.paneLinks(e.pane)[paneOlder]; to >= block && to < j && older != 0 && w.paneNumber(older-1) == to {
+		if w.paneLinks(e.pane)[paneFlags]&flagEmpty == 0 { // the commonest case: one pane more
+			w.mergeWords(words, w.cells(e.pane))
+		}
+		w.prefixTo[g] = j
+		return words
+	}
 	if to < block || to > j {
 		w.blank(words)
 		to = block - 1
@@ -312,12 +323,16 @@ func (w *window) buildSuffixes(e *emission, next, n int64) {
 	after := []int64(nil)
 	for ; at != 0 && w.paneNumber(at-1) >= next-n; at = w.paneLinks(at - 1)[paneOlder] {
 		own := w.suffix[int(at-1)*w.words : int(at)*w.words]
-		w.blank(own)
-		if w.paneLinks(at - 1)[paneFlags]&flagEmpty == 0 {
-			w.mergeWords(own, w.cells(at-1))
-		}
-		if after != nil {
-			w.mergeWords(own, after)
+		switch empty := w.paneLinks(at - 1)[paneFlags]&flagEmpty != 0; {
+		case after == nil && empty:
+			w.blank(own)
+		case after == nil:
+			copy(own, w.cells(at-1))
+		default:
+			copy(own, after)
+			if !empty {
+				w.mergeWords(own, w.cells(at-1))
+			}
 		}
 		after, w.suffixAt[e.group] = own, at
 	}

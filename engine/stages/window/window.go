@@ -109,6 +109,7 @@ type window struct {
 	uniq     []*sketches[unique]
 	lists    []*sketches[series]
 	tops     []*sketches[top]
+	sketched bool         // some accumulators work on decoded values
 	periods  *state.Table // when windows were last emitted early
 
 	groupOf []uint32        // single: group by _slot, plus one
@@ -122,6 +123,8 @@ type window struct {
 	idx     []uint32 // the pane of each row
 	done    int      // rows that are in their panes
 	queue   []emission
+	from    []int64  // where the words of the windows are that are emitted
+	ats     []int    // and at which place, by emission
 	dead    []uint32 // panes to delete after the queue is emitted
 	emptied []uint32 // groups that may have lost their last pane
 	found   []uint32
@@ -153,6 +156,7 @@ func open(p program, o stage.Opening) (*window, error) {
 	w.drawn, w.uniq = make([]*sketches[sketchOf], len(p.accs)), make([]*sketches[unique], len(p.accs))
 	w.lists, w.tops = make([]*sketches[series], len(p.accs)), make([]*sketches[top], len(p.accs))
 	for i, a := range p.accs {
+		w.sketched = w.sketched || a.kind.decoded()
 		switch a.kind {
 		case accSketch:
 			w.drawn[i] = percentileSketches()
@@ -256,20 +260,25 @@ func (w *window) explain(err error) error {
 
 // placeByTime is Process's loop for panes of equal length.
 func (w *window) placeByTime(n int, out flow.Emitter) error {
-	for i := range n {
-		no := w.laneNos[i]
-		t, m := int64(w.times[i]), w.marks[i]
-		if int(no) < len(w.lanes) {
-			if l := &w.lanes[no]; uint64(t-l.start) < uint64(w.every) && m < l.next {
-				w.idx[i] = l.pane
+	idx, nos, times, marks, every := w.idx[:n], w.laneNos[:n], w.times[:n], w.marks[:n], uint64(w.every)
+	lanes := w.lanes
+	for i, no := range nos {
+		t, m := int64(times[i]), marks[i]
+		if int(no) < len(lanes) {
+			if l := &lanes[no]; uint64(t-l.start) < every && m < l.next {
+				idx[i] = l.pane
 				continue
 			}
 		}
-		p, err := w.place(i, no, out)
+		p, ok, err := w.roll(i, no)
+		if !ok && err == nil {
+			p, err = w.place(i, no, out)
+		}
 		if err != nil {
 			return err
 		}
-		w.idx[i] = p
+		idx[i] = p
+		lanes = w.lanes
 	}
 	return nil
 }
@@ -340,11 +349,10 @@ func (w *window) add(hi int) {
 	}
 	w.done = hi
 	cells, words := w.panes.I64(0), w.words
-	offs, recv, index := flow.Offsets(w.rows), flow.Received(w.rows), flow.Indexes(w.rows)
-	for r := lo; r < hi; r++ {
-		if p := w.idx[r]; p != noPane {
-			c := cells[int(p)*words:]
-			_ = c[paneIndex]
+	offs, recv, index := flow.Offsets(w.rows)[lo:hi], flow.Received(w.rows)[lo:hi], flow.Indexes(w.rows)[lo:hi]
+	for r, p := range w.idx[lo:hi] {
+		if p != noPane {
+			c := (*[metaWords]int64)(cells[int(p)*words:])
 			c[paneOffset], c[paneReceived], c[paneIndex] = offs[r], int64(recv[r]), int64(index[r])
 			w.panes.Touch(p)
 		}
