@@ -191,8 +191,8 @@ func (c *conn) connack(p *Packet, assigned bool, keep time.Duration) *Packet {
 // shake does the TLS handshake. It computes only while it holds a place at the
 // server's gate, which it leaves whenever it waits for bytes, so that clients that never
 // finish keep nobody out.
-func (c *conn) shake(cfg *tls.Config) error {
-	t := tls.Server(c.sock, cfg)
+func (c *conn) shake(l *Listener) error {
+	t := tls.Server(c.sock, l.TLS)
 	c.sock.gate, c.sock.hall = c.s.gate, c.s.hall
 	c.s.gate.enter()
 	err := t.Handshake()
@@ -205,9 +205,16 @@ func (c *conn) shake(cfg *tls.Config) error {
 	}
 	state := t.ConnectionState()
 	c.client.Encrypted = true
-	if len(state.VerifiedChains) > 0 {
-		c.client.CN = state.PeerCertificates[0].Subject.CommonName
+	switch {
+	case l.Chain != nil && len(state.PeerCertificates) > 0:
+		if c.client.Chain, err = l.Chain(state.PeerCertificates); err != nil {
+			return err
+		}
+	case len(state.VerifiedChains) > 0:
 		c.client.Chain = state.VerifiedChains[0]
+	}
+	if len(c.client.Chain) > 0 {
+		c.client.CN = c.client.Chain[0].Subject.CommonName
 	}
 	c.t = t
 	return nil

@@ -2,8 +2,10 @@ package mqtt
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,8 +47,11 @@ type Server struct {
 type Listener struct {
 	net.Listener
 	// TLS is how connections are encrypted; nil: not at all. Clients that are to be
-	// known by their certificate need VerifyClientCertIfGiven or RequireAndVerifyClientCert.
+	// known by their certificate need VerifyClientCertIfGiven or RequireAndVerifyClientCert, or Chain.
 	TLS *tls.Config
+	// Chain returns the certificates from a client's own, the first that it has sent, to one that is trusted; an error
+	// ends the connection. nil: TLS has verified them.
+	Chain func(sent []*x509.Certificate) ([]*x509.Certificate, error)
 	// WebSocket says that MQTT goes in WebSocket messages, section 6; under the path "/mqtt" or any other.
 	WebSocket bool
 }
@@ -81,12 +86,18 @@ func (s *Server) Listen(l Listener) {
 // handshakesAtOnce is how many handshakes are under way at one time, beside those whose clients are slow to answer.
 const handshakesAtOnce = 64
 
+// acceptAtOnce is how many connections are taken before others have their turn.
+const acceptAtOnce = 16
+
 // accept takes connections until the listener is closed. Other errors, such as
 // that there are no more descriptors, pass.
 func (s *Server) accept(l Listener) {
 	defer s.readers.Done()
 	pause := time.Duration(0)
-	for {
+	for n := 1; ; n++ {
+		if n%acceptAtOnce == 0 {
+			runtime.Gosched() // or else connected clients wait for a whole fleet's first steps
+		}
 		nc, err := l.Accept()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) || s.stopped() {
@@ -207,7 +218,7 @@ func (s *Server) startSweepers() {
 // prepare does the handshakes below MQTT.
 func (c *conn) prepare(l Listener) error {
 	if l.TLS != nil {
-		if err := c.shake(l.TLS); err != nil {
+		if err := c.shake(&l); err != nil {
 			return err
 		}
 	}

@@ -22,10 +22,11 @@ func (again) Timeout() bool   { return true }
 func (again) Temporary() bool { return true }
 
 const (
-	sweepRead  = 16 << 10  // bytes of one read of a swept connection
-	sweepArena = 512 << 10 // bytes that a sweep reads before it hands on what it has
-	bulkReads  = 8         // reads of a connection in one sweep, after which it gets a goroutine
-	sweepPause = 500       // ms between looks for connections that have kept silent for too long
+	sweepRead   = 16 << 10  // bytes of one read of a swept connection
+	sweepArena  = 512 << 10 // bytes that a sweep reads before it hands on what it has
+	bulkReads   = 8         // reads of a connection in one sweep, after which it gets a goroutine
+	sweepPause  = 500       // ms between looks for connections that have kept silent for too long
+	leaveAtOnce = 64        // connections that get a goroutine before the others are looked at again
 )
 
 // Taker is an Inlet that can be asked not to wait. Servers read many
@@ -42,7 +43,8 @@ type sweep struct {
 	from    []*conn    // whose messages are in it
 	arena   []byte     // what the batch points to
 	used    int
-	leaving []*conn // that get a goroutine of their own again
+	leaving []*conn // that get a goroutine of their own again, and have not yet
+	told    int     // of leaving: those that know what to wait for
 }
 
 // swept is the answers of a sweep, to be sent when its batch is durable.
@@ -162,18 +164,23 @@ func (p *Packet) slow() bool {
 }
 
 // flush hands the sweep on. Connections that leave go on only when their
-// messages are with the inlet, so that later ones cannot overtake them.
+// messages are with the inlet, so that later ones cannot overtake them. Few go at a time: when a fleet
+// drops at once, those who stay would otherwise wait until thousands of goroutines have had their turn.
 func (w *sweeper) flush() {
 	var after chan struct{}
 	if len(w.batch) > 0 {
 		after = w.append()
 	}
-	for _, c := range w.leaving {
+	for _, c := range w.leaving[w.told:] {
 		c.after = after
+	}
+	n := min(len(w.leaving), leaveAtOnce)
+	for _, c := range w.leaving[:n] {
 		go c.run()
 	}
-	clear(w.leaving)
-	w.leaving, w.used = w.leaving[:0], 0
+	rest := copy(w.leaving, w.leaving[n:])
+	clear(w.leaving[rest:])
+	w.leaving, w.told, w.used = w.leaving[:rest], rest, 0
 }
 
 // append gives the batch to the inlet. An inlet that would have to wait gets it on a
@@ -212,7 +219,7 @@ func (w *sweeper) wait(call func(error)) chan struct{} {
 		w.release(c)
 	}
 	after, batch, s := make(chan struct{}), w.batch, w.s
-	w.sweep = sweep{arena: make([]byte, sweepArena), leaving: w.leaving}
+	w.sweep = sweep{arena: make([]byte, sweepArena), leaving: w.leaving, told: w.told}
 	go func() {
 		defer close(after)
 		if err := s.o.Inlet.Append(batch, call); err != nil && call != nil {

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"runtime"
 	"syscall"
 	"time"
 )
@@ -55,7 +56,12 @@ func (w *sweeper) run() {
 	defer w.s.sweeping.Done()
 	defer w.close()
 	for {
-		n, err := syscall.EpollWait(w.epoll, w.events[:], sweepPause)
+		pause := sweepPause
+		if len(w.leaving) > 0 {
+			runtime.Gosched() // those who have just got a goroutine
+			pause = 0
+		}
+		n, err := syscall.EpollWait(w.epoll, w.events[:], pause)
 		if err != nil && err != syscall.EINTR {
 			panic("BUG: a sweeper cannot wait: " + err.Error())
 		}
@@ -77,6 +83,9 @@ func (w *sweeper) run() {
 		more := w.errands()
 		w.flush()
 		if !more {
+			if len(w.leaving) > 0 {
+				panic("BUG: a sweeper ends before its connections")
+			}
 			return
 		}
 	}

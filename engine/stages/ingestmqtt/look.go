@@ -15,12 +15,11 @@ import (
 
 // look is what the files of certificates and users said when they were looked at. Immutable.
 type look struct {
-	stamps  []stamp
-	rules   *mqtt.Rules
-	tls     *tls.Config // nil: not at all
-	ca      []byte
-	roots   *x509.CertPool
-	revoked map[revoked]struct{}
+	stamps []stamp
+	rules  *mqtt.Rules
+	tls    *tls.Config // nil: not at all
+	ca     []byte
+	trust  *trust // nil: in nobody's certificate
 }
 
 // stamp tells whether a file has changed.
@@ -52,7 +51,7 @@ func (s *source) loadLook() (*look, error) {
 	if o.tls == nil {
 		return l, nil
 	}
-	return l, l.loadTLS(fs, o)
+	return l, s.loadTLS(l)
 }
 
 func (s *source) stamps() []stamp {
@@ -77,7 +76,8 @@ func (s *source) stamps() []stamp {
 	return out
 }
 
-func (l *look) loadTLS(fs env.FS, o *options) error {
+func (s *source) loadTLS(l *look) error {
+	o, fs := &s.opts, s.op.Env.FS
 	t := o.tls
 	cert, err := read(fs, t.Cert)
 	if err != nil {
@@ -98,38 +98,19 @@ func (l *look) loadTLS(fs env.FS, o *options) error {
 	if l.ca, err = read(fs, t.ClientCA); err != nil {
 		return err
 	}
-	l.roots = x509.NewCertPool()
-	if !l.roots.AppendCertsFromPEM(l.ca) {
+	l.trust = &trust{roots: x509.NewCertPool(), revoked: map[revoked]struct{}{}, now: s.op.Env.Clock.Now}
+	if !l.trust.roots.AppendCertsFromPEM(l.ca) {
 		return fmt.Errorf("%s holds no certificate in PEM", t.ClientCA)
 	}
 	if err := l.loadCRL(fs, t); err != nil {
 		return err
 	}
-	l.tls.ClientCAs, l.tls.ClientAuth = l.roots, tls.RequireAndVerifyClientCert
-	if o.optional {
-		l.tls.ClientAuth = tls.VerifyClientCertIfGiven
-	}
-	// Unlike VerifyPeerCertificate this is also asked where a session is resumed.
-	l.tls.VerifyConnection = func(state tls.ConnectionState) error {
-		if len(state.PeerCertificates) == 0 {
-			return nil
-		}
-		if state.DidResume && !l.trusts(state.PeerCertificates) {
-			return fmt.Errorf("the client's certificate is no longer trusted")
-		}
-		for _, chain := range state.VerifiedChains {
-			if !l.hasRevoked(chain) {
-				return nil
-			}
-		}
-		return fmt.Errorf("the client's certificate is revoked")
-	}
+	l.trust.ask(l.tls, o.optional)
 	return nil
 }
 
 // loadCRL reads lists of revoked certificates. Each must be signed by a certificate of client_ca.
 func (l *look) loadCRL(fs env.FS, t *tlsArgs) error {
-	l.revoked = map[revoked]struct{}{}
 	if t.CRL == "" {
 		return nil
 	}
@@ -155,7 +136,7 @@ func (l *look) loadCRL(fs env.FS, t *tlsArgs) error {
 			return fmt.Errorf("%s, list %d: it is signed by none of the certificates in %s", t.CRL, lists, t.ClientCA)
 		}
 		for _, e := range list.RevokedCertificateEntries {
-			l.revoked[revoked{string(list.RawIssuer), e.SerialNumber.String()}] = struct{}{}
+			l.trust.revoked[revoked{string(list.RawIssuer), e.SerialNumber.String()}] = struct{}{}
 		}
 	}
 	if lists == 0 {
@@ -187,23 +168,9 @@ func certificates(text []byte) (out []*x509.Certificate, err error) {
 	return out, nil
 }
 
+// hasRevoked says whether a client's certificate, or one that signs it, is revoked by now.
 func (l *look) hasRevoked(chain []*x509.Certificate) bool {
-	for _, c := range chain {
-		if _, gone := l.revoked[revoked{string(c.RawIssuer), c.SerialNumber.String()}]; gone {
-			return true
-		}
-	}
-	return false
-}
-
-// trusts says whether a client's certificate is signed by those of client_ca.
-func (l *look) trusts(sent []*x509.Certificate) bool {
-	between := x509.NewCertPool()
-	for _, c := range sent[1:] {
-		between.AddCert(c)
-	}
-	_, err := sent[0].Verify(x509.VerifyOptions{Roots: l.roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
-	return err == nil
+	return l.trust != nil && l.trust.hasRevoked(chain)
 }
 
 // dynamicTLS is a configuration that asks for what was looked at last. It has the key of
@@ -251,10 +218,23 @@ func (s *source) lookAgain() {
 
 // keeps says whether a client that came in under an old look may stay.
 func (l *look) keeps(c *mqtt.Client, old *look) bool {
-	if len(c.Chain) > 0 && (l.roots == nil || l.hasRevoked(c.Chain) || !bytes.Equal(l.ca, old.ca) && !l.trusts(c.Chain)) {
+	if len(c.Chain) > 0 && (l.trust == nil || l.hasRevoked(c.Chain)) {
 		return false
 	}
+	if len(c.Chain) > 0 && !bytes.Equal(l.ca, old.ca) {
+		if _, err := l.trust.chain(c.Chain); err != nil {
+			return false
+		}
+	}
 	return c.Username == "" || l.rules.Users == nil || l.rules.Users.Same(old.rules.Users, c.Username)
+}
+
+// chainOf is how a connection's client certificate came to be trusted, by the look that counts now.
+func (s *source) chainOf(sent []*x509.Certificate) ([]*x509.Certificate, error) {
+	if t := s.look.Load().trust; t != nil {
+		return t.chain(sent)
+	}
+	return nil, errUntrusted
 }
 
 // Gauges tells how many there are of what.

@@ -104,7 +104,7 @@ func (s *source) Step() (stage.Status, error) {
 		s.heard = append(s.heard, l.Addr())
 		door := mqtt.Listener{Listener: l, WebSocket: d.socket}
 		if d.encrypted {
-			door.TLS = s.dynamicTLS()
+			door.TLS, door.Chain = s.dynamicTLS(), s.chainOf
 		}
 		s.server.Listen(door)
 	}
