@@ -4,9 +4,11 @@
 //	clients_test.go  mosquitto's clients, npm mqtt, the AWS IoT SDK, paho for Go: at home, also after a restart
 //	durable_test.go  kill -9 and cuts of the power: what was acknowledged counts once
 //	storm_test.go    a fleet that comes back at once; those who connect and say nothing
+//	upstream_test.go between a real mosquitto and its publishers: either is killed
+//	alias_test.go    topic aliases to clients of two libraries
 //	device_test.go   a client of our own, for what libraries do not do
 //
-// Imports: forget, rig, engine/mqtt
+// Imports: forget, mosquitto, rig, engine/mqtt
 //
 // Not here: hostile bytes, which engine/mqtt's own tests send. Start with world_test.go.
 package door

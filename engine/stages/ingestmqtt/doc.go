@@ -59,6 +59,15 @@
 // while there is no connection: nothing is lost as long as the broker loses nothing and session_expiry is not
 // over. What it sends again is marked, and counts once where it says so (DUP).
 //
+// # What does a broker lose that dies?
+//
+// Mosquitto acknowledges a publisher's message before it has it on disk, and saves every 30 minutes unless it
+// is told otherwise (autosave_interval, autosave_on_changes). Killed or without power it loses what came since, and the sessions made
+// since: their subscriptions are made again when the client comes back, messages of QoS 1 and 2 that
+// waited for them are gone, and nobody is told. What was handed on and not yet marked as acknowledged comes again, marked
+// by DUP or not: the channel's dedupe counts it once. Devices that publish to this engine's own
+// listener have none of that.
+//
 // # What of a message with the retain flag and no payload?
 //
 // It removes a retained message, and is no record.
