@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -35,7 +36,7 @@ func newBench(t *testing.T, lines []string, address, database string) *bench {
 	t.Helper()
 	dir := t.TempDir()
 	w := &rig.Work{Binary: binary, Dir: dir, Input: filepath.Join(dir, "input.ndjson"), Data: filepath.Join(dir, "data"), Out: filepath.Join(dir, "out")}
-	text := strings.NewReplacer("URL", address, "DATABASE", database, "TOKEN", Token).Replace(pipeline)
+	text := strings.NewReplacer("URL", address, "DATABASE", database, "TOKEN", Token, "ROWS", strconv.Itoa(max(20, len(lines)/1000))).Replace(pipeline)
 	must(t, os.WriteFile(filepath.Join(dir, "work.hcl"), []byte(text), 0o644))
 	must(t, os.WriteFile(w.Input, nil, 0o644))
 	return &bench{Work: w, lines: lines}
@@ -186,9 +187,9 @@ func TestServerKilled(t *testing.T) {
 // TestEngineKilled kills the engine at least three times a round, each time after at least
 // three checkpoints, at the points it names. In every second round connections are cut as well.
 func TestEngineKilled(t *testing.T) {
-	rounds, records := 20, int64(6000)
+	rounds, records := 20, int64(60_000)
 	if soak() {
-		rounds, records = 60, 60_000
+		rounds = 60
 	}
 	s, name := database(t)
 	lines := input(t, records)

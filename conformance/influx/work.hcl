@@ -51,7 +51,7 @@ pipeline "cold_chain" {
     url        = "URL"
     bucket     = "DATABASE/autogen"
     token      = "TOKEN"
-    batch_rows = 20
+    batch_rows = ROWS
     batch_age  = "10ms"
     timeout    = "2s"
   }

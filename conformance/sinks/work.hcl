@@ -31,7 +31,7 @@ pipeline "cold_chain" {
     from         = rule.plausible
     path         = "lake"
     partition_by = [site, day(ts)]
-    roll_rows    = 600
+    roll_rows    = ROLL
     roll_age     = "200ms"
     compact      = 3
     grace        = "1s"
@@ -41,7 +41,7 @@ pipeline "cold_chain" {
     from         = rule.plausible
     path         = "s3://lake/PREFIX"
     partition_by = [day(ts)]
-    roll_rows    = 600
+    roll_rows    = ROLL
     roll_age     = "200ms"
     compact      = 3
     grace        = "1s"

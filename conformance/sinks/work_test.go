@@ -5,6 +5,9 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"math"
+	"math/bits"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/tidemill/tidemill/conformance/rig"
@@ -69,7 +73,7 @@ func newWork(t *testing.T, lines []string, g *gateway, url, prefix string) *work
 	t.Helper()
 	dir := t.TempDir()
 	w := &work{Work: &rig.Work{Binary: binary, Dir: dir, Input: filepath.Join(dir, "input.ndjson"), Data: filepath.Join(dir, "data")}, prefix: prefix, lines: lines, server: g}
-	text := strings.NewReplacer("URL", url, "PREFIX", prefix).Replace(pipeline)
+	text := strings.NewReplacer("URL", url, "PREFIX", prefix, "ROLL", strconv.Itoa(max(600, len(lines)/10))).Replace(pipeline)
 	must(t, os.WriteFile(filepath.Join(dir, "work.hcl"), []byte(text), 0o644))
 	must(t, os.WriteFile(w.Input, nil, 0o644))
 	return w
@@ -120,81 +124,153 @@ func (w *work) remote() lake.Source {
 	return lake.Source{Name: "remote", Place: objects.Config{Place: "s3://" + bucket + "/" + w.prefix, Endpoint: w.server.url(), Region: "us-east-1", AccessKey: accessKey, SecretKey: secretKey}}
 }
 
-// rowsOf reads a table by its list: a line a row, sorted; without what is a run's own, or
-// only where in the channel each row comes from.
-func rowsOf(s lake.Source, places bool) ([]string, error) {
-	ctx := context.Background()
-	t, err := s.Open(ctx, env.Real())
-	if err != nil {
-		return nil, err
-	}
+// table is what a table holds: a number for each row, in rising order.
+type table struct {
+	of    lake.Source
+	marks []uint64
+}
+
+// tableOf reads a table by its list, without what is a run's own.
+func tableOf(s lake.Source) (table, error) {
+	c := table{of: s}
+	err := c.read(func(_ arrow.RecordBatch, marks []uint64) { c.marks = append(c.marks, marks...) })
+	slices.Sort(c.marks)
+	return c, err
+}
+
+// seen reads a table as somebody does who looks for *.parquet.
+func seen(s lake.Source) (table, error) {
+	c := table{of: s}
 	store, err := objects.Open(env.Real(), s.Place)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	var out []string
-	for _, f := range t.Files {
+	list, err := store.List(context.Background(), "")
+	for _, o := range list {
+		if !strings.HasSuffix(o.Name, ".parquet") || err != nil {
+			continue
+		}
+		var data []byte
+		var batches []arrow.RecordBatch
+		if data, _, err = store.Get(context.Background(), o.Name); err == nil {
+			batches, err = parquet.Read(data, memory.DefaultAllocator)
+		}
+		for _, b := range batches {
+			c.marks = append(c.marks, marksOf(b, true)...)
+			b.Release()
+		}
+	}
+	slices.Sort(c.marks)
+	return c, err
+}
+
+// placesOf reads of a table where in the channel each row comes from.
+func placesOf(s lake.Source) ([]uint64, error) {
+	var out []uint64
+	err := table{of: s}.read(func(_ arrow.RecordBatch, marks []uint64) { out = append(out, marks...) }, "_partition", "_offset", "_index")
+	slices.Sort(out)
+	return out, err
+}
+
+// read gives batches with the rows' marks, which are made of some columns, or of all that are not a run's own.
+func (c table) read(take func(b arrow.RecordBatch, marks []uint64), columns ...string) error {
+	ctx := context.Background()
+	t, err := c.of.Open(ctx, env.Real())
+	if err != nil {
+		return err
+	}
+	store, err := objects.Open(env.Real(), c.of.Place)
+	if err != nil {
+		return err
+	}
+	for i := range t.Files {
+		f := &t.Files[i]
 		data, _, err := store.Get(ctx, f.Name)
 		if err == nil {
 			err = f.Check(data)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		batches, err := parquet.Read(data, memory.DefaultAllocator)
+		batches, err := parquet.Read(data, memory.DefaultAllocator, columns...)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Name, err)
+			return fmt.Errorf("%s: %w", f.Name, err)
 		}
-		out = appendRows(out, batches, places)
+		for _, b := range batches {
+			take(b, marksOf(b, len(columns) == 0))
+			b.Release()
+		}
 	}
-	slices.Sort(out)
-	return out, nil
+	return nil
 }
 
-func appendRows(out []string, batches []arrow.RecordBatch, places bool) []string {
-	for _, b := range batches {
-		for i := range int(b.NumRows()) {
-			var line strings.Builder
-			for c, col := range b.Columns() {
-				switch name := b.ColumnName(c); {
-				case places && name != "_partition" && name != "_offset" && name != "_index":
-					continue
-				case !places && (name == "_offset" || name == "_received"): // offsets count clock ticks too
-					continue
-				}
-				line.WriteString(col.ValueStr(i) + " ")
+// marksOf gives each row a number that says all of it; own leaves out what is a run's own: offsets count clock ticks too.
+func marksOf(b arrow.RecordBatch, own bool) []uint64 {
+	marks := make([]uint64, b.NumRows())
+	for c, col := range b.Columns() {
+		if name := b.ColumnName(c); own && (name == "_offset" || name == "_received") {
+			continue
+		}
+		value := valueOf(col)
+		for i := range marks {
+			v := uint64(0x5bd1e995) // no value
+			if col.IsValid(i) {
+				v = value(i)
 			}
-			out = append(out, line.String())
+			high, low := bits.Mul64(marks[i]^v^0x9e3779b97f4a7c15, uint64(c)*2+0xbf58476d1ce4e5b9)
+			marks[i] = high ^ low + v
 		}
 	}
-	return out
+	return marks
 }
 
-// compare compares sorted lines.
-func compare(want, got []string) error {
-	if slices.Equal(want, got) {
+// valueOf returns a column's values as numbers, different ones for different values.
+func valueOf(col arrow.Array) func(i int) uint64 {
+	switch col := col.(type) {
+	case *array.Float64:
+		return func(i int) uint64 { return math.Float64bits(col.Value(i)) }
+	case *array.Int64:
+		return func(i int) uint64 { return uint64(col.Value(i)) }
+	case *array.Int32:
+		return func(i int) uint64 { return uint64(col.Value(i)) }
+	case *array.Timestamp:
+		return func(i int) uint64 { return uint64(col.Value(i)) }
+	}
+	return func(i int) uint64 {
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(col.ValueStr(i))) // never fails
+		return h.Sum64()
+	}
+}
+
+// compare compares contents. An example shows what is wrong.
+func compare(want, got table) error {
+	if slices.Equal(want.marks, got.marks) {
 		return nil
 	}
-	counts := map[string]int{}
-	for _, x := range want {
+	counts := map[uint64]int{}
+	for _, x := range want.marks {
 		counts[x]++
 	}
-	for _, x := range got {
+	for _, x := range got.marks {
 		counts[x]--
 	}
-	missing, double, example := 0, 0, ""
-	for x, n := range counts {
-		if n > 0 {
-			missing += n
-		}
-		if n < 0 {
-			double -= n
-		}
-		if n != 0 && (example == "" || x < example) {
-			example = x
+	missing, double := 0, 0
+	for _, n := range counts {
+		missing, double = missing+max(n, 0), double+max(-n, 0)
+	}
+	example := ""
+	show := func(b arrow.RecordBatch, marks []uint64) {
+		for i, m := range marks {
+			if counts[m] != 0 && example == "" {
+				for c, col := range b.Columns() {
+					example += b.ColumnName(c) + "=" + col.ValueStr(i) + " "
+				}
+			}
 		}
 	}
-	return fmt.Errorf("%d rows missing, %d too many, of %d; such as %s", missing, double, len(want), example)
+	err := errors.Join(want.read(show), got.read(show))
+	return errors.Join(fmt.Errorf("%d rows missing, %d too many, of %d; such as %s", missing, double, len(want.marks), example), err)
 }
 
 // orphans are files of a table that its list does not name, nor keeps for a while.
@@ -217,7 +293,7 @@ func orphans(s lake.Source) error {
 	}
 	list, err := store.List(ctx, "")
 	for _, o := range list {
-		if strings.HasSuffix(o.Name, ".parquet") && !known[o.Name] {
+		if !known[o.Name] && !strings.HasSuffix(o.Name, ".json") && !strings.HasSuffix(o.Name, ".sql") {
 			err = errors.Join(err, fmt.Errorf("%s is in no list", o.Name))
 		}
 	}

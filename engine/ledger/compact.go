@@ -30,7 +30,7 @@ const mergeBytes = 128 << 20
 
 // Compact merges small files of one partition, if there are enough of them
 // anywhere, and returns how many. Rows stay as they are; order is that of the column Sort, and within
-// it the order of the files.
+// it the order of the files. The merged file waits out of sight until Show.
 func (l *Ledger) Compact(ctx context.Context, m Merging, now int64) (int, error) {
 	files := l.small(m)
 	if len(files) == 0 {
@@ -50,6 +50,8 @@ func (l *Ledger) Compact(ctx context.Context, m Merging, now int64) (int, error)
 		all = append(all, rows...)
 	}
 	merged := l.mergedFile(files)
+	merged.Final, merged.Due = merged.Name, now+l.grace
+	merged.Name = waiting(merged.Name)
 	data, err := encode(all, m.Sort, &merged, &l.list)
 	if err != nil {
 		return 0, err
@@ -70,7 +72,7 @@ func (l *Ledger) small(m Merging) []File {
 	}
 	groups := map[string][]File{}
 	for _, f := range l.list.Files {
-		if f.Rows > m.Rows/2 || f.Bytes > mergeBytes/2 {
+		if f.Rows > m.Rows/2 || f.Bytes > mergeBytes/2 || f.Final != "" {
 			continue
 		}
 		// Files of like size only, so that a row is written again but once for every eightfold.

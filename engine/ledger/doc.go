@@ -4,6 +4,7 @@
 //
 //	ROOT/_tidemill/NAME.json        the list (manifest.go)
 //	ROOT/_tidemill/NAME.sql         views over the files that it names, for DuckDB
+//	ROOT/_tidemill/merged/...       merged files that wait for their names (show.go)
 //	ROOT/site=oslo/day=2026-01-31/NAME-LIFE.0-OFFSET.parquet
 //
 // A table has one writer, its sink:
@@ -12,7 +13,8 @@
 //	Tidy      removes files that it does not name: of a crash between file and list
 //	Publish   adds files and, in the same write, notes how far into its spool the sink has come,
 //	          so that after a crash no row is there twice and none is missing
-//	Compact   makes one file of many small ones of a partition
+//	Compact   makes one file of many small ones of a partition; the list names it at once
+//	Show      gives a merged file its name among the others, and removes those that it replaces
 //	Retire    takes files off whose newest row is too old
 //	Sweep     removes files that were taken off the list a while ago
 //
@@ -24,9 +26,24 @@
 //
 // # What does a reader see that looks at the folder and not at the list?
 //
-// Whole files only, and every published row; but for the grace period after a
-// compaction the rows of the small files twice. Such readers use the views in NAME.sql,
-// a sink without compaction (compact = 0), or a quiet hour.
+// Whole files only, and every published row once, but for one moment. A merged file waits for the grace period where such a
+// reader does not look: in a folder that begins with _, as Spark, Hive and pyarrow pass over, under a
+// name that does not end in .parquet, as globs want it. Then it is written once more under its own name, and the small files
+// go in the next breath: between one rename and some removals, a few milliseconds in a folder and a
+// request each in S3, its rows are there twice. No file system can do both at once. Readers compare:
+//
+//	the list, tidemill query           one moment, exactly, for as long as the grace period
+//	NAME.sql in DuckDB                 the same, as of when it was read
+//	a glob over *.parquet              exact but for those milliseconds; a file that was found may be gone when it is
+//	                                   opened, which is an error and no wrong answer; files that grew too old are seen for the
+//	                                   grace period
+//	all of these while no engine runs  a crash in those milliseconds leaves rows twice for the glob until the next start
+//	a put that failed                  names that begin with _, and no reader's business
+//
+// # Why is a merged file written twice, and not linked or renamed?
+//
+// Its first name must stay for those who have read the list, and S3 has no links. It costs a copy of the
+// bytes, not another encoding.
 //
 // # What is a life?
 //

@@ -19,9 +19,10 @@ type Ledger struct {
 	env   *env.Env
 	store objects.Store
 	list  Manifest
-	read  string // version of the list
-	grace int64  // us
-	stale bool   // the views are of an earlier list
+	read  string   // version of the list
+	grace int64    // us
+	tried []string // checksums of lists whose put failed, so that nobody knows whether they are there
+	stale bool     // the views are of an earlier list
 }
 
 // Options are how a table is opened.
@@ -80,6 +81,9 @@ func (l *Ledger) claim(ctx context.Context, o *Options) error {
 }
 
 func (l *Ledger) succeeded(life int) error {
+	if l.list.Life == life {
+		return fmt.Errorf("somebody else has written the list of table %s. Give each engine a data folder and a place of its own", l.list.Table)
+	}
 	return fmt.Errorf("another engine writes table %s now (life %d; this is %d). Give each engine a place of its own", l.list.Table, l.list.Life, life)
 }
 
@@ -106,7 +110,7 @@ func (l *Ledger) own(ctx context.Context, table string) ([]objects.Object, error
 // ours tells whether a name is one that FileName makes: tables lake and lake-2 share a beginning.
 func ours(table, name string) bool {
 	rest, ok := strings.CutPrefix(path.Base(name), table+"-")
-	if !ok || !strings.HasSuffix(rest, ".parquet") {
+	if !ok || !strings.HasSuffix(rest, fileEnd) && !strings.HasSuffix(rest, waitingEnd) {
 		return false
 	}
 	var life, part int
@@ -124,21 +128,29 @@ func (l *Ledger) Tidy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listed := map[string]bool{}
+	listed, half := map[string]bool{}, map[string]string{}
 	for _, f := range l.list.Files {
 		listed[f.Name] = true
+		if f.Final != "" {
+			half[f.Final] = f.Name
+		}
 	}
 	for _, g := range l.list.Gone {
 		listed[g.Name] = true
 	}
+	var nobodys, shown []string
 	for _, o := range files {
-		if !listed[o.Name] {
-			if err := l.store.Delete(ctx, o.Name); err != nil {
-				return err
-			}
+		switch {
+		case half[o.Name] != "": // the crash came while it was shown
+			shown = append(shown, half[o.Name])
+		case !listed[o.Name]:
+			nobodys = append(nobodys, o.Name)
 		}
 	}
-	return nil
+	if err := l.store.Delete(ctx, nobodys...); err != nil {
+		return err
+	}
+	return l.showAll(ctx, shown)
 }
 
 // FileName is the name of a file whose first row comes at a place of the spool.
@@ -185,7 +197,7 @@ func (l *Ledger) Retire(ctx context.Context, before, now int64) (int, error) {
 	return l.replace(ctx, func(f *File) bool { return f.MaxTime < before }, nil, now)
 }
 
-// replace takes files off the list and puts another one, if any, where the first of them was.
+// replace takes files off the list and puts another one, if any, which waits, where the first of them was.
 func (l *Ledger) replace(ctx context.Context, off func(*File) bool, by *File, now int64) (int, error) {
 	next := l.list
 	next.Files, next.Gone = nil, slices.Clone(l.list.Gone)
@@ -200,7 +212,16 @@ func (l *Ledger) replace(ctx context.Context, off func(*File) bool, by *File, no
 			next.Files = append(next.Files, *by)
 		}
 		n++
-		next.Gone = append(next.Gone, Gone{f.Name, now + l.grace})
+		gone := Gone{Name: f.Name, Until: now + l.grace}
+		if by != nil {
+			gone.By = by.Name
+		}
+		for k := range next.Gone {
+			if next.Gone[k].By == f.Name { // nobody shows it any more
+				next.Gone[k].By = ""
+			}
+		}
+		next.Gone = append(next.Gone, gone)
 	}
 	if n == 0 {
 		return 0, nil
@@ -215,17 +236,15 @@ const sweepMost = 64
 func (l *Ledger) Sweep(ctx context.Context, now int64) (int, error) {
 	var due []string
 	for _, g := range l.list.Gone {
-		if g.Until <= now && len(due) < sweepMost {
+		if g.Until <= now && g.By == "" && len(due) < sweepMost {
 			due = append(due, g.Name)
 		}
 	}
 	if len(due) == 0 {
 		return 0, nil
 	}
-	for _, name := range due {
-		if err := l.store.Delete(ctx, name); err != nil {
-			return 0, err
-		}
+	if err := l.store.Delete(ctx, due...); err != nil {
+		return 0, err
 	}
 	next := l.list
 	next.Gone = slices.DeleteFunc(slices.Clone(l.list.Gone), func(g Gone) bool { return slices.Contains(due, g.Name) })
@@ -248,11 +267,17 @@ func (l *Ledger) write(ctx context.Context, next *Manifest) error {
 		v, err = l.lost(ctx, data, err)
 	}
 	if err != nil {
+		if sum := objects.Checksum(data); !slices.Contains(l.tried, sum) {
+			l.tried = append(l.tried[max(0, len(l.tried)-triedMost+1):], sum)
+		}
 		return err
 	}
-	l.list, l.read, l.stale = *next, v, true
+	l.list, l.read, l.tried, l.stale = *next, v, nil, true
 	return nil
 }
+
+// triedMost is how many failed puts are remembered; one that is tried again is the same.
+const triedMost = 64
 
 // Views writes the views anew if the list has changed since.
 func (l *Ledger) Views(ctx context.Context) error {
@@ -274,10 +299,13 @@ func (l *Ledger) lost(ctx context.Context, data []byte, cause error) (string, er
 	if string(there) == string(data) {
 		return v, nil
 	}
-	other := &Manifest{}
-	if json.Unmarshal(there, other) == nil && other.Life == l.list.Life && other.Changes == l.list.Changes+1 && l.read != "" {
+	if slices.Contains(l.tried, objects.Checksum(there)) {
 		// An earlier try of ours, with other files: it did no harm, and this one says all.
 		return l.store.Put(ctx, listName(l.list.Table), data, objects.Unchanged(v))
+	}
+	other := &Manifest{}
+	if err := json.Unmarshal(there, other); err != nil {
+		return "", errors.Join(cause, err)
 	}
 	life := l.list.Life
 	l.list.Life = other.Life

@@ -55,7 +55,10 @@ type Column struct {
 
 // File is a file of a table.
 type File struct {
-	Name      string            `json:"name"` // below the root
+	Name string `json:"name"` // below the root
+	// Final is, of a merged file that waits, the name that it gets when the files that it replaces go; see doc.go.
+	Final     string            `json:"final,omitempty"`
+	Due       int64             `json:"due_us,omitempty"` // when that is, us since 1970
 	Rows      int64             `json:"rows"`
 	Bytes     int64             `json:"bytes"`
 	Checksum  string            `json:"crc32c"`
@@ -84,10 +87,30 @@ type Gone struct {
 	Name string `json:"name"`
 	// Until is when it may be removed, us since 1970.
 	Until int64 `json:"until_us"`
+	// By is the name of the merged file that replaces it, while that waits: it goes when that gets its final name.
+	By string `json:"by,omitempty"`
 }
 
-// Dir is the folder of a file.
-func (f *File) Dir() string { return path.Dir(f.Name) }
+// Dir is the folder of a file, or that for which it waits.
+func (f *File) Dir() string {
+	if f.Final != "" {
+		return path.Dir(f.Final)
+	}
+	return path.Dir(f.Name)
+}
+
+// Where merged files wait. Neither the folder's name nor the files' endings are what
+// those look for who look for Parquet files.
+const (
+	waitingFolder = Folder + "/merged"
+	waitingEnd    = ".merged"
+	fileEnd       = ".parquet"
+)
+
+// waiting is the name under which a merged file waits for its own.
+func waiting(name string) string {
+	return path.Join(waitingFolder, strings.TrimSuffix(name, fileEnd)+waitingEnd)
+}
 
 func listName(table string) string { return path.Join(Folder, table+".json") }
 func viewName(table string) string { return path.Join(Folder, table+".sql") }

@@ -5,14 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/tidemill/tidemill/engine/env"
 )
 
-// unfinished ends the name of a file that is being written.
+// unfinished ends the name of a file that is being written. It begins with _ so that those pass over it who read
+// all files of a folder.
 const unfinished = ".unfinished"
+
+func unfinishedName(full string) string {
+	return path.Join(path.Dir(full), "_"+path.Base(full)+unfinished)
+}
 
 // local keeps objects as files of a folder.
 type local struct {
@@ -29,10 +36,10 @@ func (l *local) Put(_ context.Context, name string, data []byte, when Condition)
 	if err := l.fs.MkdirAll(dir); err != nil {
 		return "", err
 	}
-	if err := l.write(full+unfinished, data); err != nil {
+	if err := l.write(unfinishedName(full), data); err != nil {
 		return "", err
 	}
-	if err := l.fs.Rename(full+unfinished, full); err != nil {
+	if err := l.fs.Rename(unfinishedName(full), full); err != nil {
 		return "", err
 	}
 	return Checksum(data), l.fs.SyncDir(dir)
@@ -139,19 +146,24 @@ func (l *local) walk(folder string, f func(name string, size int64) error) error
 	return nil
 }
 
-func (l *local) Delete(_ context.Context, name string) error {
-	full := path.Join(l.root, name)
-	if err := l.fs.Remove(full); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+func (l *local) Delete(_ context.Context, names ...string) error {
+	dirs := map[string]bool{}
+	for _, name := range names {
+		full := path.Join(l.root, name)
+		if err := l.fs.Remove(full); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		dirs[path.Dir(full)] = true
 	}
-	dir := path.Dir(full)
-	if err := l.fs.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	// Folders that are empty now go too; one that is not refuses.
-	for ; dir != l.root && strings.HasPrefix(dir, l.root); dir = path.Dir(dir) {
-		if entries, err := l.fs.ReadDir(dir); err != nil || len(entries) > 0 || l.fs.Remove(dir) != nil {
-			break
+	for _, dir := range slices.Sorted(maps.Keys(dirs)) {
+		if err := l.fs.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		// Folders that are empty now go too; one that is not refuses.
+		for ; dir != l.root && strings.HasPrefix(dir, l.root); dir = path.Dir(dir) {
+			if entries, err := l.fs.ReadDir(dir); err != nil || len(entries) > 0 || l.fs.Remove(dir) != nil {
+				break
+			}
 		}
 	}
 	return nil

@@ -24,8 +24,8 @@ type Store interface {
 	// List lists the objects below a folder, "" for all, sorted by name. What was left
 	// of puts that failed is not listed.
 	List(ctx context.Context, folder string) ([]Object, error)
-	// Delete removes an object; one that is not there is no error.
-	Delete(ctx context.Context, name string) error
+	// Delete removes objects, as soon after each other as can be; one that is not there is no error.
+	Delete(ctx context.Context, names ...string) error
 	// Clean removes what was left of puts that failed. Nobody may be putting meanwhile.
 	Clean(ctx context.Context) error
 }

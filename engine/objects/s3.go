@@ -126,14 +126,16 @@ func (b *bucket) List(ctx context.Context, folder string) ([]Object, error) {
 	return out, b.error(folder, ctx.Err())
 }
 
-func (b *bucket) Delete(ctx context.Context, name string) error {
+func (b *bucket) Delete(ctx context.Context, names ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, requestWithin)
 	defer cancel()
-	err := b.error(name, b.client.RemoveObject(ctx, b.name, b.prefix+name, minio.RemoveObjectOptions{}))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	for _, name := range names {
+		err := b.error(name, b.client.RemoveObject(ctx, b.name, b.prefix+name, minio.RemoveObjectOptions{}))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 func (b *bucket) Clean(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -14,9 +15,9 @@ import (
 // readRows is how many rows a batch has that Read returns.
 const readRows = 1 << 14
 
-// Read reads a whole file into batches, which the caller releases. An error tells that
-// the file is damaged: checksums of pages are looked at.
-func Read(data []byte, alloc memory.Allocator) (rows []arrow.RecordBatch, err error) {
+// Read reads a whole file into batches, which the caller releases; only some columns of it if any
+// are named. An error tells that the file is damaged: checksums of pages are looked at.
+func Read(data []byte, alloc memory.Allocator, columns ...string) (rows []arrow.RecordBatch, err error) {
 	defer func() {
 		// The library panics on some damage, such as levels that do not add up.
 		if p := recover(); p != nil {
@@ -36,7 +37,16 @@ func Read(data []byte, alloc memory.Allocator) (rows []arrow.RecordBatch, err er
 	if err != nil {
 		return nil, err
 	}
-	from, err := r.GetRecordReader(context.Background(), nil, nil)
+	var at []int // nil: all
+	for _, name := range columns {
+		if i := f.MetaData().Schema.ColumnIndexByName(name); i >= 0 {
+			at = append(at, i)
+		}
+	}
+	if len(at) < len(columns) {
+		return nil, fmt.Errorf("some of the columns %s are not in it", strings.Join(columns, ", "))
+	}
+	from, err := r.GetRecordReader(context.Background(), at, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@
 //	          Write or Tick: enough, so publish                  publish.go
 //	            for each partition: order its rows by key, encode, put
 //	            then the list of files, with the place in the spool up to which all is in it (ledger)
-//	          merge small files, drop old ones                   upkeep.go
+//	          merge small files, drop old ones                   publish.go, ledger
 //
 // # Why are all open files closed at the same moment?
 //
@@ -43,6 +43,18 @@
 // # Why is a partition's column in the files too?
 //
 // So that a file is whole by itself, and costs nothing: a column with one value takes a few bytes.
+//
+// # What do readers see while small files are merged?
+//
+// Who reads the list, or asks tidemill query: nothing of it. Who looks for *.parquet: each row once, but for a few
+// milliseconds at the end of the grace period. ledger/doc.go has it for each kind of reader.
+//
+// # Which plugins made a file's rows?
+//
+// The digests under "plugins" in its _tidemill entry: those that were assigned, by base or by rollout, when its records were
+// received, of all plugins before the sink. Around a change that is both, since rows of one file may be from before and
+// after. They follow from what the engine has decided and not from when the file is written, so that a file
+// that is written again after a crash has the same.
 //
 // # In which order are the rows?
 //

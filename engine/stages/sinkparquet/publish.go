@@ -129,7 +129,7 @@ func (s *sink) upkeep(ctx context.Context) error {
 	return s.table.Views(ctx)
 }
 
-// merge merges small files. What is wrong with them must not keep new rows from coming: it is told, and left alone.
+// merge merges small files, and shows merged ones. What is wrong with them must not keep new rows from coming: it is told, and left alone.
 func (s *sink) merge(ctx context.Context, now int64) {
 	if s.stuck {
 		return
@@ -138,8 +138,12 @@ func (s *sink) merge(ctx context.Context, now int64) {
 	if i := slices.IndexFunc(s.opts.keys, func(k string) bool { return k != "" }); i >= 0 {
 		by = s.opts.keys[i]
 	}
+	_, err := s.table.Show(ctx, now)
 	for range mergesMost {
-		n, err := s.table.Compact(ctx, ledger.Merging{Files: s.opts.compact, Rows: int64(s.opts.rows), Sort: by}, now)
+		n := 0
+		if err == nil {
+			n, err = s.table.Compact(ctx, ledger.Merging{Files: s.opts.compact, Rows: int64(s.opts.rows), Sort: by}, now)
+		}
 		if err != nil {
 			s.op.Count("merge_errors", 1) // and the next upkeep tries again
 			if s.stuck = errors.Is(err, ledger.ErrDamaged); s.stuck && s.op.Report != nil {

@@ -414,16 +414,23 @@ func TestUpkeep(t *testing.T) {
 	if merged := b.table.Manifest().Files[0]; merged.Merged != 4 || merged.Rows != 4 || merged.To != 10 || rows[0] != "dev6 3" {
 		t.Errorf("merged: %+v, %q", merged, rows)
 	}
-	if n := len(b.table.Manifest().Gone); n != 8 {
-		t.Errorf("%d files wait to go", n)
-	}
 	at := uint64(len(b.spool))
-	b.spool = append(b.spool, entry{tick: now + 100e6}, entry{tick: now + 86400e6}, entry{tick: now + 86500e6})
-	b.feedOne(at)
-	if n := len(b.table.Manifest().Gone); n != 0 || b.counts["files_retired"] != 0 {
-		t.Errorf("%d files wait to go when their time is over; %v", n, b.counts)
+	b.spool = append(b.spool, entry{tick: now + 100e6}, entry{tick: now + 170e6}, entry{tick: now + 86400e6}, entry{tick: now + 86500e6})
+	for i, want := range []struct{ seen, gone int }{{9, 8}, {3, 2}, {3, 0}} {
+		seen := 0
+		b.walk(func(name string, _ []byte) {
+			if strings.HasSuffix(name, ".parquet") {
+				seen++
+			}
+		})
+		if n := len(b.table.Manifest().Gone); seen != want.seen || n != want.gone || b.counts["files_retired"] != 0 {
+			t.Errorf("after %d ticks %d files are seen in the folders, %d wait to go; %v", i, seen, n, b.counts)
+		}
+		if i < 2 {
+			b.feedOne(at + uint64(i))
+		}
 	}
-	b.feed(at + 1)
+	b.feed(at + 2)
 	if rows, _ := b.lines("device"); len(rows) != 0 || b.counts["files_retired"] != 3 {
 		t.Errorf("after a day: %q, %v", rows, b.counts)
 	}
