@@ -53,13 +53,21 @@ type world struct {
 	t       testing.TB
 	dir     string
 	digests map[int]string
+	record  func(r *reader, b *journal.Block, i int) // what must come out of a record
 }
 
 func newWorld(t testing.TB, dir, ingest string) *world {
+	w := worldOf(t, dir, text+ingest, "v", manifest)
+	w.record = func(r *reader, b *journal.Block, i int) { r.row(b.Record(i)) }
+	return w
+}
+
+// worldOf makes a folder with a configuration and the modules of a guest's three versions.
+func worldOf(t testing.TB, dir, config, guest, manifest string) *world {
 	w := &world{t: t, dir: dir, digests: map[int]string{}}
-	w.write("p.hcl", text+ingest)
+	w.write("p.hcl", config)
 	for v := 1; v <= 3; v++ {
-		code, err := os.ReadFile(fmt.Sprintf("testdata/v%d.wasm", v))
+		code, err := os.ReadFile(fmt.Sprintf("testdata/%s%d.wasm", guest, v))
 		w.must(err)
 		module, err := wasm.Attach(code, fmt.Appendf(nil, manifest, v))
 		w.must(err)
@@ -176,7 +184,7 @@ func (w *world) expected() (rows []string, swaps int) {
 				r.note(b.Control)
 			case journal.Records:
 				for i := range b.Count {
-					r.row(b.Record(i))
+					w.record(r, b, i)
 				}
 			}
 			b.Release()
@@ -218,6 +226,24 @@ func (r *reader) note(body []byte) {
 	r.book = next
 }
 
+// assigned says which version a device's rows get now, and in which trial; 0: in none.
+func (r *reader) assigned(device, site string) (version int, trial uint64) {
+	version = 1
+	for _, x := range r.book.Rollouts {
+		if x.Fleet == "lab" && site != "lab" || x.Fleet == "field" && (site == "lab" || site == "") {
+			continue
+		}
+		if x.Stable != "" {
+			version = r.version[x.Stable]
+		}
+		if t := x.Trial; t != nil && !t.Shadow && rollout.Chosen(x.Name, []byte(device), t.Share) {
+			return r.version[t.Canary], t.N
+		}
+		break
+	}
+	return version, 0
+}
+
 // row says what the version of its time made of a row.
 func (r *reader) row(record []byte) {
 	var in struct {
@@ -226,26 +252,16 @@ func (r *reader) row(record []byte) {
 		Temp   float64
 	}
 	r.w.must(json.Unmarshal(record, &in))
-	version, state := 1, r.stable
-	for _, x := range r.book.Rollouts {
-		lab := r.sites[in.Device] == "lab"
-		if x.Fleet == "lab" && !lab || x.Fleet == "field" && (lab || r.sites[in.Device] == "") {
-			continue
+	version, trial := r.assigned(in.Device, r.sites[in.Device])
+	state := r.stable
+	if trial != 0 {
+		if r.trials[trial] == nil {
+			r.trials[trial] = map[string]int64{}
 		}
-		if x.Stable != "" {
-			version = r.version[x.Stable]
+		state = r.trials[trial]
+		if _, ok := state[in.Device]; !ok {
+			state[in.Device] = r.stable[in.Device]
 		}
-		if t := x.Trial; t != nil && !t.Shadow && rollout.Chosen(x.Name, []byte(in.Device), t.Share) {
-			version = r.version[t.Canary]
-			if r.trials[t.N] == nil {
-				r.trials[t.N] = map[string]int64{}
-			}
-			state = r.trials[t.N]
-			if _, ok := state[in.Device]; !ok {
-				state[in.Device] = r.stable[in.Device]
-			}
-		}
-		break
 	}
 	if version == 2 && in.Temp == 555 {
 		r.out = append(r.out, fmt.Sprintf("%s %d rejected", in.Device, in.Seq))
@@ -259,7 +275,13 @@ func (r *reader) row(record []byte) {
 func (w *world) compare() (swaps int) {
 	w.t.Helper()
 	want, swaps := w.expected()
-	got := append(w.lines("out.ndjson"), w.lines("rejects.ndjson")...)
+	w.same(want, append(w.lines("out.ndjson"), w.lines("rejects.ndjson")...))
+	return swaps
+}
+
+// same compares rows in any order.
+func (w *world) same(want, got []string) {
+	w.t.Helper()
 	sort.Strings(got)
 	if len(want) == 0 {
 		w.t.Fatal("the journal holds no rows")
@@ -276,7 +298,6 @@ func (w *world) compare() (swaps int) {
 	if len(got) != len(want) || wrong > 0 {
 		w.t.Fatalf("%d rows came out, %d went in; %d differ", len(got), len(want), wrong)
 	}
-	return swaps
 }
 
 func at(list []string, i int) string {

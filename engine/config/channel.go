@@ -42,6 +42,7 @@ type channelArgs struct {
 	Ahead       Duration       `hcl:"ahead,optional"`
 	MaxKeys     int            `hcl:"max_keys,optional"`
 	Dedupe      hcl.Expression `hcl:"dedupe,optional"`
+	Decode      hcl.Expression `hcl:"decode,optional"`
 }
 
 func (l *loader) channel(b *hclsyntax.Block) *Channel {
@@ -51,7 +52,10 @@ func (l *loader) channel(b *hclsyntax.Block) *Channel {
 		Name: b.Labels[0], Range: b.DefRange(),
 		Partitions: args.Partitions, MaxKeys: args.MaxKeys,
 		Retention: args.Retention.Length(), RetainBytes: args.RetainBytes.Bytes(), Ahead: args.Ahead.Length(),
-		Learn: Absent(args.Schema),
+		Learn: Absent(args.Schema) && Absent(args.Decode),
+	}
+	if !Absent(args.Decode) {
+		c.Decode = args.Decode
 	}
 	if !Absent(args.Key) {
 		c.Key, c.KeyRange = l.column(args.Key, "key")
@@ -62,7 +66,10 @@ func (l *loader) channel(b *hclsyntax.Block) *Channel {
 	if !Absent(args.Explode) {
 		c.Explode, _ = l.column(args.Explode, "explode")
 	}
-	if !c.Learn {
+	if c.Decode != nil && c.Explode != "" {
+		l.fail(args.Explode.Range(), "Nothing to explode", "A plugin that decodes gives a row for each of a payload's records itself. Leave explode away.")
+	}
+	if !Absent(args.Schema) {
 		s := &schemaReader{explode: c.Explode}
 		c.Schema = s.read(args.Schema)
 		l.add(s.diags)

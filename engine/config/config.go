@@ -79,10 +79,13 @@ type Channel struct {
 	Retention   time.Duration // 0: for ever
 	RetainBytes int64
 	// Schema lists declared fields in the order written; Learn says that there is
-	// no schema argument and fields are learned as they come.
+	// no schema argument and fields are learned as they come. With Decode and without a schema argument the
+	// plugin says which there are.
 	Schema  []Field
 	Learn   bool
 	Explode string // "" or the dotted path of a list
+	// Decode names the plugin that makes rows of payloads; nil: they are JSON.
+	Decode hcl.Expression
 	// Ahead is how far a device's clock may be ahead of receive time before
 	// it is flagged; default 10m.
 	Ahead   time.Duration

@@ -53,6 +53,8 @@ func TakeArray(a arrow.Array, sel []int32, alloc memory.Allocator) arrow.Array {
 		bufs = append(bufs, takeBits(a, sel, alloc))
 	case *array.String:
 		bufs = append(bufs, takeText(a, sel, alloc)...)
+	case *array.Binary:
+		bufs = append(bufs, takeText(a, sel, alloc)...)
 	case *array.List:
 		offs, child := takeList(a, sel, alloc)
 		bufs, children = append(bufs, offs), []arrow.ArrayData{child.Data()}
@@ -116,7 +118,13 @@ func takeBits(a *array.Boolean, sel []int32, alloc memory.Allocator) *memory.Buf
 	return b
 }
 
-func takeText(a *array.String, sel []int32, alloc memory.Allocator) []*memory.Buffer {
+// texts is what columns of texts and of bytes have in common.
+type texts interface {
+	ValueOffsets() []int32
+	ValueBytes() []byte
+}
+
+func takeText(a texts, sel []int32, alloc memory.Allocator) []*memory.Buffer {
 	b := newBuffer((len(sel)+1)*4, alloc)
 	offs := arrow.Int32Traits.CastFromBytes(b.Bytes())
 	from := a.ValueOffsets()

@@ -283,6 +283,8 @@ func (f *feed) place(r *arriving) int {
 	keyed := -1
 	if r.topic == "" && f.topics != nil {
 		r.topic, keyed = f.topics.of(r)
+	} else if f.topics != nil {
+		keyed = f.topics.partition(r.topic)
 	}
 	if keyed < 0 {
 		keyed = f.to.Partition(r.payload)

@@ -1,6 +1,7 @@
 package pipetest
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tidemill/tidemill/engine/config"
 )
@@ -64,8 +66,11 @@ func template(s string) string {
 	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(s)
 }
 
-// payloadCell writes a payload as one cell: as it is, or as a JSON string.
+// payloadCell writes a payload as one cell: as it is, as a JSON string, or, where it is no text, in hexadecimal digits.
 func payloadCell(p []byte) string {
+	if !utf8.Valid(p) {
+		return hexed + hex.EncodeToString(p)
+	}
 	s := string(p)
 	if cells, err := splitCells(s); err == nil && len(cells) == 1 && cells[0] == s && strings.HasPrefix(s, "{") && !strings.ContainsAny(s, "\r\n") {
 		return s
@@ -77,8 +82,18 @@ func payloadCell(p []byte) string {
 	return string(out)
 }
 
+// hexed begins a payload that is no text.
+const hexed = "hex:"
+
 // payloadOf reads what payloadCell wrote.
 func payloadOf(cell string) ([]byte, error) {
+	if digits, is := strings.CutPrefix(cell, hexed); is {
+		p, err := hex.DecodeString(digits)
+		if err != nil {
+			return nil, fmt.Errorf("hex: takes two hexadecimal digits a byte: %w", err)
+		}
+		return p, nil
+	}
 	if !strings.HasPrefix(cell, `"`) {
 		return []byte(cell), nil
 	}

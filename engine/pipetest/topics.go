@@ -3,6 +3,7 @@ package pipetest
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tidemill/tidemill/engine/decode"
@@ -12,7 +13,8 @@ import (
 // topics makes the topic of a record that has none, where the channel's ingest
 // takes columns from topics: as its device would publish it.
 type topics struct {
-	levels []string // "{name}" is a member of the record
+	all    []decode.TopicTemplate
+	levels []string // of the first: "{name}" is a member of the record
 	key    string   // the channel's, if it is one of the names
 	parts  int
 	buf    []byte
@@ -29,13 +31,29 @@ func newTopics(templates []decode.TopicTemplate, key string, partitions int) *to
 	if len(templates) == 0 {
 		return nil
 	}
-	t := &topics{levels: strings.Split(templates[0].String(), "/"), parts: partitions}
-	for _, name := range templates[0].Columns() {
-		if name == key {
+	t := &topics{all: templates, levels: strings.Split(templates[0].String(), "/"), parts: partitions}
+	for _, template := range templates {
+		if slices.Contains(template.Columns(), key) {
 			t.key = key
 		}
 	}
 	return t
+}
+
+// partition returns where the key in a topic leads; -1 where there is none in it.
+func (t *topics) partition(topic string) int {
+	if t.key == "" || t.parts == 1 {
+		return -1
+	}
+	for _, template := range t.all {
+		if values, ok := template.Match(topic, nil); ok {
+			if at := slices.Index(template.Columns(), t.key); at >= 0 {
+				return flow.PartitionOf(flow.Hash([]byte(values[at])), t.parts)
+			}
+			return -1
+		}
+	}
+	return -1
 }
 
 // of returns the record's topic, and the partition that its key leads to; -1

@@ -80,12 +80,17 @@ func (p *Plan) HeldNodes() map[string]HeldNode {
 // engineAddress stands for the engine block among the blocks that are held.
 const engineAddress = "engine"
 
-// nodes lists ingests that are switched on, stages and sinks in order.
+// nodes lists ingests that are switched on, what decodes, stages and sinks in order.
 func (p *Plan) nodes() []*Node {
 	var out []*Node
 	for _, n := range p.Ingests {
 		if n.Block.Enabled {
 			out = append(out, n)
+		}
+	}
+	for _, ch := range p.Channels {
+		if ch.Decoder != nil {
+			out = append(out, ch.Decoder)
 		}
 	}
 	for _, pl := range p.Pipelines {

@@ -40,6 +40,7 @@ type ChannelPlan struct {
 	Retention  string      `json:"retention"`
 	Learns     bool        `json:"learns"` // fields are learned as they come
 	Explode    string      `json:"explode,omitempty"`
+	Decode     string      `json:"decode,omitempty"` // the plugin that makes rows of payloads
 	Fields     []FieldPlan `json:"fields"`
 	FedBy      []string    `json:"fed_by,omitempty"`    // addresses of the sinks that feed it
 	Regrouped  bool        `json:"regrouped,omitempty"` // the engine has put it between two stages
@@ -158,6 +159,9 @@ func (p *Plan) explainChannel(ch *Channel) ChannelPlan {
 	}
 	if d := c.Dedupe; d != nil {
 		out.Dedupe = &DedupePlan{d.Keys, config.FormatDuration(d.Within), explainTable(ch.SeenDecl())}
+	}
+	if ch.Decoder != nil {
+		out.Decode = "plugin." + ch.Decoder.Bound.Plugin
 	}
 	for _, f := range ch.Fields {
 		out.Fields = append(out.Fields, FieldPlan{f.Name, expr.TypeName(f.Type), !f.Skip})

@@ -52,9 +52,12 @@ type Channel struct {
 	// Properties are the fields that come from envelopes, sorted.
 	Properties []string
 	Schema     *arrow.Schema // of the channel's rows
+	// Decoder is the stage that makes rows of payloads; nil: they are JSON.
+	Decoder *Node
 	// Open says that names it does not know may still come.
 	Open bool
 	fed
+	decoding hcl.Diagnostics // what is wrong with Decoder
 }
 
 // Pipeline is a pipeline's graph.
@@ -163,6 +166,9 @@ func (p *Plan) With(channel string, learned []decode.Field) (*Plan, hcl.Diagnost
 		if ch.Config.Learn && ch.Config.Name == channel {
 			ch = *newChannel(ch.Config, learned, ch.Topics, ch.Properties)
 		}
+		if ch.Decoder != nil && ch.Config.Name == channel {
+			q.rebindDecoder(&ch)
+		}
 		q.Channels = append(q.Channels, &ch)
 	}
 	for _, pl := range p.Pipelines {
@@ -207,6 +213,11 @@ func (p *Plan) bindOnce(inferred *inference) hcl.Diagnostics {
 	for _, ch := range p.Channels {
 		if ch.Fed {
 			ch.empty(p.only != "")
+			continue
+		}
+		diags = append(diags, ch.decoding...)
+		if ch.decoding.HasErrors() && ch.Decoder == nil {
+			ch.broken = true
 			continue
 		}
 		diags = append(diags, p.bindTime(ch, inferred)...)
@@ -259,6 +270,7 @@ func (p *Plan) newChannel(c *config.Channel) *Channel {
 	if p.isFed(c.Name) {
 		ch = newFed(c)
 	}
+	p.bindDecoder(ch)
 	return ch
 }
 
@@ -343,6 +355,9 @@ func (p *Plan) digest() string {
 	h := sha256.New()
 	for _, ch := range p.Channels {
 		fmt.Fprintf(h, "channel %s %s\n", ch.Config.Name, p.channelDigest(ch.Config))
+		if ch.Decoder != nil {
+			fmt.Fprintf(h, "%s %s\n", ch.Decoder.Address, ch.Decoder.Digest)
+		}
 	}
 	for _, pl := range p.Pipelines {
 		for _, n := range pl.Nodes {

@@ -58,6 +58,9 @@ func (c *ChannelPlan) text(b *strings.Builder, ingests []IngestPlan) {
 	if c.Explode != "" {
 		line("explode", c.Explode+": a row for each of its members")
 	}
+	if c.Decode != "" {
+		line("decode", c.Decode+" makes rows of payloads")
+	}
 	read, unread := []string{}, []string{}
 	for _, f := range c.Fields {
 		if f.Decoded {

@@ -114,6 +114,11 @@ func (t *task) note(b *journal.Block) error {
 		return fmt.Errorf("%s: the control record at offset %d is of a kind that this version does not know", t.Name(), b.First)
 	}
 	t.meet()
+	if t.plugin != nil {
+		if err := t.decide(t.plugin.plan, t.plugin.stage); err != nil {
+			return err
+		}
+	}
 	for _, p := range t.pipes {
 		for _, n := range p.nodes {
 			if err := t.decide(n.plan, n.stage); err != nil {

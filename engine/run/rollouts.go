@@ -123,8 +123,13 @@ func readWhole(files env.FS, name string) ([]byte, error) {
 	return text, errors.Join(err, f.Close())
 }
 
-// nodes lists the stages that run a plugin; "" for any.
+// nodesOf lists the stages that run a plugin, what decodes channels among them; "" for any.
 func nodesOf(p *plan.Plan, plugin string) (out []*plan.Node) {
+	for _, ch := range p.Channels {
+		if n := ch.Decoder; n != nil && n.Bound.Try != nil && (plugin == "" || n.Bound.Plugin == plugin) {
+			out = append(out, n)
+		}
+	}
 	for _, pl := range p.Pipelines {
 		for _, n := range pl.Nodes {
 			if n.Bound.Try != nil && (plugin == "" || n.Bound.Plugin == plugin) {

@@ -64,7 +64,7 @@ func partitioner(c *config.Channel) func([]byte) int {
 func (s *sourcer) serves(n *plan.Node, ch *plan.Channel) bool {
 	was, is := s.channel.Config, ch.Config
 	return s.node.Address == n.Address && s.node.Digest == n.Digest && was.Name == is.Name &&
-		was.Key == is.Key && slices.EqualFunc(was.Schema, is.Schema, func(a, b config.Field) bool {
+		was.Key == is.Key && (was.Decode == nil) == (is.Decode == nil) && slices.EqualFunc(was.Schema, is.Schema, func(a, b config.Field) bool {
 		return a.Name == b.Name && a.Unit == b.Unit && arrow.TypeEqual(a.Type, b.Type)
 	})
 }

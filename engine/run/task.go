@@ -29,6 +29,7 @@ type task struct {
 	log     journal.Log
 	reader  journal.Reader
 	decoder decode.Decoder
+	plugin  *payloads       // what makes rows of what decoder gives; nil: these are the rows
 	keepers []*timekeeper   // by side of the channel
 	schemas []*arrow.Schema // likewise; only where pipelines feed the channel
 	merge   *merger         // of a channel that pipelines feed, instead of reader and decoder
@@ -151,6 +152,11 @@ func (t *task) take(b *journal.Block) {
 
 // advance tells all pipelines of progress, and passes on what they have rejected.
 func (t *task) advance(marks flow.Watermarks) {
+	if t.plugin != nil && marks.Ticked {
+		if err := t.plugin.stage.Advance(0, flow.Watermarks{Tick: marks.Tick, Ticked: true}, t.plugin); err != nil {
+			t.fail(&t.plugin.node, err)
+		}
+	}
 	for _, p := range t.pipes {
 		if len(marks.Keys) > 0 || marks.Ticked || marks.Ended || p.gathers {
 			p.advance(t, marks)
@@ -196,6 +202,9 @@ func (t *task) records(b *journal.Block) []flow.KeyMark {
 	t.withoutResent(b, r)
 	for i := range r.Rejects {
 		t.rejectRecord(&r.Rejects[i], b)
+	}
+	if r.Rows != nil && t.plugin != nil {
+		r.Rows = t.plugin.decode(r.Rows)
 	}
 	if r.Rows == nil {
 		return nil
@@ -307,6 +316,11 @@ func (t *task) barrier(req *request) {
 	for _, table := range t.ownTables() {
 		part.add(table.Decl(), "", table.Snapshot(req.full))
 	}
+	if t.plugin != nil {
+		for _, table := range t.plugin.tables {
+			part.add(table.Decl(), t.plugin.plan.Address, table.Snapshot(req.full))
+		}
+	}
 	for _, p := range t.pipes {
 		for _, n := range p.nodes {
 			for _, table := range n.tables {
@@ -350,6 +364,12 @@ func (t *task) closeStages() {
 		}
 	}
 	t.pipes = nil
+	if t.plugin != nil {
+		if err := t.plugin.stage.Close(); err != nil {
+			t.fail(&t.plugin.node, err)
+		}
+		t.plugin = nil
+	}
 }
 
 func (t *task) close() {

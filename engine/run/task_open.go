@@ -140,11 +140,14 @@ func (t *task) openPipes(p *plan.Plan, have map[string]*state.Table) error {
 	if ch.Fed {
 		t.schemas = ch.Schemas()
 	} else if t.decoder == nil {
-		d, err := decode.NewJSON(decode.Config{Fields: ch.Fields, Topics: ch.Topics, Learn: ch.Config.Learn, Explode: ch.Config.Explode, Alloc: t.alloc})
+		d, err := newDecoder(ch, t.alloc)
 		if err != nil {
 			return err
 		}
 		t.decoder = d
+	}
+	if err := t.openPlugin(have); err != nil {
+		return err
 	}
 	t.pipes = nil
 	for _, pl := range p.Pipelines {
@@ -251,6 +254,11 @@ func (t *task) have() map[string]*state.Table {
 	have := map[string]*state.Table{}
 	for _, table := range t.ownTables() {
 		have[tableKey("", table.Decl())] = table
+	}
+	if t.plugin != nil {
+		for _, tb := range t.plugin.tables {
+			have[tableKey(t.plugin.plan.Address, tb.Decl())] = tb
+		}
 	}
 	for _, p := range t.pipes {
 		for _, n := range p.nodes {

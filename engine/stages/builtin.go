@@ -29,6 +29,7 @@ import (
 // Builtin returns the stages that are built in, sorted by kind and type.
 func Builtin() []stage.Spec {
 	return slices.Concat([]stage.Spec{alarm.Spec()}, anomaly.Specs(), []stage.Spec{
+		transformwasm.Decode(),
 		dedupe.Spec(),
 		enrich.File(),
 		enrich.HTTP(),

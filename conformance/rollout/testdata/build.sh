@@ -3,8 +3,10 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 build() {
-  clang --target=wasm32 -O2 -nostdlib -mbulk-memory -fno-builtin -Wl,--no-entry -Wl,--strip-all -I../../../engine/wasm/testdata "${@:2}" probe.c -o "$1"
+  clang --target=wasm32 -O2 -nostdlib -mbulk-memory -fno-builtin -Wl,--no-entry -Wl,--strip-all -I../../../engine/wasm/testdata "${@:2}" -o "$1"
 }
-build v1.wasm -DVERSION=1
-build v2.wasm -DVERSION=2 -DTRAP
-build v3.wasm -DVERSION=3
+for guest in probe:v pieces:d; do
+  build "${guest#*:}1.wasm" -DVERSION=1 "${guest%:*}.c"
+  build "${guest#*:}2.wasm" -DVERSION=2 -DTRAP "${guest%:*}.c"
+  build "${guest#*:}3.wasm" -DVERSION=3 "${guest%:*}.c"
+done

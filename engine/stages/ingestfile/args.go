@@ -12,6 +12,7 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/decode"
 	"github.com/tidemill/tidemill/engine/stage"
 )
 
@@ -26,7 +27,8 @@ func Spec() stage.Spec {
 
 type args struct {
 	Path      hcl.Expression `hcl:"path" help:"File to read, or a list of them; relative paths start at the folder of the configuration. * and ? in the last part stand for any names."`
-	Format    string         `hcl:"format,optional" help:"ndjson (a record a line), json (an array of records) or csv; told from the path's ending when left out."`
+	Format    string         `hcl:"format,optional" help:"ndjson (a record a line), json (an array of records), csv, or hex and base64 (a payload a line, with its topic before it); told from the path's ending when left out."`
+	Topic     hcl.Expression `hcl:"topic,optional" help:"With the formats hex and base64: how topics look, as in ingest mqtt; names in braces become columns."`
 	Follow    bool           `hcl:"follow,optional" help:"At the end of a file wait for more, and notice rotation and truncation."`
 	Columns   []string       `hcl:"columns,optional" help:"Names of the columns of a CSV file that has no header."`
 	Separator string         `hcl:"separator,optional" help:"What stands between the cells of a CSV file; one character, a comma when left out."`
@@ -44,7 +46,8 @@ type options struct {
 	follow    bool
 	columns   []string
 	separator byte
-	text      map[string]bool   // CSV columns that the channel declares as strings
+	text      map[string]bool // CSV columns that the channel declares as strings
+	topics    []decode.TopicTemplate
 	written   map[string]string // folders as they stand in the file, by folder of paths
 }
 
@@ -58,18 +61,20 @@ func (a *args) Bind(_ []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostic
 			"An array ends with its bracket, so nothing can come after it. Write format = \"ndjson\", a record a line, or leave follow out.")...)
 	}
 	diags = append(diags, a.bindCSV(&o)...)
+	diags = append(diags, a.bindTopics(&o, at)...)
 	if at.Channel != nil {
 		for _, f := range at.Channel.Schema {
 			o.text[f.Name] = f.Type.ID() == arrow.STRING
 		}
 	}
 	return stage.Bound{
+		Topics:     o.topics,
 		OpenSource: func(op stage.Opening, env stage.SourceEnv) (stage.Source, error) { return open(op, env, o) },
 	}, diags
 }
 
 func (a *args) checkFormat() hcl.Diagnostics {
-	formats := []string{"ndjson", "json", "csv"}
+	formats := []string{"ndjson", "json", "csv", formatHex, formatBase64}
 	if a.Format == "" || slices.Contains(formats, a.Format) {
 		return nil
 	}

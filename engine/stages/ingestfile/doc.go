@@ -3,7 +3,7 @@
 //	ingest "file" "history" {
 //	  to     = channel.telemetry
 //	  path   = "telemetry.ndjson"  # or a list; * in the last part of a path stands for any names
-//	  format = "ndjson"            # or "json", "csv"; told from the ending when left out
+//	  format = "ndjson"            # or "json", "csv", "hex", "base64"; told from the ending when left out
 //	  follow = false               # wait for more at the end, through rotation and truncation
 //	}
 //
@@ -11,7 +11,9 @@
 // array, of which each element is a record, or one value after the other. csv
 // (RFC 4180) gives an object a row, with the header's names: a cell that is a
 // JSON number, true or false goes as it is unless the channel's schema makes
-// the column a string; an empty cell is null; all else is a string. gzip and zstd are
+// the column a string; an empty cell is null; all else is a string. hex and base64 hold
+// payloads that are no text, one a line, with its topic and a blank before it or none, as mosquitto_sub -F '%t %x'
+// writes them; topic = "dt/{site}/{device}" makes columns of topics then, as in ingest "mqtt". gzip and zstd are
 // known by their first bytes. A byte order mark at the start is left out.
 //
 // # What happens to what is no record?
@@ -29,7 +31,7 @@
 // that is shorter than that, or that took the place of one with the same first
 // record, is a new file. Switching follow on or off reads the files anew.
 //
-// Imports: flow, env, config, stage, journal
+// Imports: flow, env, config, journal, decode, stage
 //
 // Not here: keys and partitions (run), decoding (decode). Start with args.go,
 // then source.go.

@@ -31,7 +31,10 @@ type framer interface {
 // batch gathers records for one append.
 type batch struct {
 	lines     []journal.Line
+	records   []journal.Record // instead of lines, where records have topics
+	encoded   bool             // they have
 	partition func([]byte) int
+	topics    *topicKeys
 	received  int64
 	limit     int // of len(lines)
 	// pos is the boundary after the last record that was added or passed over.
@@ -48,10 +51,16 @@ type batch struct {
 // maxBatch limits the records of one append: short ones would make slices of hundreds of thousands.
 const maxBatch = 32 << 10
 
-func (b *batch) full() bool { return len(b.lines) >= b.limit }
+func (b *batch) full() bool { return b.count() >= b.limit }
+
+func (b *batch) count() int { return len(b.lines) + len(b.records) }
 
 // add takes a record that ends at pos.
 func (b *batch) add(payload []byte, pos int64) {
+	if b.encoded {
+		b.addRecord("", payload, pos)
+		return
+	}
 	if pos <= b.pos {
 		return // an array is read from its start again
 	}
@@ -85,7 +94,7 @@ func (b *batch) keep(text []byte) []byte {
 }
 
 func (b *batch) reset(received int64) {
-	b.lines, b.text, b.received = b.lines[:0], b.text[:0], received
+	b.lines, b.records, b.text, b.received = b.lines[:0], b.records[:0], b.text[:0], received
 }
 
 // lines is NDJSON: a record a line.
@@ -93,6 +102,8 @@ type lines struct {
 	scanned  int   // bytes at the start of the next piece that hold no line end
 	skipping bool  // inside an overlong line
 	from     int64 // where that line starts
+	// take makes a record of a line; nil: the line is one.
+	take func(line []byte, pos int64, out *batch)
 }
 
 func (l *lines) frame(p piece, out *batch) int {
@@ -144,6 +155,10 @@ func (l *lines) line(line []byte, pos int64, out *batch) {
 	if len(line) == 0 {
 		out.empty++
 		out.pass(pos)
+		return
+	}
+	if l.take != nil {
+		l.take(line, pos, out)
 		return
 	}
 	out.add(line, pos)

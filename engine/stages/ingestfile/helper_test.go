@@ -35,6 +35,13 @@ func (l *fakeLog) Append(b journal.Batch) error {
 		return journal.ErrBusy
 	}
 	last := uint64(0)
+	for _, r := range b.Records { // a batch has these or lines
+		payload := r.Payload
+		if r.Topic != "" {
+			payload = fmt.Appendf(nil, "%s: %s", r.Topic, r.Payload)
+		}
+		b.Lines = append(b.Lines, journal.Line{Partition: r.Partition, Payload: payload, Pos: r.Pos})
+	}
 	records := make([]journal.Line, len(b.Lines))
 	for i, r := range b.Lines {
 		if r.Pos <= last || r.Pos > b.Pos {

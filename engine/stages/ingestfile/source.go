@@ -42,6 +42,10 @@ type source struct {
 func open(op stage.Opening, to stage.SourceEnv, o options) (stage.Source, error) {
 	s := &source{op: op, to: to, opts: o, names: map[string]int64{}, past: map[string]fs.FileInfo{}}
 	s.batch.partition, s.batch.limit = to.Partition, maxBatch
+	s.batch.encoded = o.format == formatHex || o.format == formatBase64
+	if len(o.topics) > 0 && to.Channel.Key != "" {
+		s.batch.topics = &topicKeys{o.topics, to.Channel.Key, to.Channel.Partitions}
+	}
 	paths, err := s.expand()
 	if err != nil {
 		return nil, err
@@ -215,6 +219,8 @@ func (s *source) begin(f *file, format string, head []byte) error {
 		f.framer = newRows(&s.opts, columns, s.opts.columns != nil || f.boundary >= end)
 	case "json":
 		f.framer = newValues(head)
+	case formatHex, formatBase64:
+		f.framer = newEncoded(format)
 	default:
 		f.framer = &lines{}
 	}
@@ -241,7 +247,7 @@ func (s *source) read(f *file) (stage.Status, error) {
 	if !s.opts.follow {
 		s.at.Store(f.raw.at)
 	}
-	if len(b.lines) == 0 && b.pos == f.boundary {
+	if b.count() == 0 && b.pos == f.boundary {
 		return s.after(f)
 	}
 	s.pending = f
@@ -250,7 +256,7 @@ func (s *source) read(f *file) (stage.Status, error) {
 
 func (s *source) append() (stage.Status, error) {
 	f, b := s.pending, &s.batch
-	err := s.to.Journal.Append(journal.Batch{Lines: b.lines, LinesReceived: b.received, Source: f.source, Pos: uint64(b.pos)})
+	err := s.to.Journal.Append(journal.Batch{Records: b.records, Lines: b.lines, LinesReceived: b.received, Source: f.source, Pos: uint64(b.pos)})
 	if errors.Is(err, journal.ErrBusy) {
 		return stage.Idle, nil
 	}

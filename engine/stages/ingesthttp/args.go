@@ -67,6 +67,7 @@ type options struct {
 	wait        time.Duration
 	keysFor     time.Duration
 	tls         *tlsArgs // with whole paths
+	whole       bool     // a body is one record: a plugin decodes the channel's
 	local       bool     // only this machine can come in, and senders are not known
 }
 
@@ -106,6 +107,7 @@ func (a *args) Bind(_ []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostic
 			fail(d.at, "Out of range", "%s goes from %s to %s.", d.name, config.FormatDuration(d.least), config.FormatDuration(d.most))
 		}
 	}
+	o.whole = at.Channel != nil && at.Channel.Decode != nil
 	diags = append(diags, a.senders(&o)...)
 	diags = append(diags, a.door(&o, at)...)
 	return stage.Bound{

@@ -15,7 +15,8 @@
 //	}
 //
 // A body is one JSON value, values one after the other (NDJSON), or an array of
-// which each element is a record; gzip is unpacked. A request is taken whole or
+// which each element is a record; gzip is unpacked. Where a plugin decodes the channel (decode = plugin.x), a body
+// is one record as it came, whatever its Content-Type. A request is taken whole or
 // not at all. The answers, all in JSON:
 //
 //	200  {"accepted": 3}: these records are on disk

@@ -69,7 +69,7 @@ func (s *source) answer(w http.ResponseWriter, r *http.Request) answer {
 	if refused != nil {
 		return *refused
 	}
-	lines, refused := format(r)
+	lines, refused := format(r, s.opts.whole)
 	if refused != nil {
 		return *refused
 	}
@@ -83,7 +83,13 @@ func (s *source) answer(w http.ResponseWriter, r *http.Request) answer {
 	if refused != nil {
 		return *refused
 	}
-	payloads, err := split(body, lines)
+	var payloads [][]byte
+	var err error
+	if s.opts.whole && len(body) > 0 {
+		payloads = [][]byte{body}
+	} else {
+		payloads, err = split(body, lines)
+	}
 	switch {
 	case errors.Is(err, errMany):
 		return answer{code: 413, found: fmt.Sprintf("the body holds more than %d records", maxRecords), right: "fewer records a request"}
@@ -119,11 +125,12 @@ func (s *source) admit(r *http.Request) (sender string, refused *answer) {
 	return sender, nil
 }
 
-// format reads the headers that say what the body is.
-func format(r *http.Request) (lines bool, refused *answer) {
+// format reads the headers that say what the body is. whole says that it is one record, of whatever kind.
+func format(r *http.Request, whole bool) (lines bool, refused *answer) {
 	const right = "Content-Type: application/json or application/x-ndjson"
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
+	case whole:
 	case err == nil && (kind == "application/x-ndjson" || kind == "application/ndjson" || kind == "application/jsonl" || kind == "application/x-jsonlines"):
 		lines = true
 	case err == nil && (kind == "application/json" || strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json")):

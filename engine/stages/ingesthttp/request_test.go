@@ -148,3 +148,32 @@ func FuzzSplit(f *testing.F) {
 	}
 	f.Fuzz(checkSplit)
 }
+
+// TestWhole: where a plugin decodes the channel, a body is a record.
+func TestWhole(t *testing.T) {
+	for _, c := range []struct {
+		kind, body string
+		whole      bool
+		code, n    int
+	}{
+		{"application/json", `[{"n":"a"},{"n":"b"}]`, true, 200, 1},
+		{"application/json", `[{"n":"a"},{"n":"b"}]`, false, 200, 2},
+		{"application/senml+cbor", "\x81\xff", true, 200, 1},
+		{"application/senml+cbor", "\x81\xff", false, 415, 0},
+		{"application/octet-stream", packed(t, "\x81\xff"), true, 200, 1},
+		{"application/senml+cbor", "", true, 400, 0},
+	} {
+		r := start(t, env.Real(), t.TempDir(), "listen = \"127.0.0.1:0\"\n", journal.Options{})
+		r.src.opts.whole = c.whole
+		headers := []string{"Content-Type", c.kind}
+		if strings.HasPrefix(c.body, "\x1f\x8b") {
+			headers = append(headers, "Content-Encoding", "gzip")
+		}
+		a := mustPost(t, r.url(), c.body, headers...)
+		r.close2(func() {
+			if got := r.records(); a.code != c.code || len(got) != c.n {
+				t.Errorf("%s, whole %v: %d, %s, %d records; want %d, %d", c.kind, c.whole, a.code, a.text, len(got), c.code, c.n)
+			}
+		})
+	}
+}

@@ -38,6 +38,7 @@ type args struct {
 	Out     hcl.Expression `hcl:"out,optional" help:"What the plugin must write: { name = type, ... }; all that its manifest says by default."`
 	MaxKeys int            `hcl:"max_keys,optional" help:"How many keys of a partition may have state; 1048576 by default."`
 	plugins *plugins
+	decodes bool // it makes rows of a channel's payloads
 }
 
 // column is a column that the plugin reads.
@@ -76,6 +77,10 @@ func (a *args) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnosti
 	if !b.bindPlugin() {
 		return stage.Bound{}, b.diags
 	}
+	if a.decodes {
+		b.bindDecode()
+		return b.bound(), b.diags
+	}
 	b.bindSettings()
 	b.bindColumns()
 	b.bindBy()
@@ -109,8 +114,12 @@ func (b *binder) bindPlugin() bool {
 		b.fail(x.Range(), "Not a plugin", "The module of plugin.%s cannot be used: %v.", name, err)
 		return false
 	}
-	if m.Kind == wasm.Decode {
-		b.fail(x.Range(), "A plugin of another kind", "plugin.%s decodes payloads; a transform takes plugins of the kinds enrich, score and transform.", name)
+	switch {
+	case m.Kind == wasm.Decode && !b.a.decodes:
+		b.fail(x.Range(), "A plugin of another kind", "plugin.%s decodes payloads; a transform takes plugins of the kinds enrich, score and transform. Write decode = plugin.%s in the channel whose payloads it decodes.", name, name)
+		return false
+	case m.Kind != wasm.Decode && b.a.decodes:
+		b.fail(x.Range(), "A plugin of another kind", "plugin.%s is of the kind %s and works on rows: write transform \"wasm\" in a pipeline. A channel's decode takes a plugin of the kind decode.", name, m.Kind)
 		return false
 	}
 	for _, g := range m.Grants {

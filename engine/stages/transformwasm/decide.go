@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"github.com/tidemill/tidemill/engine/decode"
 	"github.com/tidemill/tidemill/engine/device"
 	"github.com/tidemill/tidemill/engine/expr"
 	"github.com/tidemill/tidemill/engine/flow"
@@ -239,6 +240,9 @@ func (b *binder) deviceColumn() string {
 	}
 	if b.in.HasField("device") {
 		return "device"
+	}
+	if b.a.decodes {
+		return decode.RawTopic
 	}
 	return ""
 }

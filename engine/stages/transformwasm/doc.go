@@ -33,7 +33,13 @@
 //
 // A version that comes later, or a fleet's selector, may read others than the first.
 //
-// Imports: flow, config, expr, env, stage, state, wasm, device, rollout
+// # How does a plugin decode payloads?
+//
+// A channel with `decode = plugin.NAME` has this stage before its first row, where JSON would be read otherwise:
+// its input are records as they came (decode.NewRaw), its output are the channel's rows, with the columns from the
+// topic and those that the plugin writes. All else is the same: versions, trials, rejects, limits.
+//
+// Imports: flow, config, expr, env, decode, stage, state, wasm, device, rollout
 //
 // Not here: how a plugin is called and limited (wasm), which version a device's rows
 // get. Start with args.go.

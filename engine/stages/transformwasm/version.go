@@ -70,7 +70,7 @@ func (b *binder) version(module []byte) (*version, error) {
 func (b *binder) versionColumns(v *version) error {
 	members, _ := stage.Members(b.a.Columns, "columns") // Bind has told what is wrong
 	for _, c := range v.manifest.Reads {
-		name := c.Name
+		name := b.columnName(c.Name)
 		for _, m := range members {
 			if other, ok := stage.ColumnName(m.Value); m.Name == c.Name && ok {
 				name = other
