@@ -58,6 +58,10 @@ func Read(data []byte, to []*Column) {
 	}
 }
 
+// ReadValue appends one value, as AppendValue wrote it over a column of this type, to a column, and
+// returns what is behind it.
+func ReadValue(data []byte, to *Column) []byte { return to.read(data) }
+
 func (c *Column) read(data []byte) []byte {
 	tag := data[0]
 	data = data[1:]

@@ -13,7 +13,7 @@ type Column struct {
 	typ   arrow.DataType
 	n     int
 	nulls int
-	valid []byte   // a bit a value
+	valid []byte   // a bit a value, once one is null
 	fixed []uint64 // number, integer, timestamp
 	bits  []byte   // bool
 	offs  []int32  // string, list: 0, and where each value ends
@@ -60,10 +60,25 @@ func NewColumns(types []arrow.DataType) []*Column {
 func (c *Column) Len() int { return c.n }
 
 func (c *Column) mark(valid bool) {
-	if c.n&7 == 0 {
-		if c.n == 0 {
-			c.valid = make([]byte, 0, c.room/8+1)
+	if valid && c.nulls == 0 {
+		c.n++
+		return
+	}
+	c.markBit(valid)
+}
+
+// markBit is mark where there are nulls.
+func (c *Column) markBit(valid bool) {
+	if c.nulls == 0 { // all before are values
+		c.valid = make([]byte, 0, max(c.room, c.n)/8+1)
+		for range c.n / 8 {
+			c.valid = append(c.valid, 0xff)
 		}
+		if c.n&7 != 0 {
+			c.valid = append(c.valid, 1<<(c.n&7)-1)
+		}
+	}
+	if c.n&7 == 0 {
 		c.valid = append(c.valid, 0)
 	}
 	if valid {
@@ -128,6 +143,13 @@ func (c *Column) bit(v bool) {
 	}
 	if v {
 		c.bits[c.n>>3] |= 1 << (c.n & 7)
+	}
+}
+
+// Room makes room in an empty column for n strings of size bytes together.
+func (c *Column) Room(n, size int) {
+	if c.n == 0 {
+		c.offs, c.data = append(make([]int32, 0, n+1), 0), make([]byte, 0, size)
 	}
 }
 

@@ -31,6 +31,23 @@ func (m *Meta) Add(offset int64, index int32, received, time int64, slot uint32,
 	m.slot, m.mark = append(m.slot, slot), append(m.mark, mark)
 }
 
+// MetaSlices are the columns of rows, for a caller that fills them. Times are microseconds.
+type MetaSlices struct {
+	Offset, Received, Time, Mark []int64
+	Index                        []int32
+	Slot                         []uint32
+}
+
+// Make makes an empty Meta one of n rows, which the caller fills in.
+func (m *Meta) Make(n int) MetaSlices {
+	if len(m.offset) > 0 {
+		panic("BUG: there are rows already")
+	}
+	m.offset, m.received, m.time, m.mark = make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	m.index, m.slot = make([]int32, n), make([]uint32, n)
+	return MetaSlices{m.offset, m.received, m.time, m.mark, m.index, m.slot}
+}
+
 // Rows returns the rows with these user columns, which it takes over, and starts anew. The caller
 // releases the batch.
 func (m *Meta) Rows(schema *arrow.Schema, user []arrow.Array) arrow.RecordBatch {

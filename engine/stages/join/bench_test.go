@@ -6,7 +6,9 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"golang.org/x/sys/unix"
 
+	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/stage"
 	"github.com/tidemill/tidemill/engine/state"
 )
@@ -47,29 +49,46 @@ func open(b *testing.B, spec stage.Spec, body string) stage.Stage {
 	return st
 }
 
+const benchInterval = "by = [device]\nwith = [dev]\nkeep = [device, value]\ntake = { limit = lim }\nbefore = \"1s\"\nafter = \"1s\"\n"
+
 // BenchmarkInterval: rows of both inputs in turn, about one partner each.
 func BenchmarkInterval(b *testing.B) {
 	for _, keys := range []int{8_000, 1_000_000} {
 		b.Run(fmt.Sprint(keys), func(b *testing.B) {
 			n := max(2*keys/1024+2, 200)
 			batches, ins := benchRows(b, keys, n, func(i int) int { return i / (keys/1024 + 1) % 2 })
-			st := open(b, Interval(), "by = [device]\nwith = [dev]\nkeep = [device, value]\ntake = { limit = lim }\nbefore = \"1s\"\nafter = \"1s\"\n")
-			b.ResetTimer()
-			rows := 0
-			for rows < b.N {
-				k := rows / 1024 % n
-				if k == 0 && rows > 0 { // times would begin anew
-					b.StopTimer()
-					st = open(b, Interval(), "by = [device]\nwith = [dev]\nkeep = [device, value]\ntake = { limit = lim }\nbefore = \"1s\"\nafter = \"1s\"\n")
-					b.StartTimer()
+			st := open(b, Interval(), benchInterval)
+			spent, rows := int64(0), 0
+			for pass := range b.N + 1 { // the first makes the keys
+				before := threadTime(b)
+				for k, r := range batches {
+					if err := st.Process(ins[k], r, nobody{}); err != nil {
+						b.Fatal(err)
+					}
 				}
-				if err := st.Process(ins[k], batches[k], nobody{}); err != nil {
-					b.Fatal(err)
+				if pass > 0 {
+					spent += threadTime(b) - before
+					rows += n * 1024
 				}
-				rows += 1024
+				for _, r := range batches { // the same rows, later
+					for i := range int(r.NumRows()) {
+						flow.Times(r)[i] += arrow.Timestamp(n*1024/keys+1) * second
+						flow.Marks(r)[i] += int64(n*1024/keys+1) * second
+					}
+				}
 			}
+			b.ReportMetric(float64(spent)/float64(rows), "cpu-ns/row")
 		})
 	}
+}
+
+// threadTime is the CPU time of this thread, ns.
+func threadTime(tb testing.TB) int64 {
+	var ru unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_THREAD, &ru); err != nil {
+		tb.Fatal(err)
+	}
+	return ru.Utime.Nano() + ru.Stime.Nano()
 }
 
 // BenchmarkLatest: rows that find two values in the view.
@@ -85,12 +104,16 @@ func BenchmarkLatest(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			b.ResetTimer()
-			for done := 0; done < b.N; done += 1024 {
-				if err := st.Process(0, rows[done/1024%n], nobody{}); err != nil {
-					b.Fatal(err)
+			before, done := threadTime(b), 0
+			for range b.N {
+				for _, r := range rows {
+					if err := st.Process(0, r, nobody{}); err != nil {
+						b.Fatal(err)
+					}
 				}
+				done += n * 1024
 			}
+			b.ReportMetric(float64(threadTime(b)-before)/float64(done), "cpu-ns/row")
 		})
 	}
 }

@@ -24,7 +24,10 @@
 // input's watermark says that no partner can come, and, where that input is silent, for `wait` of the journal's time.
 //
 //	groups: one a key      head ──▶ row ◀──▶ row ◀──▶ row ◀── tail      of each input, by event time
-//	rows:   one a row that waits, with what is kept of it
+//	rows:   one a row that waits, with what is kept of it (kept.go)
+//
+// Pairs are gathered as numbers and made into columns when the batch ends (pairs.go): a loop over
+// one column costs less than a look at each column for every pair.
 //
 // # latest
 //
@@ -46,6 +49,11 @@
 //
 // Two rules over one channel see a whole block each, one after the other. What a row finds would depend on the
 // length of blocks, so rows wait until both have seen the block (pending.go).
+//
+// # Why does an inner join not keep the columns of by?
+//
+// The row that comes second has the same values, and texts are what costs most to keep. A row that may
+// go out alone has to know its own.
 //
 // # Why does deleting a key forget when it was?
 //

@@ -40,7 +40,7 @@ const (
 	rowReceived
 	rowOffset
 	rowIndex
-	rowWords
+	rowWords // what is kept of the row stands behind, see kept.go
 )
 
 const (
@@ -61,26 +61,44 @@ type interval struct {
 	groupOf             []uint32        // single: group by _slot, plus one
 	bySlot              stage.SlotIndex // groups by _slot otherwise
 
-	cols    []arrow.Array // what is kept of the rows at hand
-	keys    []arrow.Array
+	cols    []source // what is kept of the rows at hand
+	keys    []source
+	arrays  []arrow.Array // of both
 	key     []byte
 	value   []byte
 	meta    carry.Meta
 	outs    [2][]*carry.Column
 	matches []uint32
+	pairs   []pair   // to go out
+	dead    []uint32 // rows let go of, still in their table
+	in      int      // the input at hand
+	texts   []int    // columns of one input that stand in byte strings
+	emitter flow.Emitter
 	pending pending
-	told    []uint32 // groups with groupTold
+	dueAt   []uint32 // groups with groupTold
+	batch
+}
+
+// batch is the rows at hand.
+type batch struct {
+	at       arrow.RecordBatch
+	offsets  []int64
+	indexes  []int32
+	received []arrow.Timestamp
+	times    []arrow.Timestamp
+	slots    []uint32
+	told     []int64 // watermarks
 }
 
 func openInterval(p *intervalProgram, o stage.Opening) *interval {
 	j := &interval{intervalProgram: p, o: o, groups: o.Tables[0], rows: o.Tables[1], clock: o.Tables[2], key: []byte{}, value: []byte{}}
 	for i := range j.outs {
-		j.outs[i] = carry.NewColumns(p.types[i])
+		j.outs[i] = carry.NewColumns(p.layouts[i].types)
 	}
 	j.groups.Range(func(g uint32) bool {
 		j.link(g)
 		if j.marks(g)[groupTold] != flow.NoMark {
-			j.told = append(j.told, g)
+			j.dueAt = append(j.dueAt, g)
 		}
 		return true
 	})
@@ -95,7 +113,10 @@ func (j *interval) links(g uint32) []uint32 {
 	return j.groups.U32(1)[g*groupLinks : (g+1)*groupLinks]
 }
 
-func (j *interval) words(r uint32) []int64 { return j.rows.I64(0)[r*rowWords : (r+1)*rowWords] }
+func (j *interval) wordsOf(r uint32) []int64 {
+	at := int(r) * j.words
+	return j.rows.I64(0)[at : at+j.words]
+}
 
 func (j *interval) rowLinks(r uint32) []uint32 {
 	return j.rows.U32(1)[r*rowLinks : (r+1)*rowLinks]
@@ -120,40 +141,39 @@ func (j *interval) Process(in int, rows arrow.RecordBatch, out flow.Emitter) err
 		j.pending.add(in, rows)
 		return nil
 	}
-	err := j.process(in, rows)
-	j.flush(out)
-	return err
+	j.emitter = out
+	return j.process(in, rows)
 }
 
 func (j *interval) process(in int, rows arrow.RecordBatch) error {
 	j.begin(in, rows)
 	defer func() {
-		carry.Release(j.cols)
-		carry.Release(j.keys)
-		j.cols, j.keys = j.cols[:0], j.keys[:0]
+		j.flush() // pairs name rows of the batch
+		carry.Release(j.arrays)
+		j.cols, j.keys, j.arrays = j.cols[:0], j.keys[:0], j.arrays[:0]
 	}()
-	times, marks := flow.Times(rows), flow.Marks(rows)
-	for i := range times {
-		g, ok := j.group(in, rows, i)
+	for i, t := range j.times {
+		g, ok := j.group(in, i)
 		if !ok {
 			continue
 		}
 		m := j.marks(g)
-		before := [2]int64{m[0], m[1]}
-		m[in] = max(m[in], marks[i])
+		m0, m1 := m[0], m[1]
+		m[in] = max(m[in], j.told[i])
 		if j.together {
-			m[1-in] = max(m[1-in], marks[i])
+			m[1-in] = max(m[1-in], j.told[i])
 		}
 		j.groups.Touch(g)
-		if int64(times[i]) < past(m[in], j.grace) {
-			j.late(rows, i)
+		if int64(t) < past(m[in], j.grace) {
+			j.late(i)
 		} else {
-			j.pair(in, g, rows, i)
+			j.pair(in, g, i)
 		}
-		if m = j.marks(g); m[0] != before[0] || m[1] != before[1] {
+		if m[0] != m0 || m[1] != m1 {
 			j.expire(g)
 			j.settle(g)
 		}
+		j.flushFull()
 	}
 	return nil
 }
@@ -168,27 +188,37 @@ func past(mark, us int64) int64 {
 
 // begin evaluates what is kept of rows, and their keys.
 func (j *interval) begin(in int, rows arrow.RecordBatch) {
+	j.in = in
 	for _, c := range j.by[in] {
-		j.keys = append(j.keys, c.Prog.Eval(rows, j.o.Alloc))
+		j.arrays = append(j.arrays, c.Prog.Eval(rows, j.o.Alloc))
 	}
+	keys := len(j.arrays)
 	if in == 1 {
 		for _, p := range j.take {
-			j.cols = append(j.cols, p.Eval(rows, j.o.Alloc))
+			j.arrays = append(j.arrays, p.Eval(rows, j.o.Alloc))
 		}
-		return
+	} else {
+		j.arrays = j.keep.Of(rows, &j.o, j.arrays)
 	}
-	j.cols = j.keep.Of(rows, &j.o, j.cols)
+	for i, a := range j.arrays {
+		if i < keys {
+			j.keys = append(j.keys, sourceOf(a))
+		} else {
+			j.cols = append(j.cols, sourceOf(a))
+		}
+	}
+	j.batch = batch{rows, flow.Offsets(rows), flow.Indexes(rows), flow.Received(rows), flow.Times(rows), flow.Slots(rows), flow.Marks(rows)}
 }
 
 // group finds or makes the group of a row. A row with a null in its key has no partner.
-func (j *interval) group(in int, rows arrow.RecordBatch, i int) (uint32, bool) {
-	slot := flow.Slots(rows)[i]
-	for k, c := range j.keys {
-		if c.IsNull(i) {
+func (j *interval) group(in, i int) (uint32, bool) {
+	slot := j.slots[i]
+	for k := range j.keys {
+		if c := &j.keys[k]; !c.valid && c.arr.IsNull(i) {
 			if in == 0 && j.left {
-				j.alone(rows, i)
+				j.alone(i)
 			} else {
-				j.o.Reject(stage.Reject{Rows: rows, Row: i, Reason: fmt.Sprintf("no key: %s is null", j.by[in][k].Name)})
+				j.o.Reject(stage.Reject{Rows: j.at, Row: i, Reason: fmt.Sprintf("no key: %s is null", j.by[in][k].Name)})
 			}
 			return 0, false
 		}
@@ -204,12 +234,12 @@ func (j *interval) group(in int, rows arrow.RecordBatch, i int) (uint32, bool) {
 	} else {
 		j.key = j.key[:0]
 		for _, c := range j.keys {
-			j.key = flow.AppendKey(j.key, c, i)
+			j.key = flow.AppendKey(j.key, c.arr, i)
 		}
 		g, fresh, err = j.groups.Slot(j.key)
 	}
 	if err != nil {
-		j.o.Reject(stage.Reject{Rows: rows, Row: i, Reason: fmt.Sprintf("too many keys: the join holds max_total = %d already", j.maxTotal)})
+		j.o.Reject(stage.Reject{Rows: j.at, Row: i, Reason: fmt.Sprintf("too many keys: the join holds max_total = %d already", j.maxTotal)})
 		return 0, false
 	}
 	if fresh {
@@ -220,10 +250,10 @@ func (j *interval) group(in int, rows arrow.RecordBatch, i int) (uint32, bool) {
 	return g, true
 }
 
-func (j *interval) late(rows arrow.RecordBatch, i int) {
+func (j *interval) late(i int) {
 	j.o.Count("late", 1)
 	if !j.drop {
-		j.o.Reject(stage.Reject{Rows: rows, Row: i, Reason: "late: its key's watermark is past its time by more than grace"})
+		j.o.Reject(stage.Reject{Rows: j.at, Row: i, Reason: "late: its key's watermark is past its time by more than grace"})
 	}
 }
 
@@ -236,13 +266,13 @@ func (j *interval) reach(in int, t int64) (lo, hi int64) {
 }
 
 // pair sends out the pairs that a row makes, in order of its partners' times, and lets it wait for more.
-func (j *interval) pair(in int, g uint32, rows arrow.RecordBatch, i int) {
-	t := int64(flow.Times(rows)[i])
+func (j *interval) pair(in int, g uint32, i int) {
+	t := int64(j.times[i])
 	lo, hi := j.reach(in, t)
 	j.matches = j.matches[:0]
 	words, links := j.rows.I64(0), j.rows.U32(1)
-	for at := j.links(g)[groupTail0+1-in]; at != 0; at = links[(at-1)*rowLinks+rowOlder] {
-		other := words[(at-1)*rowWords+rowTime]
+	for at := j.links(g)[groupTail0+1-in]; at != 0; at = links[int(at-1)*rowLinks+rowOlder] {
+		other := words[int(at-1)*j.words+rowTime]
 		if other < lo {
 			break
 		}
@@ -250,74 +280,65 @@ func (j *interval) pair(in int, g uint32, rows arrow.RecordBatch, i int) {
 			j.matches = append(j.matches, at-1)
 		}
 	}
-	offset, received := flow.Offsets(rows)[i], int64(flow.Received(rows)[i])
-	index := flow.Indexes(rows)[i] * perRow
-	slot, mark := flow.Slots(rows)[i], j.marks(g)[groupOut]
+	mark := j.marks(g)[groupOut]
 	for k := len(j.matches) - 1; k >= 0; k-- {
 		other := j.matches[k]
-		w := j.words(other)
-		at := t
-		if in == 1 {
-			at = w[rowTime]
-		}
-		j.meta.Add(offset, index, max(received, w[rowReceived]), at, slot, mark)
-		index++
-		for c, col := range j.outs[in] {
-			col.From(j.cols[c], i)
-		}
-		carry.Read(j.rows.Bytes(2, other), j.outs[1-in])
-		if in == 1 && j.left && j.rowLinks(other)[rowPaired] == 0 {
+		j.pairs = append(j.pairs, pair{row: int32(i), other: other + 1, number: int32(len(j.matches) - 1 - k), mark: mark})
+		if in == 1 && j.left {
 			j.rowLinks(other)[rowPaired] = 1
 			j.rows.Touch(other)
 		}
 	}
-	j.keepRow(in, g, rows, i, len(j.matches) > 0)
+	j.keepRow(in, g, i, len(j.matches) > 0)
 }
 
 // keepRow lets a row wait, in order of event time, and of arrival among equals.
-func (j *interval) keepRow(in int, g uint32, rows arrow.RecordBatch, i int, paired bool) {
+func (j *interval) keepRow(in int, g uint32, i int, paired bool) {
 	var r uint32
 	err := errFull
-	if int(j.links(g)[groupLen0+in]) < j.maxRows {
-		r, err = j.rows.Anonymous()
+	if int(j.links(g)[groupLen0+in]) < j.maxRows && j.rows.Len()-len(j.dead) < j.maxTotal {
+		r, err = j.rows.AnonymousRaw()
 	}
 	if err != nil {
 		if in == 0 && j.left && !paired {
-			j.alone(rows, i)
+			j.alone(i)
 		}
 		j.o.Count("refused", 1)
-		j.o.Reject(stage.Reject{Rows: rows, Row: i, Reason: fmt.Sprintf("too many rows wait for partners: at most max_rows = %d of a key, max_total = %d in all. It found those that were there already", j.maxRows, j.maxTotal)})
+		j.o.Reject(stage.Reject{Rows: j.at, Row: i, Reason: fmt.Sprintf("too many rows wait for partners: at most max_rows = %d of a key, max_total = %d in all. It found those that were there already", j.maxRows, j.maxTotal)})
 		return
 	}
-	t := int64(flow.Times(rows)[i])
-	copy(j.words(r), []int64{t, int64(flow.Received(rows)[i]), flow.Offsets(rows)[i], int64(flow.Indexes(rows)[i])})
+	t, w, l := int64(j.times[i]), j.wordsOf(r), &j.layouts[in]
+	w[rowTime], w[rowReceived], w[rowOffset], w[rowIndex] = t, int64(j.received[i]), j.offsets[i], int64(j.indexes[i])
+	for k := l.end; k < len(w); k++ {
+		w[k] = 0
+	}
+	if j.value = l.put(w, j.cols, i, j.value[:0]); l.texts {
+		j.rows.SetBytes(2, r, j.value)
+	}
+	links := j.links(g)
+	older := links[groupTail0+in]
+	for older != 0 && j.wordsOf(older - 1)[rowTime] > t {
+		older = j.rowLinks(older - 1)[rowOlder]
+	}
+	var newer uint32
+	if older == 0 {
+		newer, links[groupHead0+in] = links[groupHead0+in], r+1
+	} else {
+		l := j.rowLinks(older - 1)
+		newer, l[rowNewer] = l[rowNewer], r+1
+		j.rows.Touch(older - 1)
+	}
 	own := j.rowLinks(r)
-	own[rowGroup], own[rowSlot], own[rowInput] = g, flow.Slots(rows)[i], uint32(in)
+	own[rowOlder], own[rowNewer], own[rowGroup], own[rowSlot], own[rowPaired], own[rowInput] = older, newer, g, j.slots[i], 0, uint32(in)
 	if paired {
 		own[rowPaired] = 1
 	}
-	j.value = carry.Append(j.value[:0], j.cols, i)
-	j.rows.SetBytes(2, r, j.value)
-	links := j.links(g)
-	links[groupLen0+in]++
-	at := links[groupTail0+in]
-	for at != 0 && j.words(at - 1)[rowTime] > t {
-		at = j.rowLinks(at - 1)[rowOlder]
-	}
-	var next uint32
-	if at == 0 {
-		next, links[groupHead0+in] = links[groupHead0+in], r+1
-	} else {
-		l := j.rowLinks(at - 1)
-		next, l[rowNewer] = l[rowNewer], r+1
-		j.rows.Touch(at - 1)
-	}
-	own[rowOlder], own[rowNewer] = at, next
-	if next == 0 {
+	if newer == 0 {
 		links[groupTail0+in] = r + 1
 	} else {
-		j.rowLinks(next - 1)[rowOlder] = r + 1
-		j.rows.Touch(next - 1)
+		j.rowLinks(newer - 1)[rowOlder] = r + 1
+		j.rows.Touch(newer - 1)
 	}
+	links[groupLen0+in]++
 	j.groups.Touch(g)
 }

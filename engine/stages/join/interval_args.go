@@ -59,7 +59,8 @@ type intervalProgram struct {
 	left, drop, together       bool
 	maxRows, maxTotal          int
 	keep                       *carry.Kept
-	types                      [2][]arrow.DataType // of what is kept of a row of each input
+	layouts                    [2]layout // of what is kept of a row of each input
+	words                      int       // of a row that waits
 	out                        *arrow.Schema
 }
 
@@ -83,10 +84,13 @@ func (a *intervalArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.D
 	a.bindWays(p)
 	kept, diags := carry.BindKept(a.Keep, in[0], "a join", at)
 	s.fail(diags)
-	p.keep, p.types[0] = kept, kept.Types()
-	for _, f := range s.fields {
-		p.types[1] = append(p.types[1], f.Type)
+	p.keep = kept
+	keys := s.by[0]
+	if p.left {
+		keys = nil // a row that finds no partner has to know its own
 	}
+	p.layouts[0], p.layouts[1] = newLayout(kept.Fields, keys), newLayout(s.fields, nil)
+	p.words = max(p.layouts[0].end, p.layouts[1].end)
 	p.out = flow.NewSchema(append(slices.Clone(kept.Fields), s.fields...))
 	b := stage.Bound{Out: p.out, Reads: unique(append(s.reads(), p.keep.Names()...)), Filters: true, Lag: p.after + p.grace,
 		Revises: stage.Has(p.out, "revision"), State: p.decls(), OpenStage: func(o stage.Opening) (stage.Stage, error) { return openInterval(p, o), nil }}
@@ -141,11 +145,14 @@ func (a *intervalArgs) bindWays(p *intervalProgram) {
 }
 
 func (p *intervalProgram) decls() []state.Decl {
-	text := fmt.Sprintf("interval 1 %s keep %v %v before %d after %d left %v", p.text(), p.keep.Names(), p.types[0], p.before, p.after, p.left)
+	text := fmt.Sprintf("interval 2 %s keep %v %v before %d after %d left %v", p.text(), p.keep.Names(), p.keep.Types(), p.before, p.after, p.left)
+	rows := []state.Column{{Name: "words", Type: state.I64, Width: p.words}, {Name: "links", Type: state.U32, Width: rowLinks}}
+	if p.layouts[0].texts || p.layouts[1].texts {
+		rows = append(rows, state.Column{Name: "texts", Type: state.Bytes})
+	}
 	return []state.Decl{
 		{Name: "groups", Digest: text, MaxKeys: p.maxTotal, Columns: []state.Column{{Name: "marks", Type: state.I64, Width: groupWords}, {Name: "links", Type: state.U32, Width: groupLinks}}},
-		{Name: "rows", Digest: text, MaxKeys: p.maxTotal, KeysPlanned: 100_000, Columns: []state.Column{
-			{Name: "place", Type: state.I64, Width: rowWords}, {Name: "links", Type: state.U32, Width: rowLinks}, {Name: "values", Type: state.Bytes}}},
+		{Name: "rows", Digest: text, MaxKeys: p.maxTotal + 2*gathered, KeysPlanned: 100_000, Columns: rows},
 		{Name: "clock", Digest: "1", MaxKeys: 1, Columns: []state.Column{{Name: "swept", Type: state.I64}}},
 	}
 }

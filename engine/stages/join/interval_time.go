@@ -5,9 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/apache/arrow-go/v18/arrow"
-
-	"github.com/tidemill/tidemill/engine/carry"
 	"github.com/tidemill/tidemill/engine/flow"
 )
 
@@ -19,7 +16,9 @@ const sweeps = 8
 // Advance notes watermarks as they come, and acts on them at ticks: where a tick stands among the rows does not
 // depend on how batches are cut.
 func (j *interval) Advance(in int, marks flow.Watermarks, out flow.Emitter) error {
+	j.emitter = out
 	err := j.pending.each(j.process)
+	j.in = 1 // no batch is at hand: what goes out are rows of the first input that waited
 	if in == 0 {
 		for _, k := range marks.Keys {
 			j.note(k)
@@ -31,7 +30,7 @@ func (j *interval) Advance(in int, marks flow.Watermarks, out flow.Emitter) erro
 			j.end()
 		}
 	}
-	j.flush(out)
+	j.flush()
 	return err
 }
 
@@ -58,22 +57,23 @@ func (j *interval) noteGroup(g uint32, mark int64) {
 		return
 	}
 	if m[groupTold] == flow.NoMark {
-		j.told = append(j.told, g)
+		j.dueAt = append(j.dueAt, g)
 	}
 	m[groupTold] = mark
 	j.groups.Touch(g)
 }
 
 func (j *interval) tick(now int64) {
-	slices.Sort(j.told)
-	for _, g := range j.told {
+	slices.Sort(j.dueAt)
+	for _, g := range j.dueAt {
 		m := j.marks(g)
 		m[0], m[1], m[groupTold] = max(m[0], m[groupTold]), max(m[1], m[groupTold]), flow.NoMark
 		j.groups.Touch(g)
 		j.expire(g)
 		j.settle(g)
+		j.flushFull()
 	}
-	j.told = j.told[:0]
+	j.dueAt = j.dueAt[:0]
 	if j.clock.Len() == 0 {
 		if _, err := j.clock.Anonymous(); err != nil {
 			panic("BUG: a table of one slot is full: " + err.Error())
@@ -92,7 +92,7 @@ func (j *interval) expire(g uint32) {
 	for in := range 2 {
 		limit := past(m[1-in], j.grace)
 		for at := j.links(g)[groupHead0+in]; at != 0; at = j.links(g)[groupHead0+in] {
-			if _, hi := j.reach(in, j.words(at - 1)[rowTime]); hi >= limit {
+			if _, hi := j.reach(in, j.wordsOf(at - 1)[rowTime]); hi >= limit {
 				break
 			}
 			j.forget(in, g, at-1)
@@ -105,10 +105,7 @@ func (j *interval) forget(in int, g, r uint32) {
 	own := j.rowLinks(r)
 	older, newer := own[rowOlder], own[rowNewer]
 	if in == 0 && j.left && own[rowPaired] == 0 {
-		w := j.words(r)
-		j.meta.Add(w[rowOffset], int32(w[rowIndex])*perRow+maxWaiting, w[rowReceived], w[rowTime], own[rowSlot], j.marks(g)[groupOut])
-		carry.Read(j.rows.Bytes(2, r), j.outs[0])
-		j.nulls()
+		j.pairs = append(j.pairs, pair{row: -1, other: r + 1, number: maxWaiting, mark: j.marks(g)[groupOut]})
 	}
 	links := j.links(g)
 	if older == 0 {
@@ -124,25 +121,13 @@ func (j *interval) forget(in int, g, r uint32) {
 		j.rows.Touch(newer - 1)
 	}
 	links[groupLen0+in]--
-	j.rows.Delete(r)
+	j.dead = append(j.dead, r)
 	j.groups.Touch(g)
 }
 
-func (j *interval) nulls() {
-	for _, c := range j.outs[1] {
-		c.Null()
-	}
-}
-
 // alone sends out a row at hand of the first input that can have no partner.
-func (j *interval) alone(rows arrow.RecordBatch, i int) {
-	t := int64(flow.Times(rows)[i])
-	j.meta.Add(flow.Offsets(rows)[i], flow.Indexes(rows)[i]*perRow+maxWaiting, int64(flow.Received(rows)[i]), t, flow.Slots(rows)[i],
-		min(t, past(flow.Marks(rows)[i], j.after+j.grace)))
-	for c, col := range j.outs[0] {
-		col.From(j.cols[c], i)
-	}
-	j.nulls()
+func (j *interval) alone(i int) {
+	j.pairs = append(j.pairs, pair{row: int32(i), number: maxWaiting, mark: min(int64(j.times[i]), past(j.batch.told[i], j.after+j.grace))})
 }
 
 // settle moves the watermark of what goes out: no row with an earlier time follows. It moves after
@@ -162,9 +147,10 @@ func (j *interval) sweep(before int64) {
 			for at := j.links(g)[groupHead0+in]; at != 0; {
 				r := at - 1
 				at = j.rowLinks(r)[rowNewer]
-				if j.words(r)[rowReceived] < before {
+				if j.wordsOf(r)[rowReceived] < before {
 					j.o.Count("waited", 1)
 					j.forget(in, g, r)
+					j.flushFull()
 				}
 			}
 		}
@@ -186,16 +172,10 @@ func (j *interval) end() {
 		return true
 	})
 	slices.SortFunc(left, func(a, b uint32) int {
-		return cmp.Or(cmp.Compare(j.words(a)[rowTime], j.words(b)[rowTime]), cmp.Compare(j.words(a)[rowOffset], j.words(b)[rowOffset]), cmp.Compare(j.words(a)[rowIndex], j.words(b)[rowIndex]))
+		return cmp.Or(cmp.Compare(j.wordsOf(a)[rowTime], j.wordsOf(b)[rowTime]), cmp.Compare(j.wordsOf(a)[rowOffset], j.wordsOf(b)[rowOffset]), cmp.Compare(j.wordsOf(a)[rowIndex], j.wordsOf(b)[rowIndex]))
 	})
 	for _, r := range left {
 		j.forget(0, j.rowLinks(r)[rowGroup], r)
+		j.flushFull()
 	}
-}
-
-func (j *interval) flush(out flow.Emitter) {
-	if j.meta.Len() == 0 {
-		return
-	}
-	out.Emit(j.meta.Rows(j.out, append(carry.Finish(j.outs[0]), carry.Finish(j.outs[1])...)))
 }

@@ -179,6 +179,34 @@ func TestLatestIsBruteForce(t *testing.T) {
 	}
 }
 
+// TestManyPairs: a batch that makes more pairs than are gathered at once gives what small ones give.
+func TestManyPairs(t *testing.T) {
+	for _, rows := range []string{"inner", "left"} {
+		b := newBench(t, Interval(), take+"before = \"1h\"\nafter = \"1h\"\nrows = \""+rows+"\"\n", 1, nil)
+		var events []row
+		for i := range int64(240) {
+			events = append(events, row{in: int(i / 120), key: "a", time: 1000 + i%7, value: i, received: 1000, offset: i})
+		}
+		slices.SortStableFunc(events, func(a, b row) int { return (a.in-b.in)*100 + int(a.time-b.time) })
+		b.fill(events)
+		for in := range 2 {
+			batch := b.batch(events[in*120 : (in+1)*120])
+			b.must(b.stage.Process(in, batch, b))
+			batch.Release()
+		}
+		want, _ := brute(events, 3600, 3600, 0, false, false)
+		for i, line := range b.lines {
+			b.lines[i] = strings.SplitN(line, " ", 3)[2]
+		}
+		slices.Sort(b.lines)
+		if len(want) < gathered || !slices.Equal(b.lines, want) {
+			t.Errorf("%d rows, want %d", len(b.lines), len(want))
+		}
+		b.must(b.stage.Close())
+		b.mem.AssertSize(t, 0)
+	}
+}
+
 // TestWaiting: rows whose other input is silent go after a while of the journal's time.
 func TestWaiting(t *testing.T) {
 	b := newBench(t, Interval(), take+"after = \"5s\"\nrows = \"left\"\nwait = \"80s\"\n", 1, nil)
