@@ -5,6 +5,7 @@
 //	durable_test.go  kill -9 and cuts of the power: what was acknowledged counts once
 //	storm_test.go    a fleet that comes back at once; those who connect and say nothing
 //	upstream_test.go between a real mosquitto and its publishers: either is killed
+//	broker_tls_test.go what is published to and taken from a real mosquitto over TLS
 //	alias_test.go    topic aliases to clients of two libraries
 //	device_test.go   a client of our own, for what libraries do not do
 //

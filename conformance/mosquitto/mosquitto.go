@@ -24,7 +24,7 @@ type Broker struct {
 const patience = 30 * time.Second
 
 // Start starts a broker, which ends with the test. config is added to its
-// configuration, in which %d stands for a folder of its own.
+// configuration, behind a listener on that port.
 func Start(t testing.TB, config string) *Broker {
 	t.Helper()
 	program, err := exec.LookPath("mosquitto")
