@@ -6,6 +6,9 @@ channel "telemetry" {
   time      = ts
   retention = "7d"
 
+  # What a trailer sends again, since it did not hear that it had arrived, counts once.
+  dedupe = { key = [device, seq], within = "24h", max = 65536 }
+
   schema = {
     device    = string
     ts        = timestamp

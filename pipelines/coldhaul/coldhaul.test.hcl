@@ -67,6 +67,32 @@ test "a trailer that was offline loses nothing" {
   }
 }
 
+test "a record that is sent again counts once" {
+  rows {
+    to    = channel.telemetry
+    table = <<-EOT
+      at   device  ts    temp  setpoint  seq
+      0s   t1      +0s   -18   -18       7
+      1s   t1      +0s   -18   -18       7
+      30s  t1      +30s  -16   -18       8
+      31s  t2      +30s  -10   -18       8
+      60s  t1      +0s   -18   -18       7
+      6m   t1      +6m   -18   -18       9
+      6m   t2      +6m   -18   -18       9
+    EOT
+  }
+  expect {
+    from  = window.five_min
+    table = <<-EOT
+      device  window_start  n  temp_avg
+      t1      +0s           2  -17
+      t1      +5m           1  -18
+      t2      +0s           1  -10
+      t2      +5m           1  -18
+    EOT
+  }
+}
+
 test "a broken probe and an open door" {
   rows {
     to    = channel.telemetry
