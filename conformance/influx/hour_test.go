@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -50,6 +51,7 @@ pipeline "p" {
 // recorder is a server that can be away, and knows the order in which points of a series came.
 type recorder struct {
 	away     atomic.Bool
+	mu       sync.Mutex
 	tried    int
 	points   int
 	last     map[string]int // by series: n of the latest point
@@ -58,6 +60,8 @@ type recorder struct {
 
 func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	body, err := io.ReadAll(req.Body)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.tried++; err != nil || r.away.Load() {
 		panic(http.ErrAbortHandler)
 	}
@@ -73,6 +77,13 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.points++
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// count is how many points have come.
+func (r *recorder) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.points
 }
 
 // away is an engine that is fed a little in every step.

@@ -37,7 +37,7 @@ func TestBucket(t *testing.T) {
 		t.Errorf("%s%s; want %s", r.out, r.err, want)
 	}
 	fetched := sums(t, cache)
-	if n := strings.Count(fetched, ".parquet"); n == 0 || strings.Count(fetched, "site=lyon/day=2025-11-22/") != n {
+	if n := strings.Count(fetched, "/readings-"); n == 0 || strings.Count(fetched, "site=lyon/day=2025-11-22/") != n {
 		t.Errorf("fetched were:\n%s", fetched)
 	}
 	if r := query("--cache-limit", "1kB", "SELECT count(*) FROM readings"); r.code != 1 || !strings.Contains(r.err, "a condition on site or day") {

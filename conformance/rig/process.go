@@ -86,6 +86,9 @@ func (p *Process) Ended(d time.Duration) bool {
 	}
 }
 
+// Pid is the process's number.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
 // Said returns what the process has written to standard error.
 func (p *Process) Said() string { return p.err.String() }
 
