@@ -163,7 +163,7 @@ func (b *builder) c() error {
 	}
 	// clang would run a wasm-opt that it finds, and the digest would depend on what is installed; so it does not link.
 	object := filepath.Join(b.work, "out.o")
-	args := []string{"--target=wasm32", "-O2", "-nostdlib", "-mbulk-memory", "-msign-ext", "-mnontrapping-fptoint", "-Wall", "-Wextra", "-Wno-unused-function",
+	args := []string{"--target=wasm32", "-O2", "-nostdlib", "-mbulk-memory", "-msimd128", "-msign-ext", "-mnontrapping-fptoint", "-Wall", "-Wextra", "-Wno-unused-function",
 		"-I", folder, "-c", b.p.Source, "-o", object}
 	if err := b.run(b.dir, nil, clang, append(args, b.p.Flags...)...); err != nil {
 		return err
@@ -180,7 +180,7 @@ func (b *builder) rust() error {
 	if err != nil {
 		return err
 	}
-	common := []string{"--target", "wasm32-unknown-unknown", "--edition", "2021", "-C", "opt-level=2", "-C", "panic=abort", "-C", "target-feature=+bulk-memory",
+	common := []string{"--target", "wasm32-unknown-unknown", "--edition", "2021", "-C", "opt-level=2", "-C", "panic=abort", "-C", "target-feature=+bulk-memory,+simd128",
 		"--remap-path-prefix", folder + "=sdk"} // or the digest would depend on where the SDK stood
 	lib := filepath.Join(b.work, "libtidemill.rlib")
 	args := append(slices.Clone(common), "--crate-type", "rlib", "--crate-name", "tidemill", filepath.Join(folder, "tidemill.rs"), "-o", lib)

@@ -22,11 +22,7 @@ type Cost struct {
 // Measure runs a module over rows, in batches of several sizes, for so long each. Rows are repeated to
 // fill a batch; each key occurs anew.
 func (r *Rig) Measure(clock env.Clock, s Sample, seed uint64, long time.Duration) ([]Cost, error) {
-	m, rand := r.Plugin.Manifest, chance(seed)
-	rows := s.Rows
-	if rows == nil || rows.Len() == 0 {
-		rows = plain(m, &rand, 1000)
-	}
+	rows := r.SampleRows(s, seed)
 	var list []Cost
 	for _, n := range []int{1, 64, 1024, 4096, 16_384} {
 		c, err := r.measure(clock, s, rows, n, long)
@@ -39,6 +35,32 @@ func (r *Rig) Measure(clock env.Clock, s Sample, seed uint64, long time.Duration
 }
 
 func (r *Rig) measure(clock env.Clock, s Sample, rows *Rows, n int, long time.Duration) (c Cost, err error) {
+	t, err := r.Treadmill(s, rows, n, memory.DefaultAllocator)
+	if err != nil {
+		return c, err
+	}
+	defer t.Close()
+	for range 20 { // what rows cost is learned before it is measured
+		t.Once()
+	}
+	t.Fuel, t.Rows, t.Rejected = 0, 0, 0
+	began := clock.Now()
+	for clock.Now().Sub(began) < long {
+		t.Once()
+	}
+	took, done := clock.Now().Sub(began), float64(t.Rows)
+	return Cost{n, float64(took) / done, float64(t.Fuel) / done, float64(t.Rejected) / done}, nil
+}
+
+// Treadmill is a batch that a plugin is given over and over. One goroutine.
+type Treadmill struct {
+	In                   wasm.Input
+	Fuel, Rows, Rejected int64
+	Runner               *wasm.Runner
+}
+
+// Treadmill makes a batch of n rows, which are repeated to fill it. The caller closes it.
+func (r *Rig) Treadmill(s Sample, rows *Rows, n int, alloc memory.Allocator) (*Treadmill, error) {
 	numbers := make([]int, n)
 	for i := range numbers {
 		numbers[i] = i % rows.Len()
@@ -51,31 +73,34 @@ func (r *Rig) measure(clock env.Clock, s Sample, rows *Rows, n int, long time.Du
 	for _, d := range r.Plugin.Manifest.Tables("", 0) {
 		tables = append(tables, state.New(d))
 	}
-	runner, err := r.Plugin.NewRunner(wasm.RunnerOptions{Alloc: memory.DefaultAllocator, Settings: s.Settings, Tables: tables})
-	if err != nil {
-		return c, err
-	}
-	defer runner.Close()
 	in, err := batch.input(r.Plugin.Manifest, 0, n, tables)
 	if err != nil {
-		return c, err
+		return nil, err
 	}
-	var fuel, done, rejected int64
-	once := func() {
-		made := runner.Run(in)
-		for _, col := range made.Columns {
-			col.Release()
-		}
-		fuel, done, rejected = fuel+made.Fuel, done+int64(n), rejected+int64(len(made.Rejects))
+	runner, err := r.Plugin.NewRunner(wasm.RunnerOptions{Alloc: alloc, Settings: s.Settings, Tables: tables})
+	if err != nil {
+		return nil, err
 	}
-	for range 20 { // what rows cost is learned before it is measured
-		once()
+	return &Treadmill{In: in, Runner: runner}, nil
+}
+
+// Once gives the plugin the batch.
+func (t *Treadmill) Once() {
+	made := t.Runner.Run(t.In)
+	for _, col := range made.Columns {
+		col.Release()
 	}
-	fuel, done, rejected = 0, 0, 0
-	began := clock.Now()
-	for clock.Now().Sub(began) < long {
-		once()
+	t.Fuel, t.Rows, t.Rejected = t.Fuel+made.Fuel, t.Rows+int64(t.In.Rows), t.Rejected+int64(len(made.Rejects))
+}
+
+// Close ends the plugin's instance.
+func (t *Treadmill) Close() { t.Runner.Close() }
+
+// SampleRows are those of a sample, or as many made up from the manifest.
+func (r *Rig) SampleRows(s Sample, seed uint64) *Rows {
+	if s.Rows != nil && s.Rows.Len() > 0 {
+		return s.Rows
 	}
-	took := clock.Now().Sub(began)
-	return Cost{n, float64(took) / float64(done), float64(fuel) / float64(done), float64(rejected) / float64(done)}, nil
+	rand := chance(seed)
+	return plain(r.Plugin.Manifest, &rand, 1000)
 }

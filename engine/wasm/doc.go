@@ -18,11 +18,13 @@
 // instance. So what passes in company would pass alone. How large batches are is
 // learned from what rows cost, and decides about speed alone.
 //
-// # Why is a guest's own refusal not tried again in a fresh instance?
+// # Is a guest's own refusal tried again in a fresh instance?
 //
-// It is an answer like a value that it writes, and as trustworthy: a guest whose refusals depend on
-// what its memory holds would have columns that do, too. The conformance suite
-// finds such guests.
+// The refusals that count as samples are: the first, second, fourth and so on of a plugin in a partition, and
+// every 1,024th (faults.go). Trying each would cost a row that is refused an instance, which is milliseconds for a guest in
+// Go. A refusal that does not stand gives the row back and has the next 4,096 refusals tried, every one;
+// the 64th is told (Evidence.ByClock), for a quarantine through the journal.
+// Which refusals those are is counted in a table: it is the same in a replay.
 //
 // # Why does the deadline not stop a call?
 //

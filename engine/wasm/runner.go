@@ -17,12 +17,6 @@ const (
 	maxPiece    = 65_536
 	logOverhead = 32 // what a line costs beside its text, so that empty ones end too
 	firstPiece  = 64 // rows of the first call, before it is known what a row costs
-
-	// A plugin's level rises by faultCost with every row that fails and falls by
-	// one with every row that does not; at quarantineLevel it runs no more. 64 failures in a
-	// row reach it, and so does any share of failures well over 1 %.
-	faultCost       = 100
-	quarantineLevel = 64 * faultCost
 )
 
 // RunnerOptions are what a runner is made with.
@@ -43,8 +37,8 @@ type RunnerOptions struct {
 type Evidence struct {
 	Plugin *Plugin
 	Cause  string
-	// ByClock says that the deadline has passed: the rows were processed all the same, since a
-	// replay must agree, and only a record in the journal may act on it.
+	// ByClock says that the deadline has passed, or that too many refusals did not stand: the rows were processed
+	// all the same, since a replay must agree, and only a record in the journal may act on it.
 	ByClock bool
 	Offset  int64 // of the last row concerned, in its partition
 }
@@ -83,10 +77,13 @@ type Runner struct {
 	instance *Instance // nil after a failure
 	columns  []columnType
 	schema   schemaImage
-	digest   []byte // key of the table of failures
-	perRow   bool
-	rowFuel  int64 // what a row costs, about
-	logLeft  int   // bytes of log lines that are still kept
+	// Keys of the table of failures: how often rows failed, how many were refused, and until which
+	// refusal all are tried.
+	digest, refusals, watched []byte
+	wrong                     int // refusals that did not stand
+	perRow                    bool
+	rowFuel                   int64 // what a row costs, about
+	logLeft                   int   // bytes of log lines that are still kept
 
 	in     Input
 	out    Output
@@ -106,7 +103,7 @@ func (p *Plugin) NewRunner(o RunnerOptions) (*Runner, error) {
 	if o.Count == nil {
 		o.Count = func(string, int64) {}
 	}
-	r := &Runner{plugin: p, o: o, perRow: len(p.granted()) > 0, logLeft: p.Limits.LogBytes, digest: []byte(p.Digest)}
+	r := &Runner{plugin: p, o: o, perRow: len(p.granted()) > 0, logLeft: p.Limits.LogBytes, digest: []byte(p.Digest), refusals: []byte(p.Digest + " refusals"), watched: []byte(p.Digest + " watched")}
 	var schemas []childSchema
 	for _, c := range p.Manifest.Reads {
 		t, _ := typeOf(c.Type)
@@ -253,9 +250,13 @@ func (r *Runner) piece(lo, hi int) {
 		return
 	}
 	if r.instance == nil || r.instance.Used > 1 {
+		doubted, refused := errors.Is(err, errDoubt), len(r.out.Rejects)
 		r.Close()
 		if err = r.try(lo, hi); err == nil {
 			r.sank(1)
+			if doubted && len(r.out.Rejects) == refused {
+				r.unfounded(lo)
+			}
 			return
 		}
 	}
@@ -266,58 +267,6 @@ func (r *Runner) piece(lo, hi int) {
 
 func (r *Runner) reject(row int, reason string, failed bool) {
 	r.out.Rejects = append(r.out.Rejects, Reject{row, "plugin " + r.plugin.String() + ": " + reason, failed})
-}
-
-// level finds the plugin's place in the table of failures.
-func (r *Runner) level(make bool) (slot uint32, ok bool) {
-	t := r.o.Tables[0]
-	if t.Len() > 0 {
-		slot, ok = t.Find(r.digest)
-	}
-	if ok || !make {
-		return slot, ok
-	}
-	slot, _, err := t.Slot(r.digest)
-	return slot, err == nil
-}
-
-// quarantined says why the plugin runs no more; "" when it runs.
-func (r *Runner) quarantined() string {
-	slot, ok := r.level(false)
-	if !ok || r.o.Tables[0].I64(colLevel)[slot] < quarantineLevel {
-		return ""
-	}
-	return "it is quarantined, since it failed too often; the last time: " + string(r.o.Tables[0].Bytes(colCause, slot))
-}
-
-// sank lowers the level, for rows that did not fail.
-func (r *Runner) sank(rows int64) {
-	slot, ok := r.level(false)
-	if !ok {
-		return
-	}
-	if levels := r.o.Tables[0].I64(colLevel); levels[slot] > 0 {
-		levels[slot] = max(0, levels[slot]-rows)
-		r.o.Tables[0].Touch(slot)
-	}
-}
-
-// rose raises the level, for a row that failed.
-func (r *Runner) rose(row int, cause string) {
-	slot, ok := r.level(true)
-	if !ok {
-		return
-	}
-	t := r.o.Tables[0]
-	t.I64(colLevel)[slot] += faultCost
-	t.SetBytes(colCause, slot, []byte(clip([]byte(cause), maxReason)))
-	if t.I64(colLevel)[slot] >= quarantineLevel && r.o.Quarantine != nil {
-		e := Evidence{Plugin: r.plugin, Cause: cause}
-		if row < len(r.in.Offsets) {
-			e.Offset = r.in.Offsets[row]
-		}
-		r.o.Quarantine(e)
-	}
 }
 
 // try gives rows lo to hi to the guest and takes what it made of them. After an
@@ -337,7 +286,7 @@ func (r *Runner) try(lo, hi int) error {
 		i.seed = r.o.Seed ^ uint64(r.in.Offsets[lo])*0x9e3779b97f4a7c15 ^ uint64(r.in.Indexes[lo])<<48
 	}
 	err := r.call(i, lo, hi)
-	if err != nil && !errors.Is(err, errNoRoom) {
+	if err != nil && !errors.Is(err, errNoRoom) && !errors.Is(err, errDoubt) {
 		r.Close()
 	}
 	r.releaseColumns(lo, hi)
@@ -370,6 +319,9 @@ func (r *Runner) call(i *Instance, lo, hi int) error {
 	answer := g.answer(at, r.plugin.Manifest, n, r.taken)
 	if r.taken = answer.columns; g.err != nil {
 		return g.err
+	}
+	if (n > 1 || i.Used > 1) && r.doubts(&answer, n) {
+		return errDoubt
 	}
 	if err := r.states.end(g.mem); err != nil {
 		return err
@@ -445,6 +397,7 @@ func (r *Runner) accept(a *answer, lo, hi int) {
 			}
 		}
 		r.o.Count("refused", int64(hi-lo-a.rejects.nulls))
+		r.refused(int64(hi - lo - a.rejects.nulls))
 	}
 	many := r.plugin.Manifest.Kind == Transform || r.plugin.Manifest.Kind == Decode
 	if !many && a.rejects == nil && r.out.From == nil && r.out.Rows == lo {

@@ -158,8 +158,9 @@ func (a *analysis) step(i instruction, paid func(uint32) (int64, bool)) {
 	}
 }
 
-// settle decides where a region is paid for: at its beginning, when a turn is
-// cheap; else branch by branch. Functions without loops pay at once.
+// settle decides where code is paid for. Functions without loops pay at once; so does a loop's turn
+// at its header, when it is cheap. Elsewhere places are gathered: what stands at a place is paid for at an
+// earlier one through which every way to it leads, as long as one place does not pay for too much.
 func (a *analysis) settle() {
 	f := a.f
 	if !f.loops {
@@ -168,41 +169,13 @@ func (a *analysis) settle() {
 		return
 	}
 	a.w.at, a.w.ended, a.w.depth = f.declAt, false, 0
-	owner := []int{0} // region of each open block
-	place, next := 0, 1
-	take := func(region int) {
-		r := f.regions[region]
-		if r.cost <= coarse && place != r.place {
-			f.charges[place] = 0
-		}
-	}
-	advance := func() {
-		place++
-		take(owner[len(owner)-1])
-	}
+	g := &gathering{f: f, open: []gathered{{}}}
 	for {
 		i, ok := a.w.next()
 		if !ok {
 			break
 		}
-		switch i.op {
-		case opLoop:
-			owner = append(owner, next)
-			next++
-			place++
-		case opBlock:
-			owner = append(owner, owner[len(owner)-1])
-		case opIf:
-			owner = append(owner, owner[len(owner)-1])
-			advance()
-		case opElse:
-			advance()
-		case opEnd:
-			owner = owner[:len(owner)-1]
-			if len(owner) > 0 {
-				advance()
-			}
-		}
+		g.step(i)
 	}
 	for _, r := range f.regions {
 		if r.cost <= coarse {
@@ -211,5 +184,75 @@ func (a *analysis) settle() {
 		if r.place > 0 {
 			f.charges[r.place] = max(f.charges[r.place], 1)
 		}
+	}
+}
+
+// manyLabels is how many labels make a br_table a dispatcher: each of its targets is a way of its own
+// through the function, as in the code that Go's compiler makes, and pays for itself.
+const manyLabels = 8
+
+// gathering is a walk that moves what places cost to earlier ones.
+type gathering struct {
+	f     *function
+	open  []gathered // blocks
+	place int
+	next  int // region
+	payer int // the place that pays for what comes
+}
+
+// gathered is an open block: every way to what stands behind it leads through its beginning.
+type gathered struct {
+	region     int
+	payer      int
+	dispatched bool // its end is a target of a dispatcher
+}
+
+func (g *gathering) step(i instruction) {
+	last := &g.open[len(g.open)-1]
+	switch i.op {
+	case opLoop:
+		g.place++
+		g.next++
+		g.open = append(g.open, gathered{region: g.next, payer: g.payer})
+		g.payer = g.place
+	case opBlock:
+		g.open = append(g.open, gathered{region: last.region, payer: g.payer})
+	case opIf:
+		g.open = append(g.open, gathered{region: last.region, payer: g.payer})
+		g.place++
+		g.pay(last.region, g.payer, false)
+	case opElse:
+		g.place++
+		g.pay(last.region, last.payer, false)
+	case opBrTable:
+		if i.arg <= manyLabels {
+			return
+		}
+		for n := len(g.open) - 1; n > 0 && len(g.open)-n <= int(i.arg); n-- {
+			g.open[n].dispatched = true
+		}
+	case opEnd:
+		ended := *last
+		g.open = g.open[:len(g.open)-1]
+		if len(g.open) > 0 {
+			g.place++
+			g.pay(g.open[len(g.open)-1].region, ended.payer, ended.dispatched)
+		}
+	}
+}
+
+// pay decides who pays for the place under way, in a region: payer, an earlier place, or itself.
+func (g *gathering) pay(region, payer int, alone bool) {
+	r, cost := g.f.regions[region], g.f.charges
+	switch {
+	case r.cost <= coarse: // its beginning pays for all of it
+		cost[g.place] = 0
+		g.payer = r.place
+	case !alone && cost[payer]+cost[g.place] <= coarse:
+		cost[payer] += cost[g.place]
+		cost[g.place] = 0
+		g.payer = payer
+	default:
+		g.payer = g.place
 	}
 }
