@@ -103,6 +103,7 @@ type Plugin struct {
 	starts   bool // exports _initialize
 	inits    bool // exports tidemill_init
 	closing  sync.Once
+	spares   spares
 }
 
 // Load checks, meters and compiles a module. It takes up to seconds for a large
@@ -149,7 +150,7 @@ func (h *Host) Load(module []byte, l Limits) (*Plugin, error) {
 	return p, nil
 }
 
-// Close frees the plugin's code. Its instances must be closed before.
+// Close frees the plugin's code, and instances that wait. Those of runners must be closed before.
 func (p *Plugin) Close() (err error) {
 	p.closing.Do(func() { err = p.runtime.Close(context.Background()) })
 	return err

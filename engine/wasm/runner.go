@@ -132,11 +132,6 @@ func (p *Plugin) granted() []string {
 	return out
 }
 
-func (r *Runner) open() (err error) {
-	r.instance, err = r.plugin.open(r.o.Settings, r.log, r.overdue)
-	return err
-}
-
 // log takes a line while there is room for it, and counts it otherwise. The room is the
 // runner's: a guest gets none by failing.
 func (r *Runner) log(level int, line []byte) {

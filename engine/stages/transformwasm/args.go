@@ -27,8 +27,9 @@ func Spec() stage.Spec {
 
 // plugins makes the pool when the first stage opens.
 type plugins struct {
-	mu   sync.Mutex
-	pool *wasm.Pool
+	mu    sync.Mutex
+	pool  *wasm.Pool
+	tried []*version // read and checked, the newest last
 }
 
 type args struct {

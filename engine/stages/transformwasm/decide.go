@@ -82,6 +82,12 @@ func (t *transform) ownDigest(b *rollout.Book) string {
 	if digest == "" || digest == t.b.block.Digest || t.o.Modules == nil {
 		return t.b.block.Digest
 	}
+	if v := t.b.a.plugins.kept(digest); v != nil {
+		if _, err := t.b.bindVersion(v); err != nil {
+			return t.b.block.Digest
+		}
+		return digest
+	}
 	module, err := t.o.Modules(digest)
 	if err != nil {
 		return t.b.block.Digest
@@ -122,6 +128,9 @@ func (t *transform) known(digest string) (*version, error) {
 		if g.digest == digest {
 			return g.version, nil
 		}
+	}
+	if v := t.b.a.plugins.kept(digest); v != nil {
+		return t.b.bindVersion(v)
 	}
 	module := t.b.block.Module
 	if digest != t.b.block.Digest {

@@ -28,7 +28,7 @@ func swapTime(t *testing.T, block *config.Plugin, next []byte) time.Duration {
 		t.Fatal(err)
 	}
 	b := &binder{a: &args{plugins: &plugins{}}, block: block, manifest: m}
-	b.at.Channel = &config.Channel{Learn: true}
+	b.at.Channel = &config.Channel{Learn: true, Partitions: 1}
 	b.in = flow.NewSchema(nil)
 	b.settings, _ = m.Settings(nil)
 	for range m.Reads {
@@ -38,9 +38,6 @@ func swapTime(t *testing.T, block *config.Plugin, next []byte) time.Duration {
 		Modules: func(string) ([]byte, error) { return next, nil }}
 	for _, d := range b.tables() {
 		o.Tables = append(o.Tables, state.New(d))
-	}
-	if err := try(b, o, next, ""); err != nil {
-		t.Fatal(err)
 	}
 	s, err := open(b, o)
 	if err != nil {
@@ -52,6 +49,9 @@ func swapTime(t *testing.T, block *config.Plugin, next []byte) time.Duration {
 		book := &rollout.Book{Seq: uint64(i + 1)}
 		if i%2 == 0 {
 			book.Put(rollout.Rollout{Name: "r", Plugin: block.Name, Trial: &rollout.Trial{N: uint64(i + 1), Canary: wasm.Digest(next), Share: rollout.Whole}})
+		}
+		if err := try(b, o, next, ""); err != nil { // as the engine does before the journal names it
+			t.Fatal(err)
 		}
 		began := time.Now()
 		if err := s.(stage.Decider).Decide(book, nil); err != nil {
@@ -116,7 +116,7 @@ func TestSwapTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := *c
-	g.Module, g.Memory, g.FuelPerRow = module, 64<<20, 0
+	g.Module, g.Digest, g.Memory, g.FuelPerRow = module, wasm.Digest(module), 64<<20, 0
 	if took := swapTime(t, &g, newer(t, "over", code)); took > 20*time.Millisecond {
 		t.Errorf("Go: %v", took)
 	}

@@ -29,7 +29,7 @@ func guest(t testing.TB, name, code string) *config.Plugin {
 	if module, err = wasm.Attach(module, manifest); err != nil {
 		t.Fatal(err)
 	}
-	return &config.Plugin{Name: name, Module: module, FuelPerRow: 50_000, Range: hcl.Range{Filename: "args", Start: hcl.InitialPos, End: hcl.InitialPos}}
+	return &config.Plugin{Name: name, Module: module, Digest: wasm.Digest(module), FuelPerRow: 50_000, Range: hcl.Range{Filename: "args", Start: hcl.InitialPos, End: hcl.InitialPos}}
 }
 
 func guests(t testing.TB) func(*stage.At) {

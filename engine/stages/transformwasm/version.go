@@ -43,8 +43,12 @@ func (b *binder) version(module []byte) (*version, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &version{digest: wasm.Digest(module), module: module, manifest: m}
-	was := b.manifest
+	return b.bindVersion(&version{digest: wasm.Digest(module), module: module, manifest: m})
+}
+
+// bindVersion binds a module that was read.
+func (b *binder) bindVersion(v *version) (*version, error) {
+	m, was := v.manifest, b.manifest
 	switch {
 	case m.Name != was.Name:
 		return nil, fmt.Errorf("it is %s; plugin.%s is %s", m.Name, b.block.Name, was.Name)
@@ -133,20 +137,39 @@ func try(b *binder, o stage.Opening, module []byte, where string) error {
 	if err != nil {
 		return err
 	}
-	plugin, release, err := pool.Get(v.module, limits(b.block))
+	plugin, release, err := pool.GetKnown(v.digest, v.module, limits(b.block))
 	if err != nil {
 		return err
 	}
-	// One instance now finds what fails at once, and what comes after it is quicker by half.
-	var tables []*state.Table
-	for _, d := range v.manifest.Tables("", 0) {
-		tables = append(tables, state.New(d))
-	}
-	r, err := plugin.NewRunner(wasm.RunnerOptions{Alloc: o.Alloc, Settings: v.settings, Tables: tables})
-	if err == nil {
-		r.Close()
+	// Instances now find what fails at once, and wait for the partitions: one each for the trial, and one for
+	// when it is promoted.
+	if err = plugin.Warm(v.settings, 2*b.at.Channel.Partitions); err == nil {
+		b.a.plugins.keep(v)
 	}
 	return errors.Join(err, release())
+}
+
+// maxTried is how many modules are remembered that stages could run.
+const maxTried = 8
+
+// keep remembers a module that was read, so that a swap need not read it again.
+func (p *plugins) keep(v *version) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tried = append(p.tried, &version{digest: v.digest, module: v.module, manifest: v.manifest})
+	p.tried = p.tried[max(0, len(p.tried)-maxTried):]
+}
+
+// kept is a module as keep was given it, unbound; nil when it is not there.
+func (p *plugins) kept(digest string) *version {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, v := range p.tried {
+		if v.digest == digest {
+			return &version{digest: v.digest, module: v.module, manifest: v.manifest}
+		}
+	}
+	return nil
 }
 
 // mainPlace is the place of the tables that all versions share that are not on trial.
@@ -194,7 +217,7 @@ func (t *transform) guest(v *version, place int) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	plugin, free, err := pool.Get(v.module, limits(t.b.block))
+	plugin, free, err := pool.GetKnown(v.digest, v.module, limits(t.b.block))
 	if err != nil {
 		return nil, fmt.Errorf("plugin %s: %w", t.b.block.Name, err)
 	}
