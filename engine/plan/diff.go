@@ -17,6 +17,8 @@ type Held struct {
 	Tables   []HeldTable
 	// Nodes are the digests of what ran, by address.
 	Nodes map[string]HeldNode
+	// Past tells what a channel's journal still holds; nil: nobody knows.
+	Past func(channel string) (Past, error)
 }
 
 // HeldChannel is what a channel's tasks have processed.
@@ -48,8 +50,8 @@ type Fate string
 const (
 	Kept    Fate = "kept"    // goes on as it is, state included
 	Changed Fate = "changed" // another text takes over; there is no state, or it stays
-	Rebuilt Fate = "rebuilt" // its state means something else now: it starts empty
-	Lost    Fate = "lost"    // it is gone, and its state with it
+	Rebuilt Fate = "rebuilt" // its state means something else now, and is made again
+	Lost    Fate = "lost"    // it is gone, or its state is
 	New     Fate = "new"
 	Refused Fate = "refused" // this cannot be done
 )
@@ -163,7 +165,7 @@ func (ch *Channel) diff(h *Held) Change {
 		}
 		c.Entries = t.Entries
 		if !t.Decl.Same(decl) {
-			c.Fate, c.Why = Rebuilt, fmt.Sprintf("it has another key now: the watermarks of %d keys are forgotten, and records of before keep their partitions", t.Entries)
+			c.Fate, c.Why = Lost, fmt.Sprintf("it has another key now: the watermarks of %d keys are forgotten, and records of before keep their partitions", t.Entries)
 		}
 	}
 	return c
@@ -198,23 +200,23 @@ func (n *Node) diff(h *Held) Change {
 
 // diffTables finds out whether the stage finds its state again.
 func (n *Node) diffTables(c Change, h *Held) Change {
-	var kept, lost int64
-	gone := false
+	var kept, other int64
+	held, found := map[string]bool{}, 0
 	for _, t := range h.Tables {
 		if t.Address != n.Address {
 			continue
 		}
-		if n.declares(t.Decl) {
+		if n.declares(t.Decl) && !held[t.Decl.Name] {
 			kept += t.Entries
-			continue
+			found++
+		} else {
+			other += t.Entries
 		}
-		gone = true
-		lost += t.Entries
+		held[t.Decl.Name] = true
 	}
 	switch {
-	case gone:
-		c.Fate, c.Entries = Rebuilt, lost
-		c.Why = fmt.Sprintf("its state means something else now: it starts empty, and what it holds for %s is lost", entries(lost))
+	case len(held) > 0 && found < len(n.Bound.State):
+		return n.fateOfState(c, h, kept+other)
 	case kept > 0:
 		c.Entries = kept
 		state := fmt.Sprintf("its state of %s stays", entries(kept))

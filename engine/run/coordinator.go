@@ -51,7 +51,8 @@ type coordinator struct {
 	mu      sync.Mutex
 	answers *answers
 	swap    *swapRequest
-	over    bool // no swap will be made any more
+	over    bool     // no swap will be made any more
+	rebuild *rebuild // for the swap that was asked for; nil: none, or nothing to rebuild
 
 	checkpoints, failures Counter
 	duration              atomic.Int64 // of the last checkpoint, ns
@@ -71,6 +72,7 @@ type answers struct {
 type swapRequest struct {
 	plan *plan.Plan
 	done chan error
+	off  atomic.Bool // whoever asked has given up
 }
 
 func newCoordinator(e *Engine, last *checkpoint) *coordinator {
@@ -101,6 +103,9 @@ func (c *coordinator) Step() (bool, error) {
 	if c.swapping() {
 		if c.standing() {
 			return c.readyToSwap()
+		}
+		if moved, near := c.rebuilding(now); !near {
+			return moved, nil
 		}
 		c.begin(now, true)
 		return true, nil

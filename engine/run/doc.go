@@ -65,6 +65,14 @@
 // tables, so that a pipeline that comes back to its channel writes no row twice.
 // Nothing holds the journal for it meanwhile: what retention drops is reported.
 //
+// # Where does the state of a stage come from that means something else after an apply?
+//
+// From the journal, as far back as the stage looks (stage.Bound.Reach) and the journal reaches: rebuild.go. A window
+// that closes after the swap holds what it would have held under the new configuration from the start; one that
+// closed before was emitted once, by the old one, and is not emitted again. A late row of such a
+// window emits its next revision, in the new form. A stage that was not there before begins with what comes.
+// What pipelines feed is not kept to be read again: there state starts empty, and plan calls it lost.
+//
 // # What is a control record, and who writes one?
 //
 // Which version of a plugin runs where (rollout.Book), and what is said of devices (device.Change). Commands, the

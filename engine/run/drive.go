@@ -33,32 +33,34 @@ func (e *Engine) Run(ctx context.Context) error {
 // Apply asks the running engine to go over to another plan, and waits until it
 // has. The error says why the old plan goes on.
 func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
-	done := e.Request(p)
+	req := e.ask(p)
 	e.coordBell.ring()
 	select {
-	case err := <-done:
+	case err := <-req.done:
 		return err
 	case <-ctx.Done():
+		req.off.Store(true)
 		return ctx.Err()
 	}
 }
 
 // Request asks for a swap without waiting; the channel gets its outcome.
-func (e *Engine) Request(p *plan.Plan) <-chan error {
-	done := make(chan error, 1)
+func (e *Engine) Request(p *plan.Plan) <-chan error { return e.ask(p).done }
+
+func (e *Engine) ask(p *plan.Plan) *swapRequest {
+	req := &swapRequest{plan: p, done: make(chan error, 1)}
 	c := e.coord
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over {
-		done <- errors.New("the engine has stopped")
-		return done
+	switch {
+	case c.over:
+		req.done <- errors.New("the engine has stopped")
+	case c.swap != nil:
+		req.done <- errors.New("another change is being applied; try again when it is through")
+	default:
+		c.swap = req
 	}
-	if c.swap != nil {
-		done <- errors.New("another change is being applied; try again when it is through")
-		return done
-	}
-	c.swap = &swapRequest{p, done}
-	return done
+	return req
 }
 
 // refuseSwaps answers whoever waits for a swap when the run is over.

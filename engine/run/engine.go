@@ -81,6 +81,9 @@ type Engine struct {
 
 	refusing sync.Mutex // no barrier comes between a deliverer's rejects and its being done
 
+	// only names, in an engine that rebuilds state, the stages that it runs; nil: all.
+	only map[string]bool
+
 	mu        sync.Mutex
 	counters  map[string]*Counter      // "address name"
 	did       map[string]*taskCounters // by partition; they outlive a swap
@@ -149,6 +152,9 @@ func (e *Engine) open() error {
 	}
 	e.coord = newCoordinator(e, last)
 	if err := e.openSinks(e.plan, last); err != nil {
+		return err
+	}
+	if err := e.rebuildAtOpen(last, parts); err != nil {
 		return err
 	}
 	if err := e.openTasks(func(channel string, part int) *restored { return parts[partID(channel, part)] }); err != nil {

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 
 	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/journal"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/state"
 )
@@ -49,7 +51,9 @@ func ReadHeld(e *env.Env, data string) (*plan.Held, error) {
 		var c *checkpoint
 		var parts map[string]*restored
 		if c, parts, err = s.restore(epochs[0]); err == nil {
-			return c.held(parts), nil
+			h := c.held(parts)
+			h.Past = func(channel string) (plan.Past, error) { return pastOf(e, data, channel, parts) }
+			return h, nil
 		}
 	}
 	return nil, err
@@ -86,4 +90,85 @@ func tableLen(t *state.Table) int64 {
 		return 0
 	}
 	return int64(t.Len())
+}
+
+// pastOf tells what a channel's journal still holds; parts is a checkpoint's state.
+func pastOf(e *env.Env, data, channel string, parts map[string]*restored) (plan.Past, error) {
+	log, err := journal.OpenPast(e, path.Join(data, "journal", channel), journal.Options{})
+	if err != nil {
+		return plan.Past{}, err
+	}
+	defer log.Close() // opened for reading only
+	past := plan.Past{Whole: true}
+	n := log.Partitions()
+	from, to := make([]uint64, n), make([]uint64, n)
+	for p := range n {
+		from[p], to[p] = log.Bounds(p)
+		if from[p] > 0 {
+			past.Whole = false
+			since, err := beginning(log, p, from[p])
+			if err != nil {
+				return plan.Past{}, err
+			}
+			past.Since = max(past.Since, since)
+		}
+		if r := parts[partID(channel, p)]; r != nil {
+			past.Marks = append(past.Marks, r.marks(channel)...)
+			to[p] = min(to[p], r.state.Next)
+		}
+	}
+	slices.Sort(past.Marks)
+	past.Records = func(at int64, all bool) (records uint64) {
+		log, err := journal.OpenPast(e, path.Join(data, "journal", channel), journal.Options{})
+		if err != nil {
+			return 0
+		}
+		defer log.Close() // as above
+		for p := range n {
+			first := from[p]
+			if !all {
+				first = max(first, log.Seek(p, at))
+			}
+			records += to[p] - min(first, to[p])
+		}
+		return records
+	}
+	return past, nil
+}
+
+// beginning is when the first block of a partition that is kept was begun, us.
+func beginning(log journal.Log, part int, at uint64) (int64, error) {
+	r, err := log.Read(part, at)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close() // only reads
+	for {
+		b, err := r.Next()
+		if b == nil || err != nil {
+			return 0, err
+		}
+		since, lost := b.Time, b.Kind == journal.Lost || b.Kind == journal.Void
+		b.Release()
+		if !lost {
+			return since, nil
+		}
+	}
+}
+
+// marks are the watermarks of a partition's keys, us.
+func (r *restored) marks(channel string) (out []int64) {
+	for key, t := range r.tables {
+		if addressOfKey(key) != "" || t.Decl().Name != "channel."+channel+".keys" {
+			continue
+		}
+		marks := t.I64(0)
+		t.Range(func(slot uint32) bool {
+			if m := marks[slot]; m != 0 {
+				out = append(out, m)
+			}
+			return true
+		})
+	}
+	return out
 }

@@ -144,6 +144,36 @@ func TestNobodyReads(t *testing.T) {
 	l.close()
 }
 
+// TestRetentionAtOnce: what an apply says of how much a channel keeps holds at once, and if the apply fails, not at all.
+func TestRetentionAtOnce(t *testing.T) {
+	l := newLab(t)
+	l.write("/taken/z.ndjson", "mine")
+	config := func(keep string) string { return strings.Replace(spooled, `retain_bytes = "2MiB"`, keep, 1) }
+	l.write("/in/a.ndjson", bulky(0, 5000))
+	l.open(config(""), false)
+	l.steps(func() bool { _, end := bounds(l); return end >= 5000 })
+	l.settle()
+	all := l.size("/data/journal")
+	if err := l.swap(config(`retain_bytes = "1MiB"`) + strings.Replace(copying("z"), "/out/z", "/taken/z", 1)); err == nil {
+		t.Fatal("a file that is another's was taken")
+	}
+	l.settle()
+	if now := l.size("/data/journal"); now < all {
+		t.Fatalf("%d bytes are left of %d though the change was refused", now, all)
+	}
+	for _, keep := range []string{`retain_bytes = "2MiB"`, `retention = "10s"`} {
+		l.must(l.swap(config(keep)))
+		l.machine.Advance(time.Minute)
+		l.settle()
+		now := l.size("/data/journal")
+		if now >= all/2 {
+			t.Errorf("%s: %d bytes are left of %d", keep, now, all)
+		}
+		all = now
+	}
+	l.close()
+}
+
 // TestOverLimit: more comes through a channel than it may keep.
 func TestOverLimit(t *testing.T) {
 	l := newLab(t)

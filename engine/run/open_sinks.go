@@ -83,8 +83,11 @@ func (e *Engine) openSink(n *plan.Node, pl *plan.Pipeline, last *checkpoint, was
 	return s, nil
 }
 
-// laneOf returns a task's lane to the sink; nil where it gives it no rows.
+// laneOf returns a task's lane to the sink; nil where it gives it no rows, or there is no sink.
 func (s *sinker) laneOf(t *task) *lane {
+	if s == nil {
+		return nil
+	}
 	base, ok := s.bases[t.name]
 	if !ok {
 		return nil

@@ -1,8 +1,10 @@
 package run
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tidemill/tidemill/engine/plan"
 )
@@ -18,6 +20,8 @@ func (e *Engine) Swap() error {
 	c.swap = nil
 	c.mu.Unlock()
 	err := e.swapTo(req.plan)
+	c.rebuild.close()
+	c.rebuild = nil
 	e.coord.hold()
 	if err == nil {
 		if err := e.rollouts.began(&e.graph); err != nil {
@@ -29,6 +33,7 @@ func (e *Engine) Swap() error {
 		t.paused.Store(false)
 	}
 	if err == nil {
+		e.retain()
 		// The next checkpoint is full and comes at once: it is what makes the swap durable.
 		c.forceful = true
 		c.nextCheckpoint = e.env.Clock.Now()
@@ -74,6 +79,22 @@ func (e *Engine) swapTo(p *plan.Plan) error {
 	return nil
 }
 
+// retain lets journals keep what the plan says, from here on.
+func (e *Engine) retain() {
+	for _, ch := range e.plan.Channels {
+		c := ch.Config
+		if log := e.logs[c.Name]; log != nil {
+			log.Retain(c.Retention, c.RetainBytes, cmp.Or(e.o.SegmentBytes, segmentFor(c.RetainBytes)))
+		}
+	}
+	for _, s := range e.sinkOrder {
+		if s.feed != nil {
+			s.feed.log.Retain(max(s.node.Feeds.Config.Retention, time.Microsecond), 0, cmp.Or(e.o.SegmentBytes, spoolSegment))
+		}
+	}
+	e.coord.nextTrim = time.Time{}
+}
+
 // openBeside opens the new graph, taking over from the old one what stays.
 func (e *Engine) openBeside(old graph) error {
 	idle := e.coord.last.idleParts()
@@ -84,10 +105,6 @@ func (e *Engine) openBeside(old graph) error {
 		if log := old.logs[ch.Config.Name]; log != nil {
 			e.logs[ch.Config.Name] = log
 			e.flushers = append(e.flushers, old.flusher(ch.Config.Name))
-			was := old.plan.Channel(ch.Config.Name).Config
-			if was.Retention != ch.Config.Retention || was.RetainBytes != ch.Config.RetainBytes {
-				e.report("channel." + ch.Config.Name + ": how much it keeps changes at the next start only")
-			}
 			continue
 		}
 		if err := e.openLog(ch, idle); err != nil {
@@ -103,13 +120,17 @@ func (e *Engine) openBeside(old graph) error {
 			}
 		}
 	}
+	var broken error // of a rebuild
 	err := e.openTasks(func(channel string, part int) *restored {
 		if r := old.handOver(channel, part); r != nil {
+			if broken = e.coord.rebuild.into(partID(channel, part), r); broken != nil {
+				r = nil
+			}
 			return r
 		}
 		return idle[partID(channel, part)]
 	})
-	if err != nil {
+	if err = errors.Join(err, broken); err != nil {
 		return err
 	}
 	return e.swapSources(old)

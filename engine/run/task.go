@@ -291,6 +291,10 @@ func (p *pipe) flushRejects(t *task) {
 	if len(p.rejects) == 0 {
 		return
 	}
+	if p.outlet.lane == nil && p.outlet.node == nil { // a rebuild: they were there before
+		p.rejects = p.rejects[:0]
+		return
+	}
 	rows := rejectBatch(p.rejects, t.alloc)
 	p.tap.show(t.part, rows)
 	t.pass(rows, []consumer{p.outlet})

@@ -204,7 +204,7 @@ func (t *task) openPipe(pl *plan.Pipeline, have map[string]*state.Table) (*pipe,
 			}
 			continue
 		}
-		if pn.Home != t.channel {
+		if pn.Home != t.channel || t.engine.only != nil && !t.engine.only[pn.Address] {
 			continue
 		}
 		n := &node{task: t, plan: pn, rows: t.engine.counterOf(pn.Address + " " + rowsCounter), tap: t.engine.tapOf(pn.Address)}
@@ -238,6 +238,9 @@ func (t *task) connect(pl *plan.Pipeline, p *pipe, nodes map[*plan.Node]*node) {
 				continue
 			case pn.IsSink():
 				c.lane = t.engine.sinks[pn.Address].laneOf(t)
+			}
+			if c.node == nil && c.lane == nil {
+				continue // a rebuild has no use for it
 			}
 			if in.Node == nil {
 				p.source[in.Side] = append(p.source[in.Side], c)

@@ -134,8 +134,12 @@ type Bound struct {
 	// A row of input i has in _mark the watermark that its key has in that input; stages behind this one are
 	// told the lowest of all inputs, none before each had a row of the key. Process and Advance get i as in. In one partition, rows of all inputs come in one order, tick interval
 	// by tick interval, which is the same whenever the same records come again.
-	Meet     [][]string
-	State    []state.Decl
+	Meet  [][]string
+	State []state.Decl
+	// Reach is how far back State looks, us of event time before the watermark of a key: nothing in it follows
+	// from earlier rows, but for those whose clock was further ahead than the channel allows. 0: from all there were.
+	// State that means something else after a change is made again from the journal, from there on.
+	Reach    int64
 	Delivery Delivery
 	// Identity names what a transactional sink's tokens belong to, such as a
 	// file's path and format: a sink whose other arguments change goes on from its

@@ -24,8 +24,8 @@ of what is there:
 
   kept     goes on as it is, its state included
   changed  says something else now; its state, if any, stays
-  rebuilt  its state means something else now: it starts empty
-  lost     is not in the files any more
+  rebuilt  its state means something else now: it is made again from the journal, as far as that reaches
+  lost     is not in the files any more, or its state cannot be kept or made again
   new      was not there before
   refused  cannot be done
 

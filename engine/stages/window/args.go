@@ -339,7 +339,7 @@ func (p *program) bound(g *aggregates, at stage.At) stage.Bound {
 	prog := *p
 	return stage.Bound{
 		Out: p.out, Key: key, By: stage.Names(p.by), Filters: true, Reads: slices.Compact(names), State: p.tables(g, at.Channel),
-		Revisions: stage.TakesFirst, Revises: p.revises(),
+		Revisions: stage.TakesFirst, Revises: p.revises(), Reach: p.reach(),
 		OpenStage: func(o stage.Opening) (stage.Stage, error) { return open(prog, o) },
 	}
 }
@@ -389,6 +389,17 @@ func (p *program) tables(g *aggregates, ch *config.Channel) []state.Decl {
 		decls = append(decls, state.Decl{Name: "early", Digest: fmt.Sprint("1 ", p.early), MaxKeys: 1, KeysPlanned: 1, Columns: []state.Column{{Name: "period", Type: state.I64}}})
 	}
 	return decls
+}
+
+// reach is how far before a key's watermark its oldest window can begin; 0: nobody knows.
+func (p *program) reach() int64 {
+	switch p.kind {
+	case tumbling:
+		return p.every + p.grace + p.keep
+	case sliding:
+		return p.size + p.every + p.grace + p.keep
+	}
+	return 0
 }
 
 // panesOfKey is about how many panes a key has that reports all the time.
