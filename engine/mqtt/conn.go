@@ -32,7 +32,6 @@ type conn struct {
 	buf        []byte
 	from, to   int // of buf: what has come and is not decoded yet
 	small      int // reads in a row that left the buffer mostly empty
-	packet     Packet
 	now        time.Time
 	nowUS      int64
 	topics     map[string]*topic
@@ -74,6 +73,7 @@ type conn struct {
 	told      aliases // that the client knows
 
 	waiting atomic.Int32 // messages of QoS 1 in groups
+	behind  atomic.Bool  // messages may wait in the session for room; set while session.mu is held
 }
 
 // ack is the answer to one PUBLISH. Answers are sent in order.
@@ -157,8 +157,10 @@ func (c *conn) loop() error {
 	if err := c.failure; err != nil {
 		return err
 	}
+	p := c.s.packets.get()
+	defer c.s.packets.put(p)
 	for {
-		if err := c.packets(lim); err != nil {
+		if err := c.packets(lim, p); err != nil {
 			return err
 		}
 		if err := c.submit(); err != nil {
@@ -186,21 +188,24 @@ func (c *conn) loop() error {
 }
 
 // packets handles all packets that have come whole; for a sweeper, those that
-// take no time, up to the first that may.
-func (c *conn) packets(lim Limits) error {
+// take no time, up to the first that may. It decodes into p.
+func (c *conn) packets(lim Limits, p *Packet) error {
 	whole := false
+	if p.Checked = p.Checked[:0]; c.last != nil {
+		p.Checked = append(p.Checked, c.last.name...)
+	}
 	c.witness()
 	for c.from < c.to {
-		n, err := Decode(c.buf[c.from:c.to], c.v, lim, &c.packet)
+		n, err := Decode(c.buf[c.from:c.to], c.v, lim, p)
 		if err != nil {
 			return err
 		}
-		if n == 0 || c.swept && c.packet.slow() {
+		if n == 0 || c.swept && p.slow() {
 			break
 		}
 		c.from += n
 		whole = true
-		if err := c.handle(&c.packet); err != nil {
+		if err := c.handle(p); err != nil {
 			return err
 		}
 	}

@@ -17,7 +17,9 @@ const maxConnect = 32 << 10
 
 // greet reads up to CONNECT, checks it and answers. false: the connection is over.
 func (c *conn) greet() bool {
-	p, err := c.first()
+	p := c.s.packets.get()
+	defer c.s.packets.put(p)
+	err := c.first(p)
 	if err != nil {
 		c.s.o.Count("connects_failed", 1)
 		var e *Error
@@ -66,28 +68,27 @@ func (c *conn) greet() bool {
 	return true
 }
 
-// first reads the first packet, which has to be a CONNECT.
-func (c *conn) first() (*Packet, error) {
-	p := &c.packet
+// first reads the first packet, which has to be a CONNECT, into p.
+func (c *conn) first(p *Packet) error {
 	lim := Limits{Packet: min(c.s.o.MaxPacket, maxConnect), Levels: c.s.o.MaxLevels}
 	for {
 		if c.to > 0 && c.buf[0]>>4 != byte(Connect) {
 			p.Type = 0
-			return p, protocol("MQTT-3.1.0-1", "the first packet is not a CONNECT")
+			return protocol("MQTT-3.1.0-1", "the first packet is not a CONNECT")
 		}
 		p.Type = Connect
 		p.Login.Version = V5
 		n, err := Decode(c.buf[:c.to], V5, lim, p)
 		if err != nil {
-			return p, err
+			return err
 		}
 		if n > 0 {
 			c.from = n
-			return p, nil
+			return nil
 		}
 		if err := c.read(); err != nil {
 			p.Type = 0 // there is no packet to answer
-			return p, err
+			return err
 		}
 	}
 }

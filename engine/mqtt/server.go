@@ -24,6 +24,7 @@ type Server struct {
 	log       atomic.Pointer[entryLog] // nil: nothing is written down
 	dirty     line
 	buffers   buffers
+	packets   packets
 	quit      chan struct{} // closed by Close
 	writers   sync.WaitGroup
 	readers   sync.WaitGroup

@@ -72,6 +72,9 @@ func (s *Server) deliver(sess *session, o outbound) (stored bool) {
 		s.hold(sess, o.message.size())
 		stored = s.noteQueued(sess, &o)
 		sess.queue = append(sess.queue, o)
+		if c != nil {
+			c.behind.Store(true)
+		}
 	}
 	return stored
 }
@@ -161,6 +164,7 @@ func (s *Server) acked(sess *session, t Type, id uint16, r Reason) (answer Type,
 func (s *Server) resume(sess *session, c *conn) {
 	sess.mu.Lock()
 	sess.live = c
+	c.behind.Store(true)
 	sess.online.Store(true)
 	for i := range sess.inflight {
 		o := &sess.inflight[i]

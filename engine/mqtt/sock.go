@@ -47,7 +47,7 @@ type sock struct {
 
 	mu       sync.Mutex
 	unsent   []byte
-	draining bool
+	draining atomic.Bool // changes while mu is held
 	broken   error
 	closing  bool // once everything is written
 	ending   atomic.Bool
@@ -58,8 +58,8 @@ func newSock(c net.Conn, clock env.Clock, timeout time.Duration, backlog *atomic
 	if sc, ok := c.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			s.raw = raw
-			s.attempt.bind(syscall.Write)
-			s.peek.bind(syscall.Read)
+			s.attempt.bind(writeNow)
+			s.peek.bind(readNow)
 		}
 	}
 	return s
@@ -175,7 +175,7 @@ func (s *sock) Write(p []byte) (int, error) {
 		return 0, s.broken
 	}
 	rest := p
-	if len(s.unsent) == 0 && !s.draining && s.raw != nil {
+	if len(s.unsent) == 0 && !s.draining.Load() && s.raw != nil {
 		n, err := s.attempt.try(s.raw, p)
 		if err != nil {
 			s.broken = err
@@ -193,8 +193,8 @@ func (s *sock) Write(p []byte) (int, error) {
 	}
 	s.unsent = append(s.unsent, rest...)
 	s.backlog.Add(int64(len(rest)))
-	if !s.draining {
-		s.draining = true
+	if !s.draining.Load() {
+		s.draining.Store(true)
 		go s.drain()
 	}
 	return len(p), nil
@@ -208,11 +208,7 @@ func (s *sock) failed() bool {
 }
 
 // busy says that bytes wait for the network.
-func (s *sock) busy() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.draining
-}
+func (s *sock) busy() bool { return s.draining.Load() }
 
 // drain writes what is kept.
 func (s *sock) drain() {
@@ -223,7 +219,8 @@ func (s *sock) drain() {
 		s.backlog.Add(-int64(len(buf))) // written, or never to be
 		if len(s.unsent) == 0 || s.broken != nil {
 			s.backlog.Add(-int64(len(s.unsent)))
-			s.unsent, s.draining = nil, false
+			s.unsent = nil
+			s.draining.Store(false)
 			if s.broken != nil {
 				s.Conn.Close()
 			} else if s.closing {
@@ -255,7 +252,7 @@ func (s *sock) drain() {
 func (s *sock) closeSoon() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining {
+	if s.draining.Load() {
 		s.closing = true
 		s.Conn.SetWriteDeadline(s.clock.Now().Add(time.Second))
 		return

@@ -45,6 +45,7 @@ type sweep struct {
 	used    int
 	leaving []*conn // that get a goroutine of their own again, and have not yet
 	told    int     // of leaving: those that know what to wait for
+	packet  *Packet // that is decoded into
 }
 
 // swept is the answers of a sweep, to be sent when its batch is durable.
@@ -114,7 +115,7 @@ func (w *sweeper) take(c *conn, p []byte, lim Limits) bool {
 	c.buf, c.from, c.to = p, 0, len(p)
 	had := len(w.batch)
 	c.batch, c.swept = w.batch, true
-	c.failure = c.packets(lim)
+	c.failure = c.packets(lim, w.packet)
 	w.batch, c.batch, c.swept = c.batch, nil, false
 	rest := c.buf[c.from:c.to]
 	c.buf, c.from, c.to = nil, 0, 0
@@ -219,7 +220,7 @@ func (w *sweeper) wait(call func(error)) chan struct{} {
 		w.release(c)
 	}
 	after, batch, s := make(chan struct{}), w.batch, w.s
-	w.sweep = sweep{arena: make([]byte, sweepArena), leaving: w.leaving, told: w.told}
+	w.sweep = sweep{arena: make([]byte, sweepArena), leaving: w.leaving, told: w.told, packet: w.packet}
 	go func() {
 		defer close(after)
 		if err := s.o.Inlet.Append(batch, call); err != nil && call != nil {

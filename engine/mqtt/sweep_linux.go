@@ -1,9 +1,12 @@
 package mqtt
 
 import (
+	"errors"
 	"runtime"
 	"syscall"
 	"time"
+
+	"github.com/tidemill/tidemill/engine/env"
 )
 
 // sweeper reads many connections with one goroutine, as the kernel says which of
@@ -12,11 +15,15 @@ type sweeper struct {
 	s *Server
 	places
 	epoll int
-	bell  [2]int // a pipe that wakes it
+	watch *env.Watched // of the same
+	bell  [2]int       // a pipe that wakes it
 
 	// Of its goroutine.
 	sweep
 	events [512]syscall.EpollEvent
+	came   int // of events
+	failed error
+	look   func(fd uintptr) bool // takes events, bound once
 	now    time.Time
 	nowUS  int64
 	looked time.Time // for connections that keep silent
@@ -32,21 +39,26 @@ func newSweeper(s *Server) *sweeper {
 	if w.epoll, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC); err != nil {
 		return nil
 	}
-	if err = syscall.Pipe2(w.bell[:], syscall.O_CLOEXEC|syscall.O_NONBLOCK); err != nil {
+	if syscall.SetNonblock(w.epoll, true) != nil || syscall.Pipe2(w.bell[:], syscall.O_CLOEXEC|syscall.O_NONBLOCK) != nil {
 		syscall.Close(w.epoll)
 		return nil
 	}
+	if w.watch, err = env.Watch(w.epoll, "epoll"); err != nil {
+		w.close()
+		return nil
+	}
+	w.look = w.takeEvents
 	e := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: bellSlot}
 	if err = syscall.EpollCtl(w.epoll, syscall.EPOLL_CTL_ADD, w.bell[0], &e); err != nil {
 		w.close()
 		return nil
 	}
-	w.arena = make([]byte, sweepArena)
+	w.arena, w.packet = make([]byte, sweepArena), &Packet{}
 	return w
 }
 
 func (w *sweeper) close() {
-	syscall.Close(w.epoll)
+	w.watch.Close() // nothing was written to it
 	syscall.Close(w.bell[0])
 	syscall.Close(w.bell[1])
 }
@@ -56,18 +68,10 @@ func (w *sweeper) run() {
 	defer w.s.sweeping.Done()
 	defer w.close()
 	for {
-		pause := sweepPause
-		if len(w.leaving) > 0 {
-			runtime.Gosched() // those who have just got a goroutine
-			pause = 0
-		}
-		n, err := syscall.EpollWait(w.epoll, w.events[:], pause)
-		if err != nil && err != syscall.EINTR {
-			panic("BUG: a sweeper cannot wait: " + err.Error())
-		}
+		w.await()
 		w.now = w.s.o.Env.Clock.Now()
 		w.nowUS = w.now.UnixMicro()
-		for i := range max(n, 0) {
+		for i := range w.came {
 			e := &w.events[i]
 			if e.Fd == bellSlot {
 				w.hush()
@@ -91,6 +95,33 @@ func (w *sweeper) run() {
 	}
 }
 
+// await waits for events, or until it is time for errands. The runtime's poller waits, in place of a thread
+// that epoll_wait would take: connections are known to that poller too, which wakes for each message anyway.
+func (w *sweeper) await() {
+	w.came = 0
+	var late bool
+	var err error
+	if len(w.leaving) > 0 {
+		runtime.Gosched() // those who have just got a goroutine
+		w.takeEvents(uintptr(w.epoll))
+	} else if late, err = w.watch.Until(w.look); late {
+		w.looked = time.Time{}
+	}
+	if err = errors.Join(err, w.failed); err != nil {
+		panic("BUG: a sweeper cannot wait: " + err.Error())
+	}
+}
+
+// takeEvents asks the kernel without waiting; false: there is nothing, and the runtime's poller is to wait.
+func (w *sweeper) takeEvents(fd uintptr) bool {
+	n, err := syscall.EpollWait(int(fd), w.events[:], 0)
+	for err == syscall.EINTR {
+		n, err = syscall.EpollWait(int(fd), w.events[:], 0)
+	}
+	w.came, w.failed = max(n, 0), err
+	return n != 0
+}
+
 // errands lets those go that were asked to, or have kept silent for too long;
 // false when it is to stop.
 func (w *sweeper) errands() bool {
@@ -103,6 +134,9 @@ func (w *sweeper) errands() bool {
 	}
 	if w.now.Sub(w.looked) >= sweepPause*time.Millisecond {
 		w.looked = w.now
+		if err := w.watch.Deadline(w.now.Add(sweepPause * time.Millisecond)); err != nil {
+			panic("BUG: a sweeper has no deadline: " + err.Error())
+		}
 		for _, c := range w.late(w.now) {
 			c.failure = errIdle
 			w.release(c)

@@ -65,6 +65,22 @@ func (b *buffers) put(p []byte) {
 	}
 }
 
+// packets keeps packets to decode into for those who read: one is as large as all else of a connection.
+type packets struct{ pool sync.Pool }
+
+func (b *packets) get() *Packet {
+	if p, ok := b.pool.Get().(*Packet); ok {
+		return p
+	}
+	return &Packet{}
+}
+
+func (b *packets) put(p *Packet) {
+	p.reset()
+	p.Login = Login{}
+	b.pool.Put(p)
+}
+
 // buffer returns out, which has memory from here on. c.mu is held.
 func (c *conn) buffer() []byte {
 	if c.out == nil {
@@ -247,7 +263,7 @@ func (c *conn) flush() {
 			c.lost()
 			return
 		}
-		if sess != nil && (full || sess.waits()) {
+		if sess != nil && (full || c.waits(sess)) {
 			c.s.pump(sess)
 		}
 	}
@@ -294,9 +310,13 @@ func (c *conn) drained() {
 	}
 }
 
-// waits says whether messages wait for room.
-func (sess *session) waits() bool {
+// waits says whether messages of its session wait for room.
+func (c *conn) waits(sess *session) bool {
+	if !c.behind.Load() {
+		return false
+	}
 	sess.mu.Lock()
 	defer sess.mu.Unlock()
+	c.behind.Store(len(sess.queue) > 0)
 	return len(sess.queue) > 0
 }

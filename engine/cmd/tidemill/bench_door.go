@@ -158,7 +158,7 @@ func (b *bencher) runDoor(l doorLoad, procs int, in *benchInput) (usage, *doorRe
 	if err := os.WriteFile(filepath.Join(dir, "bench.hcl"), []byte(text), 0o644); err != nil {
 		return none, nil, err
 	}
-	engine, err := b.background(procs, self, "run", dir, "--quiet")
+	engine, err := b.background(procs, self, append([]string{"run", dir, "--quiet"}, b.profile()...)...)
 	if err != nil {
 		return none, nil, err
 	}

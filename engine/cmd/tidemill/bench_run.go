@@ -108,9 +108,8 @@ func (b *bencher) runPeer(workload string, procs int, in *benchInput, group int6
 
 // spawn runs a program to its end and returns what the kernel says it used.
 func (b *bencher) spawn(procs int, name string, args ...string) (usage, error) {
-	if b.profiles != "" && name != b.peer {
-		b.profiled++
-		args = append(args, "--cpuprofile", filepath.Join(b.profiles, strconv.Itoa(b.profiled)+".pprof"))
+	if name != b.peer {
+		args = append(args, b.profile()...)
 	}
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(procs))
@@ -198,4 +197,13 @@ func findPeer() string {
 		return ""
 	}
 	return name
+}
+
+// profile is what lets a run of the engine write its CPU profile, where one is asked for.
+func (b *bencher) profile() []string {
+	if b.profiles == "" {
+		return nil
+	}
+	b.profiled++
+	return []string{"--cpuprofile", filepath.Join(b.profiles, strconv.Itoa(b.profiled)+".pprof")}
 }
