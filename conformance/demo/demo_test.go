@@ -38,6 +38,7 @@ func TestDemo(t *testing.T) {
 	eventually(t, first, "an alarm at mosquitto_sub", func() bool {
 		return strings.Contains(sub.text(), `alarms/trailer-`) && strings.Contains(sub.text(), `"name":"too_warm"`)
 	})
+	d.look(t, first)
 	first.kill(t)
 
 	before := len(d.averages(t))

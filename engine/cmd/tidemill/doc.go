@@ -6,7 +6,7 @@
 //	plan      says what would run, and change     plan.go
 //	apply     changes what a running engine does  apply.go
 //	tap       shows the rows that pass an edge    tap.go
-//	top       shows what a running engine does    top.go
+//	top       shows what a running engine does    top.go, screen*.go
 //	test      runs the tests beside pipelines     test.go
 //	replay    runs history once more              replay.go, replay_show.go
 //	device    says what is known of devices       device.go

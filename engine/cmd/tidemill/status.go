@@ -113,6 +113,17 @@ func counted(counters map[string]int64) string {
 	return out
 }
 
+// gauged writes how many there are of what, as counted does.
+func gauged(gauges map[string]int64) string {
+	out := ""
+	for _, name := range slices.Sorted(maps.Keys(gauges)) {
+		if gauges[name] > 0 {
+			out += ", " + thousands(gauges[name]) + " " + name
+		}
+	}
+	return out
+}
+
 // short is an address without the word pipeline.
 func short(address string) string { return strings.TrimPrefix(address, "pipeline.") }
 

@@ -19,8 +19,9 @@ import (
 )
 
 const topHelp = `Shows what a running engine does: how many records come in, how far the tasks are behind, what each
-stage and sink lets through, and what is rejected. The view is renewed until the first interrupt;
-with --once it is printed once, over one interval.
+stage and sink lets through, and what is rejected. In a terminal the view is renewed in place until the
+first interrupt, and cut to the window; elsewhere one follows the other. With --once it is printed once,
+over one interval.
 
 `
 
@@ -66,6 +67,29 @@ func (a *app) top(f *topFlags) error {
 	if f.json {
 		return printJSON(a.out, last)
 	}
+	draw := func(view string) error { _, err := fmt.Fprint(a.out, view); return err }
+	in := draw
+	if a.outTerminal && !f.once {
+		in = (&screen{write: draw, size: terminalSize}).draw
+		if err := draw(screenBegin); err != nil {
+			return failed(err)
+		}
+	}
+	err = a.renew(ctx, f, client, last, every, in)
+	if a.outTerminal && !f.once {
+		err = errors.Join(err, draw(screenEnd))
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case errors.Is(err, admin.ErrNotRunning) && !f.once:
+		return failed(draw("The engine has ended.\n"))
+	}
+	return err
+}
+
+// renew draws what an engine does, again and again until it cannot be asked any more; with --once once.
+func (a *app) renew(ctx context.Context, f *topFlags, client *admin.Client, last run.Status, every time.Duration, draw func(string) error) error {
 	for {
 		tick := make(chan struct{})
 		cancel := a.env.Clock.After(every, func() { close(tick) })
@@ -77,17 +101,12 @@ func (a *app) top(f *topFlags) error {
 		}
 		now, err := client.Status(ctx)
 		if errors.Is(err, admin.ErrNotRunning) && !f.once {
-			_, err = fmt.Fprintln(a.out, "The engine has ended.")
-			return failed(err)
+			return err
 		}
 		if err != nil {
 			return a.ended(f.folder, ctx, err)
 		}
-		view := topView(f.dir, &last, &now)
-		if !f.once {
-			view = "\x1b[H\x1b[2J" + view
-		}
-		if _, err := fmt.Fprint(a.out, view); err != nil || f.once {
+		if err := draw(topView(f.dir, &last, &now)); err != nil || f.once {
 			return failed(err)
 		}
 		last = now
@@ -101,7 +120,7 @@ func topView(dir string, last, now *run.Status) string {
 	fmt.Fprintf(&v.b, "%s  up %s  records %s (%s)  rejects %s  lag %s  %s\n", dir, now.Time.Sub(now.Began).Truncate(time.Second),
 		thousands(t.Records), v.rate(t.Records, was.Records), thousands(t.Rejects), thousands(int64(t.Lag)), checkpointPart(*now))
 	for _, i := range now.Ingests {
-		state := counted(i.Counters)
+		state := gauged(i.Gauges) + counted(i.Counters)
 		if i.Errors > 0 {
 			state += ", errors " + thousands(i.Errors)
 		}
@@ -111,9 +130,9 @@ func topView(dir string, last, now *run.Status) string {
 		v.row("ingest", i.Address, "", "", strings.TrimPrefix(state, ", "))
 	}
 	for k, c := range now.Channels {
-		records, before, lag, mark := int64(0), int64(0), uint64(0), time.Time{}
+		records, before, again, lag, mark := int64(0), int64(0), int64(0), uint64(0), time.Time{}
 		for p, x := range c.Partitions {
-			records, lag = records+x.Records, lag+x.Lag
+			records, lag, again = records+x.Records, lag+x.Lag, again+x.Resent+x.Repeated
 			if k < len(last.Channels) && p < len(last.Channels[k].Partitions) {
 				before += last.Channels[k].Partitions[p].Records
 			}
@@ -122,6 +141,9 @@ func topView(dir string, last, now *run.Status) string {
 			}
 		}
 		note := fmt.Sprintf("lag %s, %s on disk", thousands(int64(lag)), bytesOf(c.Bytes))
+		if again > 0 {
+			note += ", duplicates " + thousands(again)
+		}
 		if !mark.IsZero() {
 			note += ", event time " + mark.Format(time.RFC3339)
 		}
