@@ -44,9 +44,11 @@ func (p *Pool) GetKnown(digest string, module []byte, l Limits) (plugin *Plugin,
 	key := fmt.Sprint(digest, l)
 	p.mu.Lock()
 	h := p.held[key]
+	var oldest *heldPlugin
 	if h == nil {
 		h = &heldPlugin{}
 		p.held[key] = h
+		oldest = p.evict()
 	}
 	h.holders++
 	for i, k := range p.idle {
@@ -56,9 +58,12 @@ func (p *Pool) GetKnown(digest string, module []byte, l Limits) (plugin *Plugin,
 		}
 	}
 	p.mu.Unlock()
+	if oldest != nil {
+		err = oldest.plugin.Close()
+	}
 	h.once.Do(func() { h.plugin, h.err = p.host.Load(module, l) })
-	if h.err != nil {
-		return nil, nil, errors.Join(h.err, p.release(key))
+	if err = errors.Join(err, h.err); err != nil {
+		return nil, nil, errors.Join(err, p.release(key))
 	}
 	return h.plugin, func() error { return p.release(key) }, nil
 }
@@ -76,11 +81,17 @@ func (p *Pool) release(key string) error {
 		return nil
 	}
 	p.idle = append(p.idle, key)
-	if len(p.idle) <= maxIdle {
+	return nil
+}
+
+// evict forgets the plugin that is idle the longest, when there are more than are kept. That is done when another
+// is about to be compiled and not when one is let go of: rows wait then, and freeing code takes milliseconds.
+func (p *Pool) evict() *heldPlugin {
+	if len(p.idle) < maxIdle {
 		return nil
 	}
 	oldest := p.held[p.idle[0]]
 	delete(p.held, p.idle[0])
 	p.idle = p.idle[1:]
-	return oldest.plugin.Close()
+	return oldest
 }
