@@ -8,6 +8,8 @@
 //	              └─ misses ──► record: member by member, every byte checked,     general.go, scan.go
 //	                            and the layout is remembered as a plan            plans.go
 //
+// Where the processor can, 64 records of one layout go the first way together, a column at a time (strips.go).
+//
 // # What is a record, and what is not?
 //
 // One object by RFC 8259 and nothing after it; testdata/json_cases.txt has 505
@@ -62,6 +64,13 @@
 // (tokens.go). Go's own vectors are an experiment still, while its assembler is
 // part of the Go 1 promise. Where the processor has no AVX-512, numbers are read one by one,
 // eight bytes at a time in plain words, with the same result.
+//
+// # Why are columns that only rows behind a filter need decoded for all rows?
+//
+// Because nearly all of the work is to find where values are and that they are what they should be, and a
+// contradiction has to be rejected whether a filter lets the row through or not. What
+// is left, to convert eight numbers at a time or to copy a short text, is less than what
+// it would cost to do it for single rows later.
 //
 // Imports: flow, journal
 //

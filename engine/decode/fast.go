@@ -7,11 +7,13 @@ import (
 )
 
 // This file decodes records by plans. It holds everything that takes bytes
-// eight at a time, and all of the package's unsafe code, which is safe because
+// eight at a time, and, with strips.go, all of the package's unsafe code, which is safe because
 //
 //   - a payload has journal.Slack readable bytes after it: Decode checks that;
 //   - nothing is read more than 32 bytes past the record's end: every step begins
 //     at or before the end (follow), and values look at most that far ahead;
+//   - in a strip a literal begins within its record, and 64 bytes are read from there;
+//     a value begins and ends within it, or is a word behind the literal (stripLiteral);
 //   - everything that is written goes through slices, whose bounds Go checks.
 
 // fit decodes the record payload[start:end] into the current row by one of the

@@ -162,7 +162,39 @@ func everyWay(t testing.TB, c Config, records ...string) decoded {
 		check(fmt.Sprintf("cutting at every %d", size), decodeAll(t, c, blocks...))
 	}
 	again(t, c, want, records)
+	inStrips(t, c, want, records)
 	return want
+}
+
+// inStrips decodes each record among its like, with the next one between them, so that strips are tried, and the
+// same the general way.
+func inStrips(t testing.TB, c Config, want decoded, records []string) {
+	t.Helper()
+	c.Fields = want.fields
+	for i, r := range records {
+		like := make([]string, 2*leastStrip)
+		for k := range like {
+			like[k] = r
+		}
+		mixed := append([]string(nil), like...)
+		mixed[leastStrip+i%3] = records[(i+1)%len(records)]
+		var got [2]decoded
+		for way := range got {
+			alloc := memory.NewCheckedAllocator(memory.DefaultAllocator)
+			c.Alloc = alloc
+			d, err := newJSON(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.noPlans = way == 0
+			got[way] = runAll(t, d, alloc, blockOf(0, like...), blockOf(100, like...), blockOf(200, mixed...), blockOf(300, like...))
+			got[way].stats.Fast = 0
+		}
+		if got[0].rows != got[1].rows || got[0].rejects != got[1].rejects || got[0].stats != got[1].stats {
+			t.Errorf("among its like\n%s\ngives\n%s%s%+v\nand the general way\n%s%s%+v", r,
+				got[1].rows, got[1].rejects, got[1].stats, got[0].rows, got[0].rejects, got[0].stats)
+		}
+	}
 }
 
 // again decodes the records with the schema that they lead to, twice: the

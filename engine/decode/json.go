@@ -40,6 +40,9 @@ type jsonDecoder struct {
 	vectors bool // short numbers may be left as tokens
 	rest    int  // blocks for which they are not
 
+	strips   strips
+	stripped bool // records of one layout may be decoded a column at a time
+
 	// Of the batch that is being made.
 	meta metaColumns
 	rows int // rows done
@@ -98,6 +101,7 @@ func newJSON(c Config) (*jsonDecoder, error) {
 	}
 	d.by = newInverses()
 	d.vectors = haveVectors() && c.Explode == ""
+	d.stripped = haveStrips()
 	d.reset()
 	for _, f := range c.Fields {
 		if err := d.checkField(f); err != nil {
@@ -234,20 +238,31 @@ func (d *jsonDecoder) rowsOf(b *journal.Block, first int) bool {
 
 // block decodes the records of b from number first on.
 func (d *jsonDecoder) block(b *journal.Block, first int) {
-	for i := first; i < b.Count; i++ {
-		d.offset, d.index = int64(b.First)+int64(i), 0
-		before := d.rows
-		if !d.noPlans && d.plans.fit(b.Payload, start(b, i), int(b.Ends[i]), d) {
-			d.out.Stats.Fast++
-			d.rows++
-		} else {
-			d.record(b.Record(i))
+	for i := first; i < b.Count; {
+		if n := d.strip(b, i); n > 0 {
+			i += n
+			continue
 		}
-		if d.rows == before+1 && d.index == 0 {
-			d.meta.set(before, d.offset, b.Received[i])
-		} else if d.rows > before {
-			d.meta.setMany(before, d.rows, d.offset, b.Received[i])
+		for end := min(i+stripRows, b.Count); i < end; i++ {
+			d.one(b, i)
 		}
+	}
+}
+
+// one decodes record i of b.
+func (d *jsonDecoder) one(b *journal.Block, i int) {
+	d.offset, d.index = int64(b.First)+int64(i), 0
+	before := d.rows
+	if !d.noPlans && d.plans.fit(b.Payload, start(b, i), int(b.Ends[i]), d) {
+		d.out.Stats.Fast++
+		d.rows++
+	} else {
+		d.record(b.Record(i))
+	}
+	if d.rows == before+1 && d.index == 0 {
+		d.meta.set(before, d.offset, b.Received[i])
+	} else if d.rows > before {
+		d.meta.setMany(before, d.rows, d.offset, b.Received[i])
 	}
 }
 

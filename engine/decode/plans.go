@@ -64,6 +64,7 @@ type step struct {
 
 type plan struct {
 	steps []step
+	strip stripPlan
 	null  []*column // columns that the layout has no value for
 }
 
@@ -160,6 +161,7 @@ func makePlan(d *jsonDecoder) (p plan, ok bool) {
 		return plan{}, false
 	}
 	p.steps = append(p.steps, newStep(d.s[pos:], stepEnd))
+	p.strip = stripPlanOf(d.s, d.trace)
 	d.last++
 	for _, t := range d.trace {
 		if t.col != nil {

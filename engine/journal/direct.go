@@ -20,7 +20,7 @@ import (
 const leastDirect = 128 << 10
 
 // directBytes is how much is gathered for one direct write, bytes.
-const directBytes = 1 << 20
+const directBytes = 2 << 20
 
 // direct gathers the bytes of a group in memory that lies as they will on disk: a byte's
 // address and its position in the file are alike modulo the page.

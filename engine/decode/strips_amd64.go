@@ -1,0 +1,31 @@
+package decode
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
+
+// haveStrips says whether the functions below can run here.
+func haveStrips() bool {
+	return haveVectors() && cpu.X86.HasAVX512VBMI2 && cpu.X86.HasPCLMULQDQ && cpu.X86.HasBMI1 && cpu.X86.HasBMI2 && cpu.X86.HasPOPCNT
+}
+
+// delimiters writes to out the positions, from first on, of the commas and closing braces outside of texts in
+// n bytes at s, behind which 64 more can be read. It returns how many there are, or -1 when there are more than
+// room, or more than 16 in 64 bytes. It is only a hint: an escaped quote misleads it. out has room for room and 16 more.
+//
+//go:noescape
+func delimiters(s *byte, n, first int, out *uint32, room int) int
+
+// sameBytes says whether the literal stands at each of the n positions in at from base.
+//
+//go:noescape
+func sameBytes(base unsafe.Pointer, at *uint32, n int, lit *stripLit) bool
+
+// tokenRows does what sameBytes does for the literals before tokens, of length bytes, and stores the tokens, each of
+// which ends at the next stride-th position of ends. Those positions it leaves in to. short says that all tokens have
+// from 1 to 8 bytes; the spans of others are no spans.
+//
+//go:noescape
+func tokenRows(base unsafe.Pointer, from, to *uint32, n int, ends *uint32, stride int, lit *stripLit, length int, words *uint64, spans *uint8) (same, short bool)
