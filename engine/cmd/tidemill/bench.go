@@ -34,8 +34,9 @@ fast wrong engine has no figure. The numbers are the middle ones of the runs.
   RCF     score and update of a random cut forest, 300 models, points of a device by sixteens, and the
           same algorithm over pointers, in this process
   RCFC    RCF with another device at each point
-  WINDOWS each kind of window alone, in this process, and the memory of its tables: sliding is an hour
-          by a minute, and rows of a device are 30 s apart
+  WINDOWS each kind of window alone, in this process, and the memory of its tables: tumbling is five minutes,
+          sliding an hour by a minute, and rows of a device are 30 s apart; most again with a million devices
+  JOINS   each join alone, in this process, in the same way: every row finds one partner, or two values in a view
 
 Beside W5 to W7 runs the same without their sinks, with all columns decoded: the difference is what the way
 to them costs, through spool, encoder and file or connection. Its ratio is to the libraries' encoders
@@ -75,9 +76,9 @@ const (
 
 func (a *app) benchCommand() *cobra.Command {
 	f := &benchFlags{}
-	all := []string{filterWork, windowWork, memoryWork, decodeWork, doorWork, sparseWork, latencyWork, lakeWork, parquetWork, influxWork, linesWork, bothWork, forestWork, forestCold, windowsWork}
+	all := []string{filterWork, windowWork, memoryWork, decodeWork, doorWork, sparseWork, latencyWork, lakeWork, parquetWork, influxWork, linesWork, bothWork, forestWork, forestCold, windowsWork, joinsWork}
 	cmd := &cobra.Command{
-		Use: "bench [W1 W2 W2M decode W3 W3S W3L W5 parquet W6 lines W7 RCF RCFC WINDOWS]", Short: "Measure what a record costs, beside a peer",
+		Use: "bench [W1 W2 W2M decode W3 W3S W3L W5 parquet W6 lines W7 RCF RCFC WINDOWS JOINS]", Short: "Measure what a record costs, beside a peer",
 		Long: benchHelp + exitHelp, Example: "  tidemill bench\n  tidemill bench W1 --records 1000000 --procs 1 --json",
 		ValidArgs: all, Args: cobra.OnlyValidArgs,
 	}
@@ -129,6 +130,8 @@ type benchResult struct {
 	PeerCPU  float64 `json:"peer_cpu_ns_per_record,omitempty"`
 	PeerRSS  float64 `json:"peer_max_rss_mb,omitempty"`
 	Ratio    float64 `json:"ratio,omitempty"`
+	// PerKey is the memory of a stage's tables a key, bytes.
+	PerKey float64 `json:"bytes_per_key,omitempty"`
 	// Without is what the same work takes without the sinks.
 	Without float64 `json:"without_sinks_cpu_ns_per_record,omitempty"`
 	*doorResult
@@ -147,7 +150,7 @@ func (a *app) bench(f *benchFlags, order, args []string) error {
 		b.peer = ""
 	}
 	if !f.json {
-		fmt.Fprintf(a.out, "%-8s %5s %12s %9s %14s %9s  %-18s %14s %9s %7s\n",
+		fmt.Fprintf(a.out, "%-11s %5s %12s %9s %14s %9s  %-18s %14s %9s %7s\n",
 			"workload", "procs", "records", "devices", "CPU ns/record", "RSS MB", "peer", "CPU ns/record", "RSS MB", "ratio")
 	}
 	for _, w := range order {
@@ -155,7 +158,7 @@ func (a *app) bench(f *benchFlags, order, args []string) error {
 			continue
 		}
 		procs := f.procs
-		if w == windowsWork || w == memoryWork || w == decodeWork || w == forestWork || w == forestCold || w == linesWork || w == parquetWork {
+		if w == windowsWork || w == joinsWork || w == memoryWork || w == decodeWork || w == forestWork || w == forestCold || w == linesWork || w == parquetWork {
 			procs = procs[:1]
 		}
 		if w == latencyWork {
@@ -175,13 +178,16 @@ func (a *app) bench(f *benchFlags, order, args []string) error {
 }
 
 func (b *bencher) print(r *benchResult) error {
-	for _, x := range []*float64{&r.CPU, &r.Wall, &r.Without, &r.RSS, &r.PeerCPU, &r.PeerRSS, &r.Ratio} {
+	for _, x := range []*float64{&r.CPU, &r.Wall, &r.Without, &r.RSS, &r.PeerCPU, &r.PeerRSS, &r.Ratio, &r.PerKey} {
 		*x = math.Round(*x*10) / 10
 	}
 	if b.json {
 		return printLine(b.app.out, r)
 	}
-	line := fmt.Sprintf("%-8s %5d %12d %9d %14.1f %9.1f", r.Workload, r.Procs, r.Records, r.Devices, r.CPU, r.RSS)
+	line := fmt.Sprintf("%-11s %5d %12d %9d %14.1f %9.1f", r.Workload, r.Procs, r.Records, r.Devices, r.CPU, r.RSS)
+	if r.PerKey > 0 {
+		line += fmt.Sprintf("  %.0f bytes a key", r.PerKey)
+	}
 	if r.Peer != "" {
 		line += fmt.Sprintf("  %-18s %14.1f %9.1f %6.1fx", r.Peer, r.PeerCPU, r.PeerRSS, r.Ratio)
 	}
@@ -220,6 +226,9 @@ func (b *bencher) measure(workload string, procs int) (*benchResult, error) {
 	}
 	if workload == windowsWork {
 		return b.windows(r)
+	}
+	if workload == joinsWork {
+		return b.joins(r)
 	}
 	if workload == forestWork || workload == forestCold {
 		return r, b.forest(r)

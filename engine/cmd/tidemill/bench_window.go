@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -21,16 +22,25 @@ import (
 
 const (
 	windowsWork   = "WINDOWS"
+	joinsWork     = "JOINS"
 	windowsPeriod = 30_000_000 // us between two rows of a device
-	windowsRounds = 24         // rows of each device in a run
-	windowsWarm   = 7          // runs that fill windows of an hour
-	windowsBatch  = 4096
+	aloneRounds   = 20         // rows of each device in a run
+	aloneWarm     = 7          // runs before: they fill windows of an hour
+	aloneBatch    = 4096
+	// aloneHeld is about how many rows are held in memory: more keys have fewer rounds, which come again.
+	aloneHeld = 400_000
+	// manyTimes as many devices as --devices says are the other size that is measured: a million of 8,000.
+	manyTimes = 125
 )
 
-// windowKinds are the windows that are measured, and their arguments.
+// windowKinds are the windows that are measured, and their arguments. What a record costs depends on how many results
+// there are for it: "tumbling" has one for ten records, "tumbling 1h" one for 120, and "tumbling 1m" as many as
+// the sliding window, one for two.
 func windowKinds() [][2]string {
 	return [][2]string{
 		{"tumbling", `every = "5m"`},
+		{"tumbling 1h", `every = "1h"`},
+		{"tumbling 1m", `every = "1m"`},
 		{"sliding", "size = \"1h\"\nevery = \"1m\"\nkeep = \"1m\""},
 		{"session", `gap = "1m"`},
 		{"count", `size = 10`},
@@ -39,17 +49,46 @@ func windowKinds() [][2]string {
 }
 
 // windows measures each kind of window alone, in this process: a line each, with the
-// memory of its tables. It returns the last.
+// memory of its tables; and with many keys. It returns the last.
 func (b *bencher) windows(r *benchResult) (*benchResult, error) {
-	r.Records = int64(windowsRounds * r.Devices)
-	kinds := windowKinds()
-	for i, k := range kinds {
-		one := *r
-		one.Workload = k[0]
-		if err := b.window(&one, k[0], "by = [device]\nemit = { a = avg(temp) }\n"+k[1]+"\n"); err != nil {
-			return nil, fmt.Errorf("%s: %w", k[0], err)
+	var runs []alone
+	for _, many := range []bool{false, true} {
+		for _, k := range windowKinds() {
+			kind, _, _ := strings.Cut(k[0], " ")
+			if many && strings.Contains(k[1], `"1m"`) && kind != "session" { // sixty panes a key: more than a task may hold
+				continue
+			}
+			runs = append(runs, alone{name: k[0], many: many, kind: "window", typ: kind, body: "by = [device]\nemit = { a = avg(temp) }\n" + k[1] + "\n",
+				period: windowsPeriod, inputs: 1})
 		}
-		if i == len(kinds)-1 {
+	}
+	return b.alone(r, runs)
+}
+
+// alone is a stage that is measured by itself.
+type alone struct {
+	name            string
+	many            bool
+	keys            int
+	kind, typ, body string
+	period          int64 // us between two rows of a key
+	inputs          int
+	// view says that the second input is taken once, before, and only the first is measured.
+	view bool
+}
+
+// alone measures stages, prints all results but the last, and returns that.
+func (b *bencher) alone(r *benchResult, runs []alone) (*benchResult, error) {
+	for i := range runs {
+		one := *r
+		if runs[i].keys = r.Devices; runs[i].many {
+			runs[i].keys *= manyTimes
+		}
+		one.Workload, one.Devices, one.Records = runs[i].name, runs[i].keys, int64(aloneRounds*runs[i].keys)
+		if err := b.measureAlone(&one, &runs[i]); err != nil {
+			return nil, fmt.Errorf("%s: %w", runs[i].name, err)
+		}
+		if i == len(runs)-1 {
 			return &one, nil
 		}
 		if err := b.print(&one); err != nil {
@@ -59,38 +98,55 @@ func (b *bencher) windows(r *benchResult) (*benchResult, error) {
 	return nil, errors.New("there is nothing to measure")
 }
 
-func (b *bencher) window(r *benchResult, kind, body string) error {
-	batches := windowRows(r.Devices)
-	st, tables, err := openWindow(kind, body, batches[0].Schema())
+func (b *bencher) measureAlone(r *benchResult, a *alone) error {
+	rounds := min(aloneRounds, max(2, aloneHeld/a.keys/2*2))
+	batches, ins := a.rows(rounds)
+	st, tables, err := a.open()
 	if err != nil {
 		return err
 	}
-	var out forgetful
-	pass := func() error {
-		for _, rows := range batches {
-			if err := st.Process(0, rows, &out); err != nil {
-				return err
+	pass := func() (cpu float64, err error) {
+		for done := 0; done < aloneRounds; done += rounds {
+			before := cpuTime()
+			for i, rows := range batches {
+				if err := st.Process(ins[i], rows, &forgetful{}); err != nil {
+					return 0, err
+				}
+			}
+			cpu += float64(cpuTime() - before)
+			for _, rows := range batches { // the same rows, later
+				for i := range int(rows.NumRows()) {
+					flow.Times(rows)[i] += arrow.Timestamp(int64(rounds) * a.period)
+					flow.Marks(rows)[i] += int64(rounds) * a.period
+				}
 			}
 		}
-		for _, rows := range batches { // the same rows, later
-			for i := range int(rows.NumRows()) {
-				flow.Times(rows)[i] += windowsRounds * windowsPeriod
-				flow.Marks(rows)[i] += windowsRounds * windowsPeriod
-			}
-		}
-		return nil
+		return cpu / float64(aloneRounds*a.keys), nil
 	}
-	for range windowsWarm {
-		if err := pass(); err != nil {
+	var times []float64
+	warm, runs := aloneWarm, 2*b.runs+1
+	if a.many { // millions of records a run
+		runs = b.runs
+		if a.typ != "tumbling" { // no other keeps more for an hour
+			warm = 1
+		}
+	}
+	for i := range warm + runs {
+		cpu, err := pass()
+		if err != nil {
 			return err
 		}
+		if i >= warm {
+			times = append(times, cpu)
+		}
 	}
-	r.CPU, err = cpuPerRecord(int(r.Records), 2*b.runs+1, pass)
+	slices.Sort(times)
+	r.CPU = times[len(times)/2]
 	for _, t := range tables {
 		r.RSS += float64(t.MemoryBytes()) / 1e6
 	}
-	r.Wall = r.CPU
-	return errors.Join(err, st.Close())
+	r.Wall, r.PerKey = r.CPU, r.RSS*1e6/float64(a.keys)
+	return st.Close()
 }
 
 // forgetful takes rows and drops them.
@@ -98,11 +154,20 @@ type forgetful struct{}
 
 func (*forgetful) Emit(rows arrow.RecordBatch) { rows.Release() }
 
-// openWindow binds and opens a window as a pipeline would.
-func openWindow(kind, body string, schema *arrow.Schema) (stage.Stage, []*state.Table, error) {
-	all := stages.Builtin()
-	spec := all[slices.IndexFunc(all, func(s stage.Spec) bool { return s.Kind == "window" && s.Type == kind })]
-	file, diags := hclsyntax.ParseConfig([]byte(body), "bench", hcl.InitialPos)
+// schemas are those of the inputs.
+func (a *alone) schemas() []*arrow.Schema {
+	var out []*arrow.Schema
+	for _, value := range []string{"temp", "rpm"}[:a.inputs] {
+		out = append(out, flow.NewSchema([]arrow.Field{{Name: "device", Type: arrow.BinaryTypes.String}, {Name: value, Type: arrow.PrimitiveTypes.Float64}}))
+	}
+	return out
+}
+
+// open binds and opens the stage as a pipeline would.
+func (a *alone) open() (stage.Stage, []*state.Table, error) {
+	all, in := stages.Builtin(), a.schemas()
+	spec := all[slices.IndexFunc(all, func(s stage.Spec) bool { return s.Kind == a.kind && s.Type == a.typ })]
+	file, diags := hclsyntax.ParseConfig([]byte(a.body), "bench", hcl.InitialPos)
 	if diags.HasErrors() {
 		return nil, nil, diags
 	}
@@ -110,10 +175,10 @@ func openWindow(kind, body string, schema *arrow.Schema) (stage.Stage, []*state.
 	if diags = config.DecodeBody(file.Body, args, nil); diags.HasErrors() {
 		return nil, nil, diags
 	}
-	bound, diags := args.Bind([]*arrow.Schema{schema}, stage.At{
-		Address: "window.bench", Inputs: []string{"channel.bench"}, Keys: []string{"device"},
+	bound, diags := args.Bind(in, stage.At{
+		Address: a.kind + ".bench", Inputs: []string{"channel.bench", "channel.more"}[:len(in)], Keys: []string{"device", "device"}[:len(in)],
 		Channel: &config.Channel{Name: "bench", Key: "device", Partitions: 1},
-		Scope:   func(int) *expr.Scope { return &expr.Scope{Schema: schema, What: "channel.bench"} },
+		Scope:   func(i int) *expr.Scope { return &expr.Scope{Schema: in[i], What: "channel.bench"} },
 	})
 	if diags.HasErrors() {
 		return nil, nil, diags
@@ -122,19 +187,42 @@ func openWindow(kind, body string, schema *arrow.Schema) (stage.Stage, []*state.
 	for _, d := range bound.State {
 		tables = append(tables, state.New(d))
 	}
-	st, err := bound.OpenStage(stage.Opening{Alloc: memory.DefaultAllocator, Address: "window.bench", Tables: tables,
+	st, err := bound.OpenStage(stage.Opening{Alloc: memory.DefaultAllocator, Address: a.kind + ".bench", Tables: tables,
 		Reject: func(stage.Reject) {}, Count: func(string, int64) {}})
+	if err == nil && a.view {
+		batches, _ := (&alone{keys: a.keys, inputs: 2}).rows(2)
+		for _, rows := range batches[len(batches)/2:] {
+			if err := st.Process(1, rows, &forgetful{}); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
 	return st, tables, err
 }
 
-// windowRows makes batches of devices that report in turn.
-func windowRows(devices int) []arrow.RecordBatch {
-	b := array.NewRecordBuilder(memory.DefaultAllocator, flow.NewSchema([]arrow.Field{
-		{Name: "device", Type: arrow.BinaryTypes.String}, {Name: "temp", Type: arrow.PrimitiveTypes.Float64}}))
+// rows makes batches of devices that report in turn, and says which input each is of: with two inputs, every
+// second round is the second's.
+func (a *alone) rows(rounds int) (batches []arrow.RecordBatch, ins []int) {
+	schemas := a.schemas()
+	for round := range rounds {
+		in := 0
+		if a.inputs == 2 && !a.view {
+			in = round % 2
+		}
+		for from := 0; from < a.keys; from += aloneBatch {
+			batches, ins = append(batches, aloneRows(schemas[in], round, from, min(a.keys, from+aloneBatch), a)), append(ins, in)
+		}
+	}
+	return batches, ins
+}
+
+func aloneRows(schema *arrow.Schema, round, from, to int, a *alone) arrow.RecordBatch {
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	defer b.Release()
-	var out []arrow.RecordBatch
-	for n := range windowsRounds * devices {
-		slot, t := n%devices, int64(n/devices)*windowsPeriod
+	b.Reserve(to - from)
+	t := int64(round) * a.period
+	for slot := from; slot < to; slot++ {
+		n := round*a.keys + slot
 		b.Field(0).(*array.Int64Builder).Append(int64(n))
 		b.Field(1).(*array.Int32Builder).Append(0)
 		b.Field(2).(*array.TimestampBuilder).Append(arrow.Timestamp(t))
@@ -143,9 +231,6 @@ func windowRows(devices int) []arrow.RecordBatch {
 		b.Field(5).(*array.Int64Builder).Append(t)
 		b.Field(6).(*array.StringBuilder).Append(fmt.Sprintf("trailer-%05d", slot))
 		b.Field(7).(*array.Float64Builder).Append(float64(n%977) / 10)
-		if n%windowsBatch == windowsBatch-1 || n == windowsRounds*devices-1 {
-			out = append(out, b.NewRecordBatch())
-		}
 	}
-	return out
+	return b.NewRecordBatch()
 }
