@@ -81,8 +81,10 @@
 // # Speed
 //
 // Process looks at each row's lane, 24 bytes that say whether the row belongs to
-// the same pane as the one before and whether anything is due. Only when not,
-// place() is called. Then each accumulator runs over the batch by itself.
+// the same pane as the one before and whether anything is due. Only when not, roll() opens
+// the next window of a group that has nothing else to do, and place() does whatever there is. Then each
+// accumulator runs over the batch by itself. Results are made in one pass over their panes (frame), and
+// a loop for each aggregate: a look at a pane is what costs, and each window has twelve columns.
 //
 // # Questions
 //
