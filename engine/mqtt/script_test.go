@@ -152,7 +152,7 @@ func (st *stage) start() error {
 	world.FS = st.disk.Env().FS
 	st.s = NewServer(Options{Env: &world, Inlet: st.inlet, Access: scriptRules(),
 		MaxPacket: 1024, MaxLevels: 8, MaxSubscriptions: 3, MaxSessions: 6, MaxRetained: 2, MaxQueued: 3, ReceiveMaximum: 4,
-		Inflight: 2, TopicAliases: 2, ConnectTimeout: 300 * time.Millisecond,
+		Inflight: 2, TopicAliases: 2, ConnectTimeout: time.Second,
 		Count: func(name string, n int64) { st.mu.Lock(); st.counts[name] += n; st.mu.Unlock() }})
 	st.s.proof = 30 * time.Millisecond
 	if err := st.s.Restore("/sessions"); err != nil {

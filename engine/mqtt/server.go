@@ -16,7 +16,7 @@ type Server struct {
 	o        Options
 	proof    time.Duration
 	gate     *gate // of what computes
-	hall     *gate // of handshakes under way
+	hall     *hall // of handshakes under way
 	tree     tree
 	retained retained
 	// retaining is held while retained changes and that is written down.
@@ -60,7 +60,7 @@ type Listener struct {
 // NewServer makes a server; it serves nobody before Listen. Close it.
 func NewServer(o Options) *Server {
 	o.setDefaults()
-	s := &Server{o: o, proof: proofAfter, gate: newGate(o.Handshakes), hall: newGate(handshakesAtOnce), quit: make(chan struct{}), sessions: map[string]*session{}, conns: map[*conn]struct{}{}}
+	s := &Server{o: o, proof: proofAfter, gate: newGate(o.Handshakes), hall: newHall(handshakesAtOnce), quit: make(chan struct{}), sessions: map[string]*session{}, conns: map[*conn]struct{}{}}
 	s.retained.maxCount, s.retained.maxBytes = o.MaxRetained, o.MaxRetainedBytes
 	s.dirty.some.L = &s.dirty.mu
 	s.startSweepers()

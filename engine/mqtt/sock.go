@@ -33,10 +33,11 @@ type sock struct {
 	backlog *atomic.Int64 // bytes kept by all socks are counted here
 
 	// Of the reading goroutine.
-	gate    *gate         // given up while waiting for bytes; nil: none held
-	hall    *gate         // of handshakes under way; nil: not in a handshake
-	inside  bool          // it has a place in the hall
-	hello   bool          // the first bytes have come, and it has had a place
+	gate    *gate // given up while waiting for bytes; nil: none held
+	hall    *hall // of handshakes under way; nil: not in a handshake
+	inside  bool  // it has a place in the hall
+	first   firstRecord
+	hello   bool          // the first record has come whole, and it has had a place
 	quiet   time.Duration // how long nothing may come; 0: for ever
 	last    time.Time     // when something came
 	raw     syscall.RawConn
@@ -121,12 +122,12 @@ func (s *sock) Read(p []byte) (int, error) {
 		defer s.gate.enter()
 	}
 	if s.inside {
-		s.Conn.SetReadDeadline(s.clock.Now().Add(hallPause))
+		s.Conn.SetReadDeadline(s.clock.Now().Add(s.hall.pause()))
 	}
 	for {
 		n, err := s.Conn.Read(p)
-		if n > 0 && s.hall != nil && !s.hello {
-			s.admit()
+		if n > 0 && s.hall != nil {
+			s.heard(p[:n])
 		}
 		var timeout net.Error
 		if n > 0 || !errors.As(err, &timeout) || !timeout.Timeout() {
@@ -135,7 +136,10 @@ func (s *sock) Read(p []byte) (int, error) {
 		if s.ending.Load() {
 			return 0, net.ErrClosed
 		}
-		s.depart()
+		if s.inside {
+			s.hall.note(false)
+			s.depart()
+		}
 		until := s.last.Add(s.quiet)
 		if s.quiet > 0 && !s.clock.Now().Before(until) {
 			return 0, errIdle
@@ -149,8 +153,15 @@ func (s *sock) Read(p []byte) (int, error) {
 	}
 }
 
-// hallPause is how long a client may take to answer before its place goes to another.
-const hallPause = 100 * time.Millisecond
+// heard takes a part of a handshake. A place is for those who have begun: a hello that does not come whole takes none.
+func (s *sock) heard(p []byte) {
+	switch {
+	case s.hello:
+		s.hall.note(true)
+	case s.first.whole(p):
+		s.admit()
+	}
+}
 
 // admit waits for a place in the hall, which is no fault of the client.
 func (s *sock) admit() {
