@@ -9,7 +9,7 @@ import "embed"
 
 // Files are the SDKs, a folder a language.
 //
-//go:embed c/tidemill.h rust/tidemill.rs assemblyscript/tidemill.ts go/columns.go go/doc.go go/host_other.go go/host_wasm.go go/tidemill.go
+//go:embed c/tidemill.h rust/migrate.rs rust/tidemill.rs assemblyscript/tidemill.ts go/columns.go go/doc.go go/host_other.go go/host_wasm.go go/migrate.go go/tidemill.go
 var Files embed.FS
 
 // Templates are new projects, a folder a language, and all/ for every language; NAME stands for the plugin's name.

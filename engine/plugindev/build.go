@@ -136,16 +136,14 @@ func (b *builder) run(dir string, env []string, program string, args ...string) 
 	return fmt.Errorf("%s: %w\n%s", filepath.Base(program), err, text)
 }
 
-// sdkFolder is where the SDK's file is: in the project, or laid out for this run.
+// sdkFolder is where the SDK's files are, of which name is one: in the project, or laid out for this run.
 func (b *builder) sdkFolder(language, name string) (string, error) {
 	if _, err := os.Stat(filepath.Join(b.dir, name)); err == nil {
 		return b.dir, nil
 	}
-	text, err := sdk.Files.ReadFile(language + "/" + name)
-	if err != nil {
-		return "", err
-	}
-	return b.work, os.WriteFile(filepath.Join(b.work, name), text, 0o644)
+	return b.work, copyTree(sdk.Files, language, func(name string, text []byte) error {
+		return os.WriteFile(filepath.Join(b.work, name), text, 0o644)
+	})
 }
 
 func (b *builder) c() error {

@@ -104,6 +104,9 @@ export function abort(message: string | null, file: string | null, line: u32, co
   keys: usize;
   stateSchema: usize;
   state: Arr;
+  oldSchema: usize;
+  old: Arr;
+  oldVersion: u32;
 }
 
 /** A column that goes out. data holds values, bits, or where strings end. */
@@ -236,7 +239,7 @@ function stateAt(i: i32, second: i32): usize {
   return buffer(batch.state, child, 1);
 }
 
-function key(): u32 { return load<u32>(batch.keys + 4 * current); }
+function key(): u32 { return single ? current : load<u32>(batch.keys + 4 * current); }
 
 export function stateNumber(i: i32): f64 { return load<f64>(stateAt(i, 0) + 8 * key()); }
 export function setStateNumber(i: i32, v: f64): void { store<f64>(stateAt(i, 0) + 8 * key(), v); }
@@ -464,3 +467,49 @@ export function eachBatch(at: usize, whole: () => void): usize {
   whole();
   return end();
 }
+
+// ---- state of an older version
+
+let single: bool = false; // a key is migrated: it is the one under way, whatever keys says
+
+/**
+ * Calls a function for each key, to turn its state, as an older version of the plugin left it, into this version's:
+ *
+ *   function key(): void { // version 1 had count = integer; version 2 has total = number
+ *     if (tm.oldVersion() == 1) tm.setStateNumber(STATE_TOTAL, <f64>tm.oldInteger(0));
+ *   }
+ *   export function tidemill_migrate(batch: usize): i32 { return tm.migrate(batch, key); }
+ *
+ * plugin.hcl says what there was: state { ... from { version = 1, columns = { count = integer } } }. Old columns go by
+ * number, in that order; what is not set is zero.
+ */
+export function migrate(at: usize, key: () => void): i32 {
+  batch = changetype<Batch>(at);
+  single = true;
+  for (current = 0; current < <i32>batch.old.length; current++) key();
+  single = false;
+  return 0;
+}
+
+export function oldVersion(): u32 { return batch.oldVersion; }
+
+/** The format of a child of the old state; in an ArrowSchema children stand at 32. */
+function oldFormat(child: i32): usize { return load<usize>(load<usize>(load<usize>(batch.oldSchema, 32) + 4 * child)); }
+
+function oldChild(i: i32): i32 { // bytes take two children, the second has format I
+  let child = 0;
+  while (load<u8>(oldFormat(child)) == 0x49 || i-- > 0) child++;
+  return child;
+}
+
+export function oldNumber(i: i32): f64 { return load<f64>(buffer(batch.old, oldChild(i), 1) + 8 * current); }
+export function oldInteger(i: i32): i64 { return load<i64>(buffer(batch.old, oldChild(i), 1) + 8 * current); }
+
+/** Where old bytes stand, oldLength() of them. */
+export function oldBytesAt(i: i32): usize {
+  const child = oldChild(i);
+  let width = 0;
+  for (let f = oldFormat(child) + 2; load<u8>(f); f++) width = width * 10 + load<u8>(f) - 48;
+  return buffer(batch.old, child, 1) + width * current;
+}
+export function oldLength(i: i32): i32 { return load<i32>(buffer(batch.old, oldChild(i) + 1, 1) + 4 * current); }

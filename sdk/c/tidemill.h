@@ -128,13 +128,20 @@ struct tm__array {
   struct tm__array **children;
   void *dictionary, *release, *private_data;
 };
+struct tm__schema {
+  const char *format, *name, *metadata;
+  u32 pad;
+  i64 flags, n_children;
+  struct tm__schema **children;
+  void *dictionary, *release, *private_data;
+};
 struct tm__batch {
   void *rows_schema;
   struct tm__array *rows;
   u32 *keys;
   void *state_schema;
   struct tm__array *state;
-  void *old_schema;
+  struct tm__schema *old_schema;
   struct tm__array *old_state;
   u32 old_version, zero[4];
 };
@@ -454,6 +461,50 @@ static inline void tm_no_nulls(int column) { tm_fill(tm__out[column].valid, 255,
     function();                                              \
     return tm__end();                                        \
   }
+
+/* ---- state of an older version ------------------------------------------------------------ */
+
+/* TM_MIGRATE names a function that turns the state of one key, as an older version of the plugin left it, into this version's:
+ *
+ *   static void migrate(void) {               // version 1 had count = integer; version 2 has total = number
+ *     if (tm_old_version() == 1) *tm_state_number(STATE_TOTAL) = (double)tm_old_integer(0);
+ *   }
+ *   TM_MIGRATE(migrate)
+ *
+ * plugin.hcl says what there was: state { ... from { version = 1, columns = { count = integer } } }. Old columns go by
+ * number, in that order; what is not set is zero. */
+static u32 tm__old_key;
+
+static inline u32 tm_old_version(void) { return tm__b->old_version; }
+static inline int tm__old_child(int column) { /* bytes take two children, the second has format I */
+  int child = 0;
+  for (;; child++) {
+    if (tm__b->old_schema->children[child]->format[0] == 'I') continue;
+    if (column-- == 0) return child;
+  }
+}
+static inline void *tm__old(int child) { return tm__b->old_state->children[child]->buffers[1]; }
+static inline double tm_old_number(int column) { return ((double *)tm__old(tm__old_child(column)))[tm__old_key]; }
+static inline i64 tm_old_integer(int column) { return ((i64 *)tm__old(tm__old_child(column)))[tm__old_key]; }
+static inline tm_text tm_old_bytes(int column) {
+  int child = tm__old_child(column);
+  u32 width = 0;
+  for (const char *f = tm__b->old_schema->children[child]->format + 2; *f; f++) width = width * 10 + (u32)(*f - '0');
+  tm_text t = {(const char *)tm__old(child) + width * tm__old_key, ((u32 *)tm__old(child + 1))[tm__old_key]};
+  return t;
+}
+
+static inline i32 tm__migrate_keys(struct tm__batch *b, void (*key)(void)) {
+  struct tm__batch one = *b;
+  one.keys = &tm__old_key; /* so that tm_state_... name the key under way */
+  tm__b = &one;
+  tm__row = 0;
+  for (tm__old_key = 0; tm__old_key < (u32)b->old_state->length; tm__old_key++) key();
+  return 0;
+}
+
+#define TM_MIGRATE(function) \
+  TM_EXPORT(tidemill_migrate) i32 tm__migrate(struct tm__batch *b) { return tm__migrate_keys(b, function); }
 
 /* TM_INIT names a function that is called once, before the first batch: it may read the configuration. */
 #define TM_INIT(function) \

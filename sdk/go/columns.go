@@ -13,6 +13,7 @@ type array struct {
 
 type batch struct {
 	rowsSchema, rows, keys, stateSchema, state uint32
+	oldSchema, oldState, oldVersion            uint32
 }
 
 type answer struct {
@@ -34,7 +35,7 @@ func slice[T any](place uint32, n int) []T {
 func place[T any](p *T) uint32 { return uint32(uintptr(unsafe.Pointer(p))) }
 
 // child is a column of a struct array.
-func child(structArray uint32, i int) *array {
+func childAt(structArray uint32, i int) *array {
 	a := at[array](structArray)
 	return at[array](slice[uint32](a.children, int(a.nChildren))[i])
 }

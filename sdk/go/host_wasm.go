@@ -19,3 +19,6 @@ func exportAlloc(size int32) int32 { return int32(theRow.alloc(int(size))) }
 
 //go:wasmexport tidemill_run
 func exportRun(at int32) int32 { return int32(theRow.run(uint32(at))) }
+
+//go:wasmexport tidemill_migrate
+func exportMigrate(at int32) int32 { return theRow.migrateKeys(uint32(at)) }

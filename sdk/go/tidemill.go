@@ -63,7 +63,10 @@ type Row struct {
 	spec  Spec
 	each  func(*Row)
 	whole func(*Row)
-	many  bool
+	// migrate is called for each key of an older version's state; nil: there are none.
+	migrate func(*Row)
+	one     [1]uint32 // the key that migrate is given
+	many    bool
 
 	region   []byte // where the host writes batches
 	batch    *batch
@@ -316,7 +319,7 @@ func (r *Row) begin(place uint32) {
 	r.refused, r.rejected = false, false
 	r.in, r.from = r.in[:0], r.from[:0]
 	for i := range int(rows.nChildren) {
-		c := child(r.batch.rows, i)
+		c := childAt(r.batch.rows, i)
 		b := slice[uint32](c.buffers, int(c.nBuffers))
 		in := input{valid: slice[byte](b[0], (r.rows+7)/8), data: b[1], numbers: slice[float64](b[1], r.rows)}
 		if len(b) > 2 {
@@ -331,10 +334,15 @@ func (r *Row) begin(place uint32) {
 		return
 	}
 	r.keys = slice[uint32](r.batch.keys, r.rows)
+	r.findState()
+}
+
+// findState finds where each column of state stands.
+func (r *Row) findState() {
 	r.states, r.lengths = r.states[:0], r.lengths[:0]
 	next := 0
 	data := func() uint32 {
-		c := child(r.batch.state, next)
+		c := childAt(r.batch.state, next)
 		next++
 		return slice[uint32](c.buffers, 2)[1]
 	}

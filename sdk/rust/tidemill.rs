@@ -29,6 +29,7 @@ extern crate core;
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{null, null_mut};
+mod migrate;
 
 /// What plugin.hcl says of the columns: a letter each.
 /// g number, l integer or timestamp, b bool, u string, w bytes in state.
@@ -170,11 +171,10 @@ struct Array {
 #[repr(C)]
 #[doc(hidden)]
 pub struct Batch {
-    rows_schema: u32,
-    rows: *const Array,
+    rows_schema: u32, rows: *const Array,
     keys: *const u32,
-    state_schema: u32,
-    state: *const Array,
+    state_schema: u32, state: *const Array,
+    old_schema: *const u32, old: *const Array, old_version: u32,
 }
 
 #[repr(C)]
