@@ -10,7 +10,7 @@ SCRATCH := .run
 # SQL over the lake is DuckDB's, and takes a C compiler.
 SQL = $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CXX)" >/dev/null && echo -tags duckdb)
 
-.PHONY: help build run test check soak bench pgo fmt fmt-check vet lint needs unit race fuzz clean
+.PHONY: help build plugins run test check soak bench pgo fmt fmt-check vet lint needs unit race fuzz clean
 
 # The compiler's profile (default.pgo) makes every package be compiled once more:
 # worth it for a binary that stays, not for one that a test starts.
@@ -25,6 +25,9 @@ build: ## build bin/tidemill, and bin/tidemill-peer to compare with
 	@if [ -d conformance/peer ]; then echo "go build -o bin/tidemill-peer ./conformance/peer"; go build -o bin/tidemill-peer ./conformance/peer; fi
 
 bin/tidemill: build
+
+plugins: ## build the plugins that pipelines/trailer_health takes: Go, and clang with lld
+	@for p in plugins/geofence plugins/refrigerant_health pipelines/trailer_health/next; do go run ./engine/cmd/tidemill plugin build $$p; done
 
 run: ## 8,000 simulated trailers publish over MQTT into pipelines/coldhaul; goes on where it stopped
 	@mkdir -p bin && go build $(SQL) -o bin/tidemill ./engine/cmd/tidemill

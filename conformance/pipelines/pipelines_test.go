@@ -1,8 +1,10 @@
 package pipelines
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/pipetest"
+	"github.com/tidemill/tidemill/engine/plugindev"
 )
 
 // TestPipelines runs every test of every folder of pipelines.
@@ -29,7 +32,39 @@ func TestPipelines(t *testing.T) {
 	}
 }
 
+// modules builds the plugins whose modules a folder's files name, where their sources are in this repository.
+func modules(t *testing.T, dir string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.hcl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`source\s*=\s*"([^"]+\.wasm)"`).FindAllSubmatch(text, -1) {
+			module := filepath.Join(dir, string(m[1]))
+			p, diags := plugindev.ReadProject(env.Real(), filepath.Dir(module))
+			if diags.HasErrors() {
+				t.Fatal(diags)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+			defer cancel()
+			code, err := p.Build(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := env.WriteWhole(env.Real().FS, module, code); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 func suite(t *testing.T, dir string) {
+	modules(t, dir)
 	s, diags := pipetest.Load(env.Real(), dir)
 	told(t, diags, s.Files)
 	if len(s.Tests) == 0 {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 
 	"github.com/tidemill/tidemill/engine/env"
 )
@@ -90,8 +91,8 @@ func (l *loader) rollouts(blocks []*hclsyntax.Block) {
 type rolloutArgs struct {
 	Plugin  hcl.Expression `hcl:"plugin"`
 	Fleet   hcl.Expression `hcl:"fleet,optional"`
-	Stable  string         `hcl:"stable,optional"`
-	Canary  string         `hcl:"canary"`
+	Stable  hcl.Expression `hcl:"stable,optional"`
+	Canary  hcl.Expression `hcl:"canary"`
 	Percent *float64       `hcl:"percent,optional"`
 	Shadow  bool           `hcl:"shadow,optional"`
 
@@ -111,7 +112,7 @@ func (l *loader) rollout(b *hclsyntax.Block) *Rollout {
 	if diags.HasErrors() {
 		return nil
 	}
-	r := &Rollout{Name: b.Labels[0], Stable: args.Stable, Canary: args.Canary, Shadow: args.Shadow, Range: b.DefRange(),
+	r := &Rollout{Name: b.Labels[0], Stable: l.digest(args.Stable, "stable"), Canary: l.digest(args.Canary, "canary"), Shadow: args.Shadow, Range: b.DefRange(),
 		Guard: Guard{ErrorRate: args.ErrorRate, Differ: args.Differ, P99: args.P99.Length(), Fuel: args.Fuel, MinRows: args.MinRows, Bake: args.Bake.Length(), ByEvent: args.BakeBy == "event"}}
 	if args.Percent != nil {
 		r.Percent = *args.Percent
@@ -123,11 +124,6 @@ func (l *loader) rollout(b *hclsyntax.Block) *Rollout {
 		l.fail(at("plugin"), "Unknown plugin", "plugin takes the name of a plugin block: plugin.NAME.")
 	}
 	l.rolloutFleet(r, args.Fleet)
-	for name, digest := range map[string]string{"stable": args.Stable, "canary": args.Canary} {
-		if b.Body.Attributes[name] != nil && !digestText(digest) {
-			l.fail(at(name), "Not a digest", "%s takes sha256: and 64 hex digits, as tidemill plugin ls shows them.", name)
-		}
-	}
 	for name, share := range map[string]*float64{"percent": args.Percent, "error_rate": args.ErrorRate, "differ": args.Differ} {
 		most := 1.0
 		if name == "percent" {
@@ -148,6 +144,35 @@ func (l *loader) rollout(b *hclsyntax.Block) *Rollout {
 	l.checkDuration(b.Body, "p99", args.P99, time.Nanosecond, time.Hour)
 	l.checkDuration(b.Body, "bake", args.Bake, time.Second, 365*24*time.Hour)
 	return r
+}
+
+// digest reads which module a rollout means: by its digest, or as that of a plugin block.
+func (l *loader) digest(x hcl.Expression, name string) string {
+	if Absent(x) {
+		return ""
+	}
+	if t, ok := x.(*hclsyntax.ScopeTraversalExpr); ok && t.Traversal.RootName() == "plugin" {
+		if p := FindPlugin(l.cfg.Plugins, x); p != nil {
+			return p.Digest // "" where its module cannot be read, which has been told
+		}
+		var known []string
+		for _, p := range l.cfg.Plugins {
+			known = append(known, "plugin."+p.Name)
+		}
+		text := TraversalText(t.Traversal)
+		l.fail(x.Range(), "Unknown plugin", "There is no block %s.%s", text, didYouMean(text, known, ""))
+		return ""
+	}
+	v, diags := Value(x, l.cfg.Eval)
+	l.add(diags)
+	if diags.HasErrors() || bad(v) {
+		return ""
+	}
+	if v, _ = v.Unmark(); v.IsNull() || v.Type() != cty.String || !digestText(v.AsString()) {
+		l.fail(x.Range(), "Not a digest", "%s takes sha256: and 64 hex digits, as tidemill plugin ls shows them, or a plugin block that names the module: plugin.NAME.", name)
+		return ""
+	}
+	return v.AsString()
 }
 
 // rolloutFleet finds the fleet of a rollout.

@@ -34,6 +34,8 @@ func TestRollouts(t *testing.T) {
 		{rollout("percent = 1\n error_rate = 2"), "", "error_rate goes from 0 to 1"},
 		{rollout("percent = 1\n stable = \"x\""), "", "Not a digest: stable takes"},
 		{rollout("percent = 1\n bake_by = \"moon\""), "", "bake_by takes"},
+		{frame + "rollout \"r\" {\n plugin = plugin.a\n percent = 1\n canary = plugin.ab\n}", "", "Unknown plugin: There is no block plugin.ab. Did you mean"},
+		{frame + "rollout \"r\" {\n plugin = plugin.a\n percent = 1\n canary = 7\n}", "", "Not a digest"},
 		{frame + "rollout \"r\" {\n plugin = plugin.b\n percent = 1\n canary = \"" + digest + "\"\n}", "", "Unknown plugin"},
 		{frame + "trust {\n keys = [\"" + public + "\"]\n}", "", "Module without a signature"},
 		{frame + "trust {\n keys = [\"" + public + "\"]\n}", signed, ""},

@@ -281,7 +281,11 @@ func (r *rollouts) fromBlocks(g *graph, b *rollout.Book) (events []RolloutEvent,
 		}
 		plans[c.Name] = p
 		b.Put(x)
-		events = append(events, r.event(&x, action, "rollout block", ""))
+		ev := r.event(&x, action, "rollout block", "")
+		if ev.Stable = x.Stable; ev.Stable == "" {
+			ev.Stable = b.Base(x.Plugin) // the book of before may not know the plugin
+		}
+		events = append(events, ev)
 	}
 	for _, name := range slices.Sorted(maps.Keys(plans)) {
 		if x := b.Rollout(name); plans[name].Block != "" && !named[name] && x != nil {

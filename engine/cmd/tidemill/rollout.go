@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ type rolloutFlags struct {
 	p99, bake, bakeBy           string
 	fuel, minRows               int64
 	noErrors, noDifference, raw bool
+	only                        string // the rollout to show; "": all
 }
 
 // rolloutCommands are the commands below plugin that say which version runs where.
@@ -148,6 +150,12 @@ func (a *app) showRollouts(f *rolloutFlags, of string) error {
 }
 
 func (a *app) printRollouts(f *rolloutFlags, r admin.Rollouts, of string) error {
+	if f.only != "" {
+		r.Rollouts = slices.DeleteFunc(r.Rollouts, func(v run.RolloutView) bool { return v.Name != f.only })
+		if len(r.Rollouts) == 0 {
+			return failed(fmt.Errorf("there is no rollout %q", f.only))
+		}
+	}
 	if f.raw {
 		return printJSON(a.out, r)
 	}
@@ -258,8 +266,11 @@ func (a *app) historyCommand() *cobra.Command {
 
 func (a *app) diffCommand() *cobra.Command {
 	f := &rolloutFlags{}
-	cmd := &cobra.Command{Use: "diff", Short: "Show values that modules in shadow gave otherwise", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return a.showRollouts(f, "diff") }}
+	cmd := &cobra.Command{Use: "diff [NAME]", Short: "Show values that modules in shadow gave otherwise, of one rollout or of all", Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			f.only = strings.Join(args, "")
+			return a.showRollouts(f, "diff")
+		}}
 	dataFlag(cmd, &f.data)
 	cmd.Flags().BoolVar(&f.raw, "json", false, "print JSON")
 	return cmd

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 //	settled DATA RECORDS        waits until the engine on DATA has processed and
 //	                            committed so many records
 //	freeport NAME               sets NAME to a port that nobody listens on
+//	guest VERSION FILE          writes a plugin's module, over, as that version
 //	contains OUT WANT TIMES     every device and seq of WANT is in OUT so many times, and no other
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -35,10 +36,12 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "", // writes what cmp has found into the scripts
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "settled": settled, "freeport": freePort, "contains": containsRecords},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "settled": settled, "freeport": freePort, "contains": containsRecords, "guest": guest},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("NO_COLOR", "1")
-			return nil
+			guests, err := filepath.Abs("../../wasm/testdata")
+			e.Setenv("GUESTS", guests)
+			return err
 		},
 	})
 }

@@ -2,8 +2,10 @@ package transformwasm
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/rollout"
@@ -31,6 +33,21 @@ func (t *transform) compare(m *rollout.Meter, rows arrow.RecordBatch, stable, ca
 		}
 	}
 	m.Compare(n, differing)
+}
+
+// nearly is by how much numbers may differ, relative to the larger, and be the same: a version that sums in another
+// order, or another language's exponential, would differ in every row.
+const nearly = 1e-9
+
+// alike tells whether two values are numbers that are the same but for rounding.
+func alike(x arrow.Array, i int, y arrow.Array, k int) bool {
+	a, ok := x.(*array.Float64)
+	b, both := y.(*array.Float64)
+	if !ok || !both || a.IsNull(i) || b.IsNull(k) {
+		return false
+	}
+	v, w := a.Value(i), b.Value(k)
+	return math.Abs(v-w) <= nearly*max(math.Abs(v), math.Abs(w))
 }
 
 func reasons(o *wasm.Output) map[int]string {
@@ -84,6 +101,9 @@ func (t *transform) compareRow(m *rollout.Meter, rows arrow.RecordBatch, row int
 			continue
 		}
 		for k := range a.to - a.from {
+			if alike(x, a.from+k, y, b.from+k) {
+				continue
+			}
 			one, other := flow.AppendJSONValue(nil, x, a.from+k), flow.AppendJSONValue(nil, y, b.from+k)
 			if string(one) == string(other) {
 				continue
