@@ -26,6 +26,10 @@ fast wrong engine has no figure. The numbers are the middle ones of the runs.
   W3S     W3 with 5,000 connections and one message in flight
   W3L     20,000 messages a second over 100 connections -> alarm -> file: how long until a message
           is acknowledged, and until its alarm can be read
+  W4      four numbers into a plugin and one out, in batches: guests in each language beside the engine's own
+          kernel and a call for each message in JSON; and what metering costs every plugin of this repository
+  SWAP    another version of a plugin, one that was not compiled before, twenty times while 200,000 rows a second
+          flow: how long batches wait for it
   W5      file -> every record as Parquet, a folder a day
   parquet columns to Parquet alone, and arrow-go's encoder as it comes, in this process
   W6      file -> every record as line protocol -> HTTP, a server that forgets it
@@ -76,9 +80,9 @@ const (
 
 func (a *app) benchCommand() *cobra.Command {
 	f := &benchFlags{}
-	all := []string{filterWork, windowWork, memoryWork, decodeWork, doorWork, sparseWork, latencyWork, lakeWork, parquetWork, influxWork, linesWork, bothWork, forestWork, forestCold, windowsWork, joinsWork}
+	all := []string{filterWork, windowWork, memoryWork, decodeWork, doorWork, sparseWork, latencyWork, pluginWork, swapWork, lakeWork, parquetWork, influxWork, linesWork, bothWork, forestWork, forestCold, windowsWork, joinsWork}
 	cmd := &cobra.Command{
-		Use: "bench [W1 W2 W2M decode W3 W3S W3L W5 parquet W6 lines W7 RCF RCFC WINDOWS JOINS]", Short: "Measure what a record costs, beside a peer",
+		Use: "bench [W1 W2 W2M decode W3 W3S W3L W4 SWAP W5 parquet W6 lines W7 RCF RCFC WINDOWS JOINS]", Short: "Measure what a record costs, beside a peer",
 		Long: benchHelp + exitHelp, Example: "  tidemill bench\n  tidemill bench W1 --records 1000000 --procs 1 --json",
 		ValidArgs: all, Args: cobra.OnlyValidArgs,
 	}
@@ -135,6 +139,8 @@ type benchResult struct {
 	// Without is what the same work takes without the sinks.
 	Without float64 `json:"without_sinks_cpu_ns_per_record,omitempty"`
 	*doorResult
+	*pluginResult
+	*swapResult
 }
 
 func (a *app) bench(f *benchFlags, order, args []string) error {
@@ -158,7 +164,7 @@ func (a *app) bench(f *benchFlags, order, args []string) error {
 			continue
 		}
 		procs := f.procs
-		if w == windowsWork || w == joinsWork || w == memoryWork || w == decodeWork || w == forestWork || w == forestCold || w == linesWork || w == parquetWork {
+		if w == pluginWork || w == swapWork || w == windowsWork || w == joinsWork || w == memoryWork || w == decodeWork || w == forestWork || w == forestCold || w == linesWork || w == parquetWork {
 			procs = procs[:1]
 		}
 		if w == latencyWork {
@@ -201,8 +207,16 @@ func (b *bencher) print(r *benchResult) error {
 			line += fmt.Sprintf(", alarm readable after %.1f ms (p50), %.1f ms (p99)", d.AlarmP50, d.AlarmP99)
 		}
 	}
-	_, err := fmt.Fprintln(b.app.out, strings.TrimRight(line, " "))
-	return err
+	if _, err := fmt.Fprintln(b.app.out, strings.TrimRight(line, " ")); err != nil {
+		return err
+	}
+	if r.pluginResult != nil {
+		r.pluginResult.print(b)
+	}
+	if r.swapResult != nil {
+		r.swapResult.print(b)
+	}
+	return nil
 }
 
 // bencher measures.
@@ -229,6 +243,12 @@ func (b *bencher) measure(workload string, procs int) (*benchResult, error) {
 	}
 	if workload == joinsWork {
 		return b.joins(r)
+	}
+	if workload == pluginWork {
+		return r, b.plugins(r)
+	}
+	if workload == swapWork {
+		return r, b.swap(r)
 	}
 	if workload == forestWork || workload == forestCold {
 		return r, b.forest(r)
