@@ -99,6 +99,23 @@
 // of them sent at once; their answers then come back as one. Where the inlet would have to wait, the sweep becomes a goroutine's, and
 // its connections wait with it; the others are read on.
 //
+// # Why does a sweeper wait in Go's poller, and not in epoll_wait?
+//
+// Connections belong to package net, whose poller hears of every message as well, and wakes a thread to find that nobody
+// waits for it. An epoll can itself be waited for: put into that poller, it makes one wake of two, and a thread that
+// sleeps in the kernel, whose processor the scheduler takes away and gives back, is not needed. A record of W3 cost a fifth less.
+//
+// # Why are sockets read and written by bare system calls?
+//
+// They never wait. Telling the runtime of each, as package syscall does, costs a little, and more where a call is
+// long, as writing to a client on the same machine is: after 20 us its processor is given to another thread.
+//
+// # Why do few connections begin or end at one time?
+//
+// When ten thousand drop and come back, there is a goroutine for each to be run, and Go runs them in turn: who stayed would wait
+// behind all of them. So a sweeper lets go of 64 and looks at the others again, and whoever accepts lets others
+// run after 16. For the same reason handshakes do not compute on all processors.
+//
 // # Why do handshakes wait in a line?
 //
 // When a fleet comes back at once and all handshakes go on side by side, all of them end at the end: later

@@ -34,7 +34,7 @@ type Options struct {
 	Inflight         int // messages of QoS 1 and 2 to a client not acknowledged yet; default 64
 	TopicAliases     int // that a client may set; default 32
 	Handshakes       int // TLS handshakes and password checks that compute at one time; default: a processor stays free of them
-	Writers          int // goroutines that write; default 2
+	Writers          int // goroutines that write; default: one for two processors
 	Sweepers         int // goroutines that read connections which keep still between messages; default 1
 	// Rate is how many messages a second a client may publish; it is read more
 	// slowly when it sends more. Default 0: no limit.
@@ -58,7 +58,7 @@ func (o *Options) setDefaults() {
 		{&o.MaxPacket, 1 << 20}, {&o.MaxLevels, 32}, {&o.MaxConnections, 20_000}, {&o.MaxSessions, 50_000},
 		{&o.MaxSubscriptions, 100}, {&o.MaxRetained, 100_000}, {&o.MaxRetainedBytes, 64 << 20},
 		{&o.MaxQueued, 1_000}, {&o.MaxQueuedBytes, 1 << 20}, {&o.MaxBacklog, 256 << 20}, {&o.ReceiveMaximum, 1_024}, {&o.Inflight, 64},
-		{&o.TopicAliases, 32}, {&o.Handshakes, max(1, runtime.GOMAXPROCS(0)-1)}, {&o.Writers, 2}, {&o.Sweepers, 1},
+		{&o.TopicAliases, 32}, {&o.Handshakes, max(1, runtime.GOMAXPROCS(0)-1)}, {&o.Writers, max(1, runtime.GOMAXPROCS(0)/2)}, {&o.Sweepers, 1},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value
