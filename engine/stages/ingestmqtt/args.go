@@ -51,6 +51,8 @@ type args struct {
 	ReceiveMaximum int             `hcl:"receive_maximum,optional" help:"Messages of a client that are not acknowledged yet at most; default 1024."`
 	SessionExpiry  config.Duration `hcl:"session_expiry,optional" help:"How long a session is kept without a connection at most; default 24h."`
 	ConnectTimeout config.Duration `hcl:"connect_timeout,optional" help:"How long a new connection may take up to its CONNECT; default 10s."`
+	MaxLevels      int             `hcl:"max_levels,optional" help:"Levels of a topic or a filter at most; default 32."`
+	MaxKeepAlive   config.Duration `hcl:"max_keep_alive,optional" help:"Longest time that a client may keep silent: told to clients of MQTT 5.0 that ask for more or for none. Default: no limit."`
 
 	URLRange       hcl.Range `hcl:"url,attr_value_range"`
 	ShareRange     hcl.Range `hcl:"share,attr_value_range"`
@@ -69,6 +71,8 @@ type args struct {
 	RetainedRange  hcl.Range `hcl:"max_retained,attr_value_range"`
 	RateRange      hcl.Range `hcl:"rate,attr_value_range"`
 	ReceiveRange   hcl.Range `hcl:"receive_maximum,attr_value_range"`
+	LevelsRange    hcl.Range `hcl:"max_levels,attr_value_range"`
+	KeepRange      hcl.Range `hcl:"max_keep_alive,attr_value_range"`
 }
 
 type tlsArgs struct {
@@ -112,6 +116,7 @@ func (a *args) Bind(_ []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostic
 		MaxPacket: int(min(a.MaxPacket.Bytes(), mqtt.MaxPacket)), MaxConnections: a.MaxConnections, MaxSessions: a.MaxSessions,
 		MaxQueued: a.MaxQueued, MaxRetained: a.MaxRetained, Rate: a.Rate, ReceiveMaximum: a.ReceiveMaximum,
 		MaxSessionExpiry: a.SessionExpiry.Length(), ConnectTimeout: a.ConnectTimeout.Length(),
+		MaxLevels: a.MaxLevels, MaxKeepAlive: a.MaxKeepAlive.Length(),
 	}}
 	if at.Channel != nil {
 		o.key = at.Channel.Key
@@ -145,6 +150,7 @@ func (a *args) checkNumbers(at stage.At) hcl.Diagnostics {
 		{"max_connections", a.MaxConnections, 10_000_000, a.ConnRange}, {"max_sessions", a.MaxSessions, 100_000_000, a.SessionsRange},
 		{"max_queued", a.MaxQueued, 10_000_000, a.QueuedRange}, {"max_retained", a.MaxRetained, 100_000_000, a.RetainedRange},
 		{"rate", a.Rate, 100_000_000, a.RateRange}, {"receive_maximum", a.ReceiveMaximum, 65_535, a.ReceiveRange},
+		{"max_levels", a.MaxLevels, 65_535, a.LevelsRange},
 	} {
 		if n.value < 0 || n.value > n.most || n.value == 0 && n.at.Filename != "" {
 			diags = append(diags, config.Errorf(where(n.at, at), "Number out of range", "%s = %d. It takes a number from 1 to %d; leave it out for the default.", n.name, n.value, n.most)...)
@@ -155,6 +161,10 @@ func (a *args) checkNumbers(at stage.At) hcl.Diagnostics {
 	}
 	if e := a.SessionExpiry.Length(); e < 0 || e > 100*365*24*time.Hour {
 		diags = append(diags, config.Errorf(at.Range, "Impossible duration", "session_expiry takes a duration such as \"24h\".")...)
+	}
+	const longest = 65_535 * time.Second // what the protocol can express
+	if k := a.MaxKeepAlive.Length(); k != 0 && (k < time.Second || k > longest) || k == 0 && a.KeepRange.Filename != "" {
+		diags = append(diags, config.Errorf(where(a.KeepRange, at), "Impossible duration", "max_keep_alive = %q. It takes a duration from \"1s\" to \"18h12m15s\"; leave it out for no limit.", string(a.MaxKeepAlive))...)
 	}
 	return diags
 }
