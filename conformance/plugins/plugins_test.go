@@ -109,6 +109,7 @@ func TestPlugins(t *testing.T) {
 	if err != nil || len(dirs) < 6 {
 		t.Fatal(len(dirs), "plugins", err)
 	}
+	dirs = append(dirs, "../../pipelines/trailer_health/next/plugin.hcl")
 	for _, file := range dirs {
 		dir := filepath.Dir(file)
 		t.Run(filepath.Base(dir), func(t *testing.T) {

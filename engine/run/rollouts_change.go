@@ -214,6 +214,9 @@ func (r *rollouts) rollback(name, by, why string) error {
 	case x.Trial != nil:
 		x.Trial = nil
 	case p != nil && p.Previous != "" && p.Previous != x.Stable:
+		if err := r.store.GoesOn(p.Previous, x.Stable); err != nil {
+			return fmt.Errorf("rollout %s cannot go back: %w", name, err)
+		}
 		x.Stable, p.Previous = p.Previous, ""
 	default:
 		return fmt.Errorf("rollout %s has no module on trial, and none to go back to", name)

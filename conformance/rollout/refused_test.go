@@ -1,0 +1,44 @@
+package rollout
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/stages"
+)
+
+// TestRefused: rollout blocks that cannot be, told by validate.
+func TestRefused(t *testing.T) {
+	const block = "rollout \"r\" {\n  plugin  = plugin.probe\n  canary  = plugin.next\n  percent = 10\n}\nplugin \"next\" { source = \"v2.wasm\" }\n"
+	const behind = `channel "d" { key = device }
+pipeline "q" {
+  from = channel.d
+  transform "wasm" "again" { plugin = plugin.probe }
+  sink "file" "more" { path = "more.ndjson" }
+  sink "file" "bad" { path = "bad.ndjson" }
+  rejects = sink.bad
+}
+`
+	feeds := strings.Replace(text, "  sink \"file\" \"rejects\"", "  sink \"channel\" \"feed\" {\n    to = channel.d\n  }\n  sink \"file\" \"rejects\"", 1)
+	for _, c := range []struct{ config, want string }{
+		{text + block, ""},
+		{feeds + behind, ""},
+		{feeds + behind + block, "pipeline.q.transform.again reads rows that stages feed (channel.d)"},
+		{strings.NewReplacer("transform \"wasm\" \"probe\" { plugin = plugin.probe }", "rule \"probe\" {}", "transform.probe", "rule.probe").Replace(text) + block, "No stage runs plugin.probe."},
+		{text + strings.Replace(block, "plugin.next", "plugin.nxt", 1), "There is no block plugin.nxt. Did you mean"},
+	} {
+		w := newWorld(t, t.TempDir(), "")
+		w.write("p.hcl", c.config)
+		diags := plan.Check(env.Real(), w.dir, config.Options{}, stages.Builtin())
+		var said []string
+		for _, d := range diags {
+			said = append(said, d.Detail)
+		}
+		if all := strings.Join(said, "\n"); !strings.Contains(all, c.want) || (c.want == "") != (all == "") || len(said) > 1 {
+			t.Errorf("%q, want %q", all, c.want)
+		}
+	}
+}
