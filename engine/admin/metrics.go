@@ -192,6 +192,10 @@ func (x *exposition) sinks(s *run.Status) {
 			x.sample(m.name, m.value(&s.Sinks[i]), "sink", s.Sinks[i].Address)
 		}
 	}
+	x.family("tidemill_stranded_batches", "gauge", "Batches of rows in the spool of a sink that is gone.")
+	for _, sp := range s.Stranded {
+		x.sample("tidemill_stranded_batches", float64(sp.Batches), "sink", sp.Address)
+	}
 	x.family("tidemill_sink_events_total", "counter", "A sink's own counters.")
 	for i := range s.Sinks {
 		x.events("tidemill_sink_events_total", "sink", s.Sinks[i].Address, s.Sinks[i].Counters)

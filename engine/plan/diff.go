@@ -17,6 +17,8 @@ type Held struct {
 	Tables   []HeldTable
 	// Nodes are the digests of what ran, by address.
 	Nodes map[string]HeldNode
+	// Spools are those of which not all is delivered.
+	Spools []HeldSpool
 	// Past tells what a channel's journal still holds; nil: nobody knows.
 	Past func(channel string) (Past, error)
 }
@@ -141,7 +143,9 @@ func (p *Plan) Diff(h *Held) []Change {
 	here := map[string]bool{engineAddress: true}
 	for _, n := range p.nodes() {
 		here[n.Address] = true
-		out = append(out, n.diff(h))
+		c := n.diff(h)
+		c.Why += p.strands(h, n.Address)
+		out = append(out, c)
 	}
 	return append(out, p.gone(h, here)...)
 }
@@ -268,6 +272,7 @@ func (p *Plan) gone(h *Held, here map[string]bool) []Change {
 		if strings.HasPrefix(address, "channel.") {
 			c.Why += "; its journal stays on disk"
 		}
+		c.Why += p.strands(h, address)
 		out = append(out, c)
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Address < out[j].Address })

@@ -51,7 +51,9 @@ func (ch *Channel) From(mark, reach int64) int64 {
 }
 
 // Rebuilds tells whether the state of a stage can be made again from its channel's journal.
-func (n *Node) Rebuilds() bool { return !n.IsSink() && n.Home != nil && !n.Home.Fed }
+func (n *Node) Rebuilds() bool {
+	return !n.IsSink() && n.Home != nil && !n.Home.Fed && n != n.Home.Decoder
+}
 
 // fateOfState says what becomes of state of so many entries that means something else now.
 func (n *Node) fateOfState(c Change, h *Held, held int64) Change {
@@ -60,7 +62,7 @@ func (n *Node) fateOfState(c Change, h *Held, held int64) Change {
 	switch {
 	case !n.Rebuilds():
 		c.Fate, c.Why = Lost, anew
-		if n.Home != nil {
+		if n.Home != nil && n.Home.Fed {
 			c.Why += ": it reads what pipelines feed, which is not kept to be read again"
 		}
 		return c
@@ -134,4 +136,43 @@ func (p *Plan) Anew(was *Plan) (out []*Node) {
 		}
 	}
 	return out
+}
+
+// HeldSpool is a spool of which not all is delivered.
+type HeldSpool struct {
+	Address string `json:"address"` // of its sink
+	Key     string `json:"-"`       // Node.SinkKey
+	Dir     string `json:"dir"`
+	Batches uint64 `json:"batches"` // of rows, undelivered
+}
+
+// SinkKey names what a sink's state belongs to: the same place, leading to the same thing.
+func (n *Node) SinkKey() string {
+	if n.Bound.Identity != "" {
+		return n.Address + " " + n.Bound.Identity
+	}
+	return n.Address + " " + n.ArgsDigest
+}
+
+// SinkKeys are the keys of the plan's sinks.
+func (p *Plan) SinkKeys() map[string]bool {
+	keys := map[string]bool{}
+	for _, n := range p.nodes() {
+		if n.IsSink() {
+			keys[n.SinkKey()] = true
+		}
+	}
+	return keys
+}
+
+// strands says what a sink's spools hold that nobody would deliver under the plan.
+func (p *Plan) strands(h *Held, address string) string {
+	keys, why := p.SinkKeys(), ""
+	for _, s := range h.Spools {
+		if s.Address == address && !keys[s.Key] {
+			why += fmt.Sprintf("; %s of rows undelivered in %s: what is not delivered when the change is made stays there, and comes to the sink if it comes back as it was",
+				plural(int(min(s.Batches, 1<<62)), "batch", "batches"), s.Dir)
+		}
+	}
+	return why
 }

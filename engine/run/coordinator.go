@@ -45,6 +45,7 @@ type coordinator struct {
 	finished       atomic.Bool
 	stopping       atomic.Bool
 	stopBegan      time.Time // when stopping was noticed
+	stands         time.Time // since when all tasks stand before a swap; zero: they do not
 	told           string    // the latest complaint of cleaning up
 	final          bool      // the checkpoint being taken, or taken last, covers everything
 
@@ -162,6 +163,10 @@ func (c *coordinator) readyToSwap() (bool, error) {
 			return false, nil
 		}
 	}
+	if c.deliversFirst(c.engine.env.Clock.Now()) {
+		return false, nil
+	}
+	c.stands = time.Time{}
 	return false, ErrSwap
 }
 

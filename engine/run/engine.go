@@ -164,6 +164,7 @@ func (e *Engine) open() error {
 	if err := e.rollouts.began(&e.graph); err != nil {
 		return err
 	}
+	e.findStranded()
 	return e.openSources()
 }
 

@@ -22,6 +22,7 @@ type graph struct {
 	delivers  []*deliverer
 	sources   []*sourcer
 	left      map[string]*feed // by key: nobody writes there any more, and not all has been read
+	stranded  []plan.HeldSpool // nobody delivers what they hold
 }
 
 func newGraph(p *plan.Plan) graph {

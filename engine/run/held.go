@@ -52,6 +52,7 @@ func ReadHeld(e *env.Env, data string) (*plan.Held, error) {
 		var parts map[string]*restored
 		if c, parts, err = s.restore(epochs[0]); err == nil {
 			h := c.held(parts)
+			h.Spools = c.spools(e, data)
 			h.Past = func(channel string) (plan.Past, error) { return pastOf(e, data, channel, parts) }
 			return h, nil
 		}

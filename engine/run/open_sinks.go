@@ -12,12 +12,7 @@ import (
 const takesFirst = stage.TakesFirst
 
 // sinkKey names a sink's token: the same place, leading to the same thing.
-func sinkKey(n *plan.Node) string {
-	if n.Bound.Identity != "" {
-		return n.Address + " " + n.Bound.Identity
-	}
-	return n.Address + " " + n.ArgsDigest
-}
+func sinkKey(n *plan.Node) string { return n.SinkKey() }
 
 // openSinks opens the sinks of a plan and takes back what they wrote after the checkpoint.
 func (e *Engine) openSinks(p *plan.Plan, last *checkpoint) error {

@@ -7,6 +7,8 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"github.com/tidemill/tidemill/engine/plan"
 )
 
 // Status is what an engine is doing, for whoever looks on. Counts are since
@@ -22,6 +24,8 @@ type Status struct {
 	Stages     []StageStatus    `json:"stages"`
 	Sinks      []SinkStatus     `json:"sinks"`
 	Rejects    []RejectStatus   `json:"rejects,omitempty"` // sorted by stage and reason
+	// Stranded are spools of sinks that are gone, with what was not delivered.
+	Stranded []plan.HeldSpool `json:"stranded,omitempty"`
 }
 
 // RejectStatus tells how many rows were rejected, where and why: "record" (no
@@ -138,6 +142,7 @@ func (e *Engine) Status() Status {
 	for _, ch := range v.plan.Channels {
 		s.Channels = append(s.Channels, v.channel(ch.Config.Name))
 	}
+	s.Stranded = v.stranded
 	for _, pl := range v.plan.Pipelines {
 		for _, n := range pl.Nodes {
 			if n.IsSink() {

@@ -34,6 +34,8 @@ func (e *Engine) Swap() error {
 	}
 	if err == nil {
 		e.retain()
+		e.findStranded()
+		e.publish()
 		// The next checkpoint is full and comes at once: it is what makes the swap durable.
 		c.forceful = true
 		c.nextCheckpoint = e.env.Clock.Now()
@@ -73,6 +75,8 @@ func (e *Engine) swapTo(p *plan.Plan) error {
 	}
 	e.env.Point("swap.opened")
 	e.publish() // before anything of the old graph is closed
+	e.stranded = old.stranded
+	e.leave(old)
 	if err := old.closeBut(e.graph); err != nil {
 		e.report("what the old configuration had open could not be closed: " + err.Error())
 	}
