@@ -207,6 +207,24 @@ func TestManyPairs(t *testing.T) {
 	}
 }
 
+// TestLimitIgnoresTheGone: rows that a batch has let go of make room in the same batch.
+func TestLimitIgnoresTheGone(t *testing.T) {
+	b := newBench(t, Interval(), take+"max_total = 2\n", 1, func(at *stage.At) { at.Together = true })
+	b.shared = true
+	var events []row
+	for i := range int64(10) {
+		events = append(events, row{key: "a", time: 1000 + 10*i, value: i, received: 1000, offset: i})
+	}
+	b.fill(events)
+	batch := b.batch(events)
+	b.must(b.stage.Process(0, batch, b))
+	batch.Release()
+	b.run([]row{{end: true}})
+	if len(b.rejects) > 0 {
+		t.Errorf("%d rows were refused: %q", len(b.rejects), b.rejects[0])
+	}
+}
+
 // TestWaiting: rows whose other input is silent go after a while of the journal's time.
 func TestWaiting(t *testing.T) {
 	b := newBench(t, Interval(), take+"after = \"5s\"\nrows = \"left\"\nwait = \"80s\"\n", 1, nil)
