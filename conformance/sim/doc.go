@@ -4,7 +4,8 @@
 // graph is exchanged. Whatever happens, the rows that come out must be those
 // of an undisturbed run.
 //
-// A seed that once failed stays in ../seeds.txt.
+// A seed that once failed stays in ../seeds.txt, which says what it found, and the scenario that it was
+// stays in testdata/kept, as it was drawn: kept_test.go.
 //
 // Imports: nothing
 package sim

@@ -20,6 +20,7 @@ import (
 var (
 	seeds    = flag.Uint64("seeds", 10_000, "how many seeds to run; at most 150 with -short")
 	oneSeed  = flag.Uint64("seed", 0, "run this seed alone and tell what happened")
+	keepSeed = flag.Bool("keep", false, "with -seed: write the scenario to testdata/kept, where it stays whatever becomes of the generator")
 	fromSeed = flag.Uint64("from", 1, "first seed")
 )
 
@@ -27,6 +28,13 @@ var (
 func TestSameAnswer(t *testing.T) {
 	if *oneSeed != 0 {
 		w, err := trySeed(*oneSeed)
+		if *keepSeed {
+			name, err := keep(newScenario(*oneSeed), *oneSeed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("kept in %s", name)
+		}
 		for _, line := range w.log {
 			t.Log(line)
 		}
@@ -59,7 +67,7 @@ func TestSameAnswer(t *testing.T) {
 				swaps.Add(int64(w.swaps))
 				faults.Add(int64(w.faults))
 				if err != nil {
-					t.Errorf("seed %d: %v\nrun it alone: go test ./conformance/sim -run SameAnswer -seed %d -v\nand keep it in conformance/seeds.txt", list[i], err, list[i])
+					t.Errorf("seed %d: %v\nrun it alone: go test ./conformance/sim -run SameAnswer -seed %d -v\nand keep it: add -keep, and a line to conformance/seeds.txt", list[i], err, list[i])
 				}
 			}
 		}()
@@ -72,8 +80,10 @@ func TestSameAnswer(t *testing.T) {
 }
 
 // trySeed runs a seed's scenario in peace and in trouble and compares.
-func trySeed(seed uint64) (w *world, err error) {
-	s := newScenario(seed)
+func trySeed(seed uint64) (w *world, err error) { return try(newScenario(seed), seed) }
+
+// try runs a scenario in peace, and with what a seed has in store for it.
+func try(s scenario, seed uint64) (w *world, err error) {
 	want, _, err := runScenario(s, seed, true)
 	if err != nil {
 		return &world{}, fmt.Errorf("undisturbed: %w", err)
