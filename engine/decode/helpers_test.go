@@ -166,12 +166,13 @@ func everyWay(t testing.TB, c Config, records ...string) decoded {
 	return want
 }
 
-// inStrips decodes each record among its like, with the next one between them, so that strips are tried, and the
-// same the general way.
+// inStrips decodes up to four of the records among their like, with the next one between them, so that strips are
+// tried, and the same the general way.
 func inStrips(t testing.TB, c Config, want decoded, records []string) {
 	t.Helper()
 	c.Fields = want.fields
-	for i, r := range records {
+	for i := 0; i < len(records); i += 1 + len(records)/4 {
+		r := records[i]
 		like := make([]string, 2*leastStrip)
 		for k := range like {
 			like[k] = r
