@@ -147,28 +147,9 @@ func choppy(dial func() (net.Conn, error), number, messages int) error {
 func TestSweepEnds(t *testing.T) {
 	s, count := counted(t, Options{Inlet: &moody{rng: rand.New(rand.NewPCG(1, 1)), next: map[string]uint32{}}})
 	address := listen(t, s, Listener{})
-	join := func(id string, keep uint16) net.Conn {
-		nc, err := net.Dial("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { nc.Close() })
-		nc.SetDeadline(time.Now().Add(30 * time.Second))
-		if _, err := nc.Write(Append(nil, &Packet{Type: Connect, Login: Login{Version: V5, KeepAlive: keep, CleanStart: true, ClientID: []byte(id)}}, V5)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadFull(nc, make([]byte, 5)); err != nil {
-			t.Fatal(err)
-		}
-		return nc
-	}
+	join := func(id string, keep uint16) net.Conn { return join(t, address, id, keep) }
 	silent, kicked, leaving := join("silent", 1), join("kicked", 0), join("leaving", 0)
-	parked := func(n int) bool {
-		w := s.sweepers[0]
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return len(w.list)-len(w.free) == n
-	}
+	parked := func(n int) bool { return parked(s) == n }
 	wait(t, "three connections are parked", func() bool { return parked(3) })
 	leaving.Close()
 	wait(t, "one has left", func() bool { return parked(2) })
@@ -184,6 +165,60 @@ func TestSweepEnds(t *testing.T) {
 	if n := count("keep_alive_timeouts"); n != 1 {
 		t.Errorf("%d connections kept silent for too long", n)
 	}
+}
+
+// join connects and waits for CONNACK.
+func join(t *testing.T, address, id string, keep uint16) net.Conn {
+	t.Helper()
+	nc, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	nc.SetDeadline(time.Now().Add(30 * time.Second))
+	if _, err := nc.Write(Append(nil, &Packet{Type: Connect, Login: Login{Version: V5, KeepAlive: keep, CleanStart: true, ClientID: []byte(id)}}, V5)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(nc, make([]byte, 5)); err != nil {
+		t.Fatal(err)
+	}
+	return nc
+}
+
+// parked is how many connections the first sweeper reads.
+func parked(s *Server) int {
+	w := s.sweepers[0]
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.list) - len(w.free)
+}
+
+// TestSweepDrop drops more connections at once than get a goroutine at one time: all of them end, and who stays is heard.
+func TestSweepDrop(t *testing.T) {
+	s := NewServer(Options{Env: env.Real(), Inlet: &moody{rng: rand.New(rand.NewPCG(1, 1)), next: map[string]uint32{}}})
+	defer s.Close()
+	address := listen(t, s, Listener{})
+	stays := join(t, address, "stays", 0)
+	var crowd []net.Conn
+	for i := range 5*leaveAtOnce + 1 {
+		crowd = append(crowd, join(t, address, fmt.Sprint("c", i), 0))
+	}
+	wait(t, "all are parked", func() bool { return parked(s) == len(crowd)+1 })
+	for _, nc := range crowd {
+		nc.Close()
+	}
+	wait(t, "all have left but one", func() bool { return s.Stats().Connections == 1 && parked(s) == 1 })
+	if _, err := stays.Write([]byte{byte(Pingreq) << 4, 0}); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the one who stays is answered", func() bool {
+		var last [1]byte
+		_, err := io.ReadFull(stays, last[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return last[0] == byte(Pingresp)<<4
+	})
 }
 
 func wait(t *testing.T, what string, true func() bool) {
