@@ -21,7 +21,7 @@
 // # Is a guest's own refusal tried again in a fresh instance?
 //
 // The refusals that count as samples are: the first, second, fourth and so on of a plugin in a partition, and
-// every 1,024th (faults.go). Trying each would cost a row that is refused an instance, which is milliseconds for a guest in
+// every 16,384th (faults.go). Trying each would cost a row that is refused an instance, which is milliseconds for a guest in
 // Go. A refusal that does not stand gives the row back and has the next 4,096 refusals tried, every one;
 // the 64th is told (Evidence.ByClock), for a quarantine through the journal.
 // Which refusals those are is counted in a table: it is the same in a replay.

@@ -73,7 +73,7 @@ func (r *Runner) rose(row int, cause string) {
 // the fourth and so on of a plugin in a partition, and every sampleRefusals-th; and once one did not stand, the watchRefusals
 // that follow. A refusal is tried as a failure is, by the row alone in a fresh instance.
 const (
-	sampleRefusals = 1024
+	sampleRefusals = 16_384
 	watchRefusals  = 4096
 )
 

@@ -142,6 +142,7 @@ func (a *analysis) step(i instruction, paid func(uint32) (int64, bool)) {
 	switch i.op {
 	case opLoop:
 		a.f.loops = true
+		a.f.blocks += 3 // that the emitter puts around it
 		a.enter(opLoop)
 	case opBlock:
 		a.enter(opBlock)

@@ -10,8 +10,16 @@ type emitter struct {
 	local  uint32 // fuel in a local, of a function with loops
 	length uint32 // a local for lengths
 	place  int
-	depth  uint32
+	depth  uint32  // blocks that are open
+	labels []label // of those of the original, the function's own first
 	out    []byte
+}
+
+// label is a block of the original that is open.
+type label struct {
+	depth uint32 // where it stands in what is written
+	again []byte // of a loop that is entered again: the type of its block
+	cost  int64  // and what a turn costs
 }
 
 // emit writes the body of a function, without its size.
@@ -24,11 +32,11 @@ func (e *emitter) emit(index int) []byte {
 		e.op(opGlobalGet, e.fuel)
 		e.op(opLocalSet, e.local)
 		e.charge(e.f.calls)
-		e.out = append(e.out, opBlock)
-		e.out = append(e.out, e.m.resultBlock(e.f.typ.Results)...)
+		e.begin(opBlock, e.m.resultBlock(e.f.typ.Results))
 	} else if !e.free(e.m.imported[Func] + uint32(index)) {
 		e.charge(e.f.calls)
 	}
+	e.labels = []label{{depth: e.depth}}
 	e.place = 1
 	for {
 		i, ok := w.next()
@@ -126,6 +134,13 @@ func (e *emitter) check() {
 	e.out = append(e.out, opEnd)
 }
 
+// withoutParams says that a block of a type takes nothing from the stack.
+func (m *Module) withoutParams(typ []byte) bool {
+	r := &reader{b: typ}
+	t := int64(r.leb(33, true))
+	return t < 0 || len(m.Types[t].Params) == 0
+}
+
 // nextPlace goes to the next place and pays there.
 func (e *emitter) nextPlace(check bool) {
 	if e.f.loops {
@@ -136,30 +151,29 @@ func (e *emitter) nextPlace(check bool) {
 
 func (e *emitter) instruction(i instruction, last bool) {
 	switch i.op {
-	case opLoop, opIf:
-		e.depth++
-		e.out = append(e.out, i.raw...)
-		e.nextPlace(i.op == opLoop)
+	case opLoop:
+		e.loop(i)
+		return
+	case opIf, opBlock:
+		e.begin(i.op, i.raw[1:])
+		e.labels = append(e.labels, label{depth: e.depth})
+		if i.op == opIf {
+			e.nextPlace(false)
+		}
 		return
 	case opElse:
 		e.out = append(e.out, opElse)
 		e.nextPlace(false)
 		return
-	case opBlock:
-		e.depth++
 	case opEnd:
-		if e.out = append(e.out, opEnd); last {
-			if e.f.loops {
-				e.out = e.out[:len(e.out)-1] // the wrapping block's end is written by emit
-			}
-			return
-		}
-		e.depth--
-		e.nextPlace(false)
+		e.end(last)
+		return
+	case opBr, opBrIf, opBrTable:
+		e.branch(i)
 		return
 	case opReturn:
 		if e.f.loops {
-			e.op(opBr, e.depth)
+			e.op(opBr, e.depth-e.labels[0].depth)
 			return
 		}
 	case opCall, opCallIndirect, opTailCall, opTailIndirect:
@@ -174,6 +188,76 @@ func (e *emitter) instruction(i instruction, last bool) {
 		}
 	}
 	e.out = append(e.out, i.raw...)
+}
+
+// begin opens a block of a type.
+func (e *emitter) begin(op byte, typ []byte) {
+	e.depth++
+	e.out = append(append(e.out, op), typ...)
+}
+
+// loop opens a loop. A call within a loop is dear even where it is not made: all that a turn keeps in registers has to
+// have a place in memory. So more fuel is got outside of it, and the loop is entered again; nothing
+// of its turn has happened yet.
+func (e *emitter) loop(i instruction) {
+	typ := i.raw[1:]
+	if !e.m.withoutParams(typ) {
+		e.begin(opLoop, typ)
+		e.labels = append(e.labels, label{depth: e.depth})
+		e.nextPlace(true)
+		return
+	}
+	e.begin(opBlock, typ)
+	e.begin(opLoop, []byte{noResult})
+	e.begin(opBlock, []byte{noResult})
+	e.begin(opLoop, typ)
+	e.labels = append(e.labels, label{depth: e.depth, again: typ, cost: e.f.charges[e.place]})
+	e.nextPlace(false)
+	e.get()
+	e.out = append(e.out, opI64Const, 0, opI64LtS)
+	e.op(opBrIf, 1)
+}
+
+// end closes a block of the original, and what loop has opened around it.
+func (e *emitter) end(last bool) {
+	if last {
+		if !e.f.loops { // else the wrapping block's end is written by emit
+			e.out = append(e.out, opEnd)
+		}
+		return
+	}
+	closed := e.labels[len(e.labels)-1]
+	e.labels = e.labels[:len(e.labels)-1]
+	e.out = append(e.out, opEnd)
+	e.depth--
+	if closed.again != nil {
+		e.op(opBr, 2)
+		e.out = append(e.out, opEnd)
+		e.get()
+		e.op(opCall, e.more)
+		e.out = appendS64(append(e.out, opI64Const), closed.cost) // the turn pays when it is entered again
+		e.out = append(e.out, opI64Add)
+		e.set()
+		e.op(opBr, 0)
+		e.out = append(e.out, opEnd, opUnreachable, opEnd)
+		e.depth -= 3
+	}
+	e.nextPlace(false)
+}
+
+// branch writes a branch with the labels that its targets have here.
+func (e *emitter) branch(i instruction) {
+	r := &reader{b: i.raw, at: 1}
+	e.out = append(e.out, i.op)
+	n := uint32(1)
+	if i.op == opBrTable {
+		n = r.u32() + 1
+		e.out = appendU32(e.out, n-1)
+	}
+	for range n {
+		to := e.labels[uint32(len(e.labels))-1-r.u32()]
+		e.out = appendU32(e.out, e.depth-to.depth)
+	}
 }
 
 func (e *emitter) call(i instruction) {
