@@ -26,9 +26,10 @@ type world struct {
 	specs   []stage.Spec
 	config  *config.Config // immutable, so read once
 	far     *farSink
-	calm    bool // nothing goes wrong
-	brisk   bool // time goes on while there is work, so that records come between ticks
-	block   int  // journal's block size
+	calm    bool   // nothing goes wrong
+	brisk   bool   // time goes on while there is work, so that records come between ticks
+	block   int    // journal's block size
+	next    []byte // the configuration that a swap brings; nil: the same again
 	log     []string
 	crashes int
 	swaps   int
@@ -230,6 +231,10 @@ func (w *world) steps(e *run.Engine, budget *int) error {
 // requestSwap exchanges the graph for one of the same meaning: the text has
 // changed, every stage is opened anew, tables and sinks are handed over.
 func (w *world) requestSwap(e *run.Engine) {
+	if w.next != nil {
+		w.write(confDir+"/p.hcl", w.next)
+		w.config, w.next = nil, nil
+	}
 	p, err := w.load()
 	if err != nil {
 		return
