@@ -70,6 +70,16 @@ func (p *Process) Kill() (killed bool) {
 	return p.Killed()
 }
 
+// Interrupt asks the process to end, and waits until it has.
+func (p *Process) Interrupt() error {
+	_ = p.cmd.Process.Signal(syscall.SIGINT) // it may have ended by itself
+	code, err := p.Code()
+	if err == nil && code != 0 {
+		err = fmt.Errorf("interrupted, the run ends with %d:\n%s", code, p.Said())
+	}
+	return err
+}
+
 // Killed tells whether the process, which has ended, was killed.
 func (p *Process) Killed() bool {
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)

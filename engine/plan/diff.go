@@ -196,6 +196,10 @@ func (n *Node) diff(h *Held) Change {
 			c.Why = "its arguments have changed; it goes on where it stands"
 			return c
 		}
+		if n.Bound.Moves {
+			c.Why = "it leads elsewhere now, and so do the rows that it has not written yet"
+			return c
+		}
 		c.Fate, c.Why = Rebuilt, "its arguments have changed: it is opened anew, as if it were another sink"
 		return c
 	}

@@ -148,6 +148,9 @@ type HeldSpool struct {
 
 // SinkKey names what a sink's state belongs to: the same place, leading to the same thing.
 func (n *Node) SinkKey() string {
+	if n.Bound.Moves {
+		return n.Address + " " + n.Spec.Type
+	}
 	if n.Bound.Identity != "" {
 		return n.Address + " " + n.Bound.Identity
 	}

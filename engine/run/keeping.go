@@ -101,8 +101,12 @@ func (d *deliverer) kept() uint64 {
 // again when its other arguments change.
 func spoolDir(data string, n *plan.Node) string {
 	digest := n.ArgsDigest
-	if n.Bound.Identity != "" {
-		sum := sha256.Sum256([]byte(n.Bound.Identity))
+	identity := n.Bound.Identity
+	if n.Bound.Moves {
+		identity = n.Spec.Type
+	}
+	if identity != "" {
+		sum := sha256.Sum256([]byte(identity))
 		digest = hex.EncodeToString(sum[:])
 	}
 	return path.Join(data, "spool", n.Address+"."+digest[:8])
@@ -123,6 +127,9 @@ func (g *graph) heirloom(n *plan.Node) *deliverer {
 // go of comes again.
 func (e *Engine) inherit(s *sinker, d *deliverer, real stage.Sink, was *deliverer) error {
 	s.sink, d.spool, d.sink, d.delivered = was.spool, was.spool, real, was.done.Load()
+	if keeper(was.sink) != nil {
+		d.delivered = was.kept() // what it has made a file of since it was last settled need not come again
+	}
 	if err := d.open(); err != nil {
 		return errors.Join(err, d.close())
 	}

@@ -144,7 +144,10 @@ type Bound struct {
 	// Identity names what a transactional sink's tokens belong to, such as a
 	// file's path and format: a sink whose other arguments change goes on from its
 	// token. "": any change of an argument makes it another sink.
-	Identity  string
+	Identity string
+	// Moves says, of a sink behind a spool, that the spool is its own whatever its Identity becomes: what it
+	// has not let go of goes to where it leads then.
+	Moves     bool
 	Revisions Revisions
 	Revises   bool // Out can hold revised rows (it has a revision column)
 	// Plugin is the plugin block that the stage runs; "" when it runs none. Try tells whether it could

@@ -111,7 +111,7 @@ func (a *args) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnosti
 	diags = append(diags, a.bindUnits(in)...)
 	o.identity = "parquet " + a.Path + " " + o.table
 	return stage.Bound{
-		Delivery: stage.Idempotent, Identity: o.identity,
+		Delivery: stage.Idempotent, Identity: o.identity, Moves: true,
 		Table:    &stage.Table{Name: o.table, Place: o.place},
 		OpenSink: func(op stage.Opening) (stage.Sink, error) { return open(op, o) },
 	}, config.Sort(diags)

@@ -34,6 +34,13 @@
 // out of the spool, cut by the same ticks and limits into the same files with the
 // same names and the same bytes.
 //
+// # What if the path changes?
+//
+// The sink keeps its spool: rows that have come and are in no file yet are written where it leads now, so that each is
+// in the old table or in the new one. Only a crash between the last file at the old path and the checkpoint after it,
+// with the path changed before the next start, leaves the rows of that file in both. A sink under another name is
+// another sink.
+//
 // # Why does day(ts) give a date here, and in a rule the day of the month?
 //
 // Because a partition by the day of the month is never what is meant. year, month,
