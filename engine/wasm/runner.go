@@ -238,7 +238,11 @@ func (r *Runner) piece(lo, hi int) {
 		return
 	}
 	if hi-lo > 1 {
-		r.o.Count("cost_splits", 1)
+		if errors.Is(err, errDoubt) {
+			r.o.Count("cost_tried", 1)
+		} else {
+			r.o.Count("cost_splits", 1)
+		}
 		mid := lo + (hi-lo)/2
 		r.piece(lo, mid)
 		r.piece(mid, hi)
