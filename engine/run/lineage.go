@@ -21,7 +21,7 @@ func (e *Engine) originOf(n *plan.Node, pl *plan.Pipeline) func(from, to int64) 
 }
 
 // pluginsOf names the plugins whose stages stand before a sink, in other pipelines too when these feed the
-// channel that it reads; sorted.
+// channel that it reads, and those that decode a channel's payloads; sorted.
 func pluginsOf(n *plan.Node, pl *plan.Pipeline) []string {
 	var names []string
 	seen := map[*plan.Node]bool{}
@@ -37,6 +37,7 @@ func pluginsOf(n *plan.Node, pl *plan.Pipeline) []string {
 		for _, in := range n.In {
 			walk(in.Node)
 			if in.Channel != nil {
+				walk(in.Channel.Decoder)
 				for _, f := range in.Channel.Feeders {
 					walk(f)
 				}

@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/rollout"
+	"github.com/tidemill/tidemill/engine/stage"
 )
 
 // TestAssigned: which modules a file names, by when its records were received. Times are minutes.
@@ -45,5 +47,19 @@ func TestAssigned(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s, received from %d to %d: %q, want %q", c.plugins, c.from, c.to, got, c.want)
 		}
+	}
+}
+
+// TestPluginsOf: what decodes a channel has a part in its rows, as a stage has.
+func TestPluginsOf(t *testing.T) {
+	made := func(name string, in ...plan.Input) *plan.Node {
+		return &plan.Node{In: in, Bound: stage.Bound{Plugin: name}}
+	}
+	raw := plan.Input{Channel: &plan.Channel{Decoder: made("senml")}}
+	channel := &plan.Channel{}
+	channel.Feeders = []*plan.Node{made("", plan.Input{Node: made("health", raw)})}
+	sink := made("", plan.Input{Node: made("fence", plan.Input{Channel: channel})})
+	if got := strings.Join(pluginsOf(sink, &plan.Pipeline{}), " "); got != "fence health senml" {
+		t.Errorf("plugins before a sink: %q", got)
 	}
 }
