@@ -43,6 +43,7 @@ type channelArgs struct {
 	MaxKeys     int            `hcl:"max_keys,optional"`
 	Dedupe      hcl.Expression `hcl:"dedupe,optional"`
 	Decode      hcl.Expression `hcl:"decode,optional"`
+	Clock       *clockArgs     `hcl:"clock,block"`
 }
 
 func (l *loader) channel(b *hclsyntax.Block) *Channel {
@@ -85,6 +86,7 @@ func (l *loader) channel(b *hclsyntax.Block) *Channel {
 	if !Absent(args.Dedupe) {
 		c.Dedupe = l.dedupe(args.Dedupe, c)
 	}
+	l.clock(b.Body, args.Clock, c)
 	return c
 }
 

@@ -89,6 +89,7 @@ type Channel struct {
 	// Ahead is how far a device's clock may be ahead of receive time before
 	// it is flagged; default 10m.
 	Ahead   time.Duration
+	Clock   Clock   // what is done about clocks that are wrong
 	MaxKeys int     // keys of a partition; default 1<<20
 	Dedupe  *Dedupe // nil: rows are not compared
 	Range   hcl.Range

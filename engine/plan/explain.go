@@ -47,6 +47,7 @@ type ChannelPlan struct {
 	Revises    bool        `json:"revises,omitempty"`
 	Keys       TablePlan   `json:"keys"`
 	Dedupe     *DedupePlan `json:"dedupe,omitempty"`
+	Clock      *ClockPlan  `json:"clock,omitempty"`
 }
 
 // DedupePlan is how rows are compared with those before.
@@ -111,6 +112,9 @@ func (p *Plan) Explain() *Explanation {
 		if c.Dedupe != nil {
 			x.Memory.State += c.Dedupe.Seen.Bytes
 		}
+		if c.Clock != nil && c.Clock.Estimates != nil {
+			x.Memory.State += c.Clock.Estimates.Bytes
+		}
 		x.Channels = append(x.Channels, c)
 	}
 	for _, n := range p.Ingests {
@@ -160,6 +164,7 @@ func (p *Plan) explainChannel(ch *Channel) ChannelPlan {
 	if d := c.Dedupe; d != nil {
 		out.Dedupe = &DedupePlan{d.Keys, config.FormatDuration(d.Within), explainTable(ch.SeenDecl())}
 	}
+	out.Clock = ch.explainClock()
 	if ch.Decoder != nil {
 		out.Decode = "plugin." + ch.Decoder.Bound.Plugin
 	}

@@ -197,6 +197,7 @@ func (p *Plan) refuseFed() hcl.Diagnostics {
 			{c.Explode != "", "explode: a rule's explode, or the channel before it, takes lists apart"},
 			{c.Decode != nil, "decode: that is for payloads of ingests, and pipelines feed it rows"},
 			{c.Dedupe != nil, "dedupe: its rows come from pipelines, each once"},
+			{c.Clock.Any(), "clock: the channels before it judge their devices' clocks"},
 			{c.RetainBytes != 0, "retain_bytes: rows stay until they are read, and ingestion waits if that takes long"},
 		} {
 			if has.is {

@@ -401,6 +401,9 @@ func (p *Plan) channelDigest(c *config.Channel) string {
 	if d := c.Dedupe; d != nil {
 		fmt.Fprintf(h, "dedupe %q %d %d\n", d.Keys, d.Within, d.Max)
 	}
+	if k := c.Clock; k.Any() {
+		fmt.Fprintf(h, "clock %t %d %d %s %s\n", k.Correct, k.Tolerance, k.Behind, k.Future, k.Past)
+	}
 	if c.Time != nil {
 		fmt.Fprintf(h, "time %s\n", p.text(c))
 		var uses columns

@@ -80,6 +80,9 @@ func (c *ChannelPlan) text(b *strings.Builder, ingests []IngestPlan) {
 	if d := c.Dedupe; d != nil {
 		line("dedupe", fmt.Sprintf("by %s within %s: at most %d rows of a partition are remembered, %s", strings.Join(d.Key, ", "), d.Within, d.Seen.Most, d.Seen.text()))
 	}
+	if c.Clock != nil {
+		line("clock", c.Clock.text())
+	}
 	b.WriteByte('\n')
 }
 

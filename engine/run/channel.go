@@ -18,14 +18,16 @@ import (
 // timekeeper gives decoded rows their event time, key slot and watermark. It
 // stands before every filter.
 type timekeeper struct {
-	ch     *plan.Channel
-	time   *expr.Program // nil: event time is receive time
-	keyCol int           // -1: no key
-	keys   *state.Table
-	ahead  int64 // us
-	alloc  memory.Allocator
-	reject func(stage.Reject)
-	count  func(string, int64)
+	ch      *plan.Channel
+	time    *expr.Program // nil: event time is receive time
+	keyCol  int           // -1: no key
+	keys    *state.Table
+	clocks  *clocks  // nil: event times are not corrected
+	devices *devices // told of rows as they were sent; its mu is held
+	ahead   int64    // us
+	alloc   memory.Allocator
+	reject  func(stage.Reject)
+	count   func(string, int64)
 
 	wantMarks bool
 	marks     []flow.KeyMark
@@ -70,6 +72,12 @@ func (k *timekeeper) bind(p *plan.Plan, ch *plan.Channel) {
 func (k *timekeeper) fill(rows arrow.RecordBatch) (arrow.RecordBatch, []flow.KeyMark) {
 	rows = k.fillTimes(rows)
 	rows = k.fillSlots(rows)
+	if k.devices != nil {
+		k.devices.note(rows)
+	}
+	if k.ch.Config.Clock.Any() {
+		rows = k.fillClocks(rows)
+	}
 	k.fillMarks(rows)
 	return rows, k.marks
 }

@@ -30,8 +30,10 @@ type DeviceStatus struct {
 	// Rejects are values and rows of the device that were rejected. What is no record at all belongs to nobody.
 	Rejects int64 `json:"rejects"`
 	// Skew is how far its clock is behind, or its records are late: about the median of
-	// receive time less event time, s. Less than 0: its clock is ahead.
+	// receive time less event time as it was sent, s. Less than 0: its clock is ahead.
 	Skew float64 `json:"skew_seconds"`
+	// Corrected is what event times are corrected by at present, s; a channel's clock block asks for that.
+	Corrected float64 `json:"corrected_seconds,omitempty"`
 }
 
 // DevicePage is some devices, in an order that stays. Next, where there are more, is the After of the next page.
@@ -54,11 +56,12 @@ const MaxDevices = 10_000
 // devices is what is known of the keys of a partition beside their table. The task
 // holds mu while it changes that or the table, which is once a block.
 type devices struct {
-	mu    sync.Mutex
-	keys  *state.Table
-	typ   arrow.DataType // of the key; nil: there is none
-	width int            // marks of a key: a channel of several sides has several
-	slots []device
+	mu     sync.Mutex
+	keys   *state.Table
+	clocks *clocks        // nil: event times are not corrected
+	typ    arrow.DataType // of the key; nil: there is none
+	width  int            // marks of a key: a channel of several sides has several
+	slots  []device
 	// rejected are the offsets of records, in the rows that come next, of which a value was
 	// rejected. Of the task.
 	rejected []int64
@@ -74,7 +77,7 @@ type device struct {
 }
 
 // bind takes the table that slots are of.
-func (d *devices) bind(keys *state.Table, ch *plan.Channel) {
+func (d *devices) bind(keys *state.Table, clocks *clocks, ch *plan.Channel) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.typ = nil
@@ -84,6 +87,7 @@ func (d *devices) bind(keys *state.Table, ch *plan.Channel) {
 	if d.keys == nil || !d.keys.Decl().Same(keys.Decl()) {
 		d.slots = nil
 	}
+	d.clocks = clocks
 	d.keys, d.width = keys, max(keys.Decl().Columns[0].Width, 1)
 }
 
@@ -133,6 +137,13 @@ func (d *devices) reject(r *stage.Reject) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if slot := flow.Slots(r.Rows)[r.Row]; int(slot) < len(d.slots) && d.typ != nil {
+		d.slots[slot].rejects++
+	}
+}
+
+// rejectSlot counts a row of a key that was rejected. mu is held; d may be nil.
+func (d *devices) rejectSlot(slot uint32) {
+	if d != nil && d.typ != nil && int(slot) < len(d.slots) {
 		d.slots[slot].rejects++
 	}
 }
@@ -235,6 +246,7 @@ func (d *devices) status(t *task, slot uint32, name string) DeviceStatus {
 	if mark := slices.Max(d.keys.I64(0)[int(slot)*d.width:][:d.width]); mark != 0 {
 		s.Watermark = time.UnixMicro(mark).UTC()
 	}
+	s.Corrected = float64(d.clocks.shift(d.keys, slot)) / 1e6
 	if int(slot) < len(d.slots) {
 		v := &d.slots[slot]
 		s.Records, s.Rejects, s.Skew = v.records, v.rejects, float64(v.skew)/1e6

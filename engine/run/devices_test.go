@@ -3,8 +3,10 @@ package run_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidemill/tidemill/engine/run"
 )
@@ -107,4 +109,83 @@ func TestDevices(t *testing.T) {
 		}
 	}
 	l.close()
+}
+
+const clockConfig = `
+engine {
+  checkpoint = "50ms"
+}
+channel "c" {
+  key        = device
+  time       = ts
+  partitions = 2
+  schema     = { device = string, ts = timestamp }
+  clock {
+    correct_skew = true
+    tolerance    = "5s"
+    behind       = "1h"
+  }
+}
+ingest "file" "in" {
+  to     = channel.c
+  path   = "/in/c.ndjson"
+  follow = true
+}
+pipeline "p" {
+  from = channel.c
+  rule "seen" { set = { off = ts - _time } }
+  sink "file" "out" { path = "/out/c.ndjson" }
+}`
+
+// Where clocks are corrected, devices show how far they are off and by what they are corrected: also after
+// a swap, a crash and a stop. What is too far off counts with its device.
+func TestClocksOfDevices(t *testing.T) {
+	for _, what := range []string{"", "swap", "crash", "stop"} {
+		l := newLab(t)
+		e := l.open(clockConfig, false)
+		var in strings.Builder
+		for i := range 20 { // those after the twelfth alone would be too few for an estimate
+			l.machine.Advance(10 * time.Second)
+			now := l.machine.Env().Clock.Now().UnixMilli()
+			fmt.Fprintf(&in, `{"device":"slow","ts":%d}`+"\n", now-600_000)
+			fmt.Fprintf(&in, `{"device":"right","ts":%d}`+"\n", now-1_000)
+			if i == 19 {
+				fmt.Fprintf(&in, `{"device":"right","ts":%d}`+"\n", now-2*3_600_000)
+			}
+			l.write("/in/c.ndjson", in.String())
+			want := strings.Count(in.String(), "\n")
+			l.steps(func() bool { return int(l.totals().Records) >= want })
+			if i != 12 {
+				continue
+			}
+			l.settle()
+			switch what {
+			case "swap":
+				l.must(l.swap(clockConfig + "\n# again"))
+			case "crash":
+				l.machine.Crash(1)
+				_ = e.Close() // gives memory back; the files are gone
+				e = l.open(clockConfig, false)
+			case "stop":
+				l.must(e.Close())
+				e = l.open(clockConfig, false)
+			}
+			if what == "crash" || what == "stop" { // counters begin anew
+				in.Reset()
+				l.write("/in/c.ndjson", "")
+			}
+		}
+		page, err := e.Devices(run.DeviceQuery{Limit: 10})
+		l.must(err)
+		for _, d := range page.Devices {
+			corrected, skew, rejects := 0.0, 1.0, int64(1)
+			if d.Device == "slow" {
+				corrected, skew, rejects = 600, 600, 0
+			}
+			if math.Abs(d.Corrected-corrected) > 3 || math.Abs(d.Skew-skew) > 3 || d.Rejects != rejects {
+				t.Errorf("%s: %+v", what, d)
+			}
+		}
+		l.close()
+	}
 }

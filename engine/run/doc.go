@@ -73,6 +73,15 @@
 // window emits its next revision, in the new form. A stage that was not there before begins with what comes.
 // What pipelines feed is not kept to be read again: there state starts empty, and plan calls it lost.
 //
+// # When is the clock of a device corrected, and what can that not know?
+//
+// Where the channel's clock block asks for it: clock.go. A clock that is behind looks just like records that are all late by
+// the same; only where what comes goes on as steadily as it was measured is its difference taken, so that a backlog
+// counts for nothing. A gateway that delivers everything an hour late, at the pace of its devices, is taken for
+// a clock an hour behind. The column that the record has its time in stays as it was sent; event time is what
+// changes. Rows before the estimate, which takes ten of different seconds, are not corrected: far_future = "receive"
+// keeps them from moving a watermark ahead.
+//
 // # What is a control record, and who writes one?
 //
 // Which version of a plugin runs where (rollout.Book), and what is said of devices (device.Change). Commands, the

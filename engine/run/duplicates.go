@@ -25,6 +25,9 @@ func (t *task) ownTables() []*state.Table {
 	if t.seen != nil {
 		out = append(out, t.seen.table)
 	}
+	if t.clocks != nil {
+		out = append(out, t.clocks.table)
+	}
 	return append(out, t.control.tables()...)
 }
 

@@ -25,7 +25,7 @@ import (
 //
 // from is as far back as the stage looks (plan.Node.Reach). The shadow starts with the keys that the
 // newest checkpoint has, without their watermarks: a key has the same slot for both, since
-// new keys come to both in the same order.
+// new keys come to both in the same order. Clocks are corrected by what is known of them now.
 
 // rebuild makes tables for the tasks of a plan that takes over.
 type rebuild struct {
@@ -158,7 +158,7 @@ func (e *Engine) openShadow(ch *plan.Channel, part int, anew []*plan.Node, r *re
 	have := map[string]*state.Table{tableKey("", ch.KeysDecl()): keys}
 	if from > 0 { // what control records said before is not read again
 		for key, t := range r.tables {
-			if d := t.Decl(); addressOfKey(key) == "" && (d.Same(bookDecl()) || d.Same(registry.Decl())) {
+			if d := t.Decl(); addressOfKey(key) == "" && (d.Same(bookDecl()) || d.Same(registry.Decl()) || d.Same(ch.ClockDecl())) {
 				have[key] = t
 			}
 		}

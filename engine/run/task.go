@@ -36,6 +36,7 @@ type task struct {
 	keys    *state.Table
 	sent    *senders // nil until a sender has a session
 	seen    *seen    // nil without a dedupe
+	clocks  *clocks  // nil where clocks are not corrected
 	control control
 	pipes   []*pipe
 	result  decode.Result
@@ -220,7 +221,6 @@ func (t *task) records(b *journal.Block) []flow.KeyMark {
 func (t *task) passRows(rows arrow.RecordBatch, side int) []flow.KeyMark {
 	t.counters.devices.mu.Lock()
 	rows, marks := t.keepers[side].fill(rows)
-	t.counters.devices.note(rows)
 	t.counters.devices.mu.Unlock()
 	t.counters.rows.Add(rows.NumRows())
 	t.tap.show(t.part, rows)

@@ -133,10 +133,11 @@ func (t *task) openPipes(p *plan.Plan, have map[string]*state.Table) error {
 	t.channel = ch
 	t.keys = table(have, "", ch.KeysDecl())
 	t.openDuplicates(have)
+	t.openClock(have)
 	if err := t.openControl(have); err != nil {
 		return err
 	}
-	t.counters.devices.bind(t.keys, ch)
+	t.counters.devices.bind(t.keys, t.clocks, ch)
 	if ch.Fed {
 		t.schemas = ch.Schemas()
 	} else if t.decoder == nil {
@@ -174,6 +175,7 @@ func (t *task) bindKeeper(p *plan.Plan) {
 	t.keepers = nil
 	for side := range t.channel.Schemas() {
 		t.keepers = append(t.keepers, newTimekeeper(p, t.channel, side, t.keys, o, marks))
+		t.keepers[side].clocks, t.keepers[side].devices = t.clocks, &t.counters.devices
 	}
 }
 
