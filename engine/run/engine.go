@@ -157,7 +157,7 @@ func (e *Engine) open() error {
 	if err := e.rebuildAtOpen(last, parts); err != nil {
 		return err
 	}
-	if err := e.openTasks(func(channel string, part int) *restored { return parts[partID(channel, part)] }); err != nil {
+	if err := e.openTasks(func(channel string, part int) (*restored, error) { return parts[partID(channel, part)], nil }); err != nil {
 		return err
 	}
 	e.coord.hold()
@@ -217,13 +217,17 @@ func (e *Engine) reportDamage(channel string, d journal.Damage) {
 
 // openTasks opens the tasks of all channels that are read; from gives the state
 // that a partition's task goes on with, nil where there is none.
-func (e *Engine) openTasks(from func(channel string, part int) *restored) error {
+func (e *Engine) openTasks(from func(channel string, part int) (*restored, error)) error {
 	for _, ch := range e.plan.Channels {
 		if !e.isRead(ch) {
 			continue
 		}
 		for part := range ch.Config.Partitions {
-			t, err := e.openTask(ch, part, from(ch.Config.Name, part))
+			r, err := from(ch.Config.Name, part)
+			if err != nil {
+				return err
+			}
+			t, err := e.openTask(ch, part, r)
 			if err != nil {
 				return err
 			}

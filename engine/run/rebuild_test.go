@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/run"
 )
@@ -168,6 +169,44 @@ func TestRebuildBeside(t *testing.T) {
 	input := hours(0, n+800)
 	before, after := whole(t, telemetry+followed+minutes("w", plainly, "f > 2000"), input), whole(t, telemetry+followed+minutes("w", plainly+", lo = min(f)", "f > 1000"), input)
 	sameBut(t, l.lines("/out/w.ndjson"), before.lines("/out/w.ndjson"), after.lines("/out/w.ndjson"), 4*7)
+}
+
+// TestRebuildRefused: where state of one partition cannot be made again, the old configuration goes on, though that of the
+// partitions behind it could be.
+func TestRebuildRefused(t *testing.T) {
+	const parts = 2
+	var names []string // two of partition 0, and one of each other
+	for i, have := 0, map[int]int{}; len(names) < parts+1; i++ {
+		name := fmt.Sprintf("d%d", i)
+		at := flow.PartitionOf(flow.Hash([]byte(name)), parts)
+		if have[at]++; have[at] == 1 || at == 0 && have[at] == 2 {
+			names = append(names, name)
+		}
+	}
+	input := func(first, n int) string {
+		return regexp.MustCompile(`"d\d"`).ReplaceAllStringFunc(records(first, n), func(d string) string {
+			return fmt.Sprintf("%q", names[int(d[2]-'0')%len(names)])
+		})
+	}
+	config := func(keys int, aggregates string) string {
+		channel := fmt.Sprintf("time = ts\n  partitions = %d\n  max_keys = %d", parts, keys)
+		return strings.Replace(telemetry, "time   = ts", channel, 1) + followed + minutes("w", aggregates, "f > 20")
+	}
+	l := newLab(t)
+	l.write("/out/x", "")
+	l.feed(input(0, 300))
+	l.open(config(1, plainly), false)
+	l.settle()
+	seen := l.totals().Records
+	if err := l.swap(config(10, richer)); err == nil || !strings.Contains(err.Error(), "keys come in another order") {
+		t.Fatalf("the change was not refused: %v", err)
+	}
+	l.feed(input(300, 300))
+	l.settle()
+	if got := l.totals().Records; got != seen+300 {
+		t.Errorf("%d records, not %d", got, seen+300)
+	}
+	l.close()
 }
 
 // hours makes records a second apart, of seven devices.

@@ -124,17 +124,13 @@ func (e *Engine) openBeside(old graph) error {
 			}
 		}
 	}
-	var broken error // of a rebuild
-	err := e.openTasks(func(channel string, part int) *restored {
+	err := e.openTasks(func(channel string, part int) (*restored, error) {
 		if r := old.handOver(channel, part); r != nil {
-			if broken = e.coord.rebuild.into(partID(channel, part), r); broken != nil {
-				r = nil
-			}
-			return r
+			return r, e.coord.rebuild.into(partID(channel, part), r)
 		}
-		return idle[partID(channel, part)]
+		return idle[partID(channel, part)], nil
 	})
-	if err = errors.Join(err, broken); err != nil {
+	if err != nil {
 		return err
 	}
 	return e.swapSources(old)
