@@ -65,7 +65,9 @@ func (r *rollouts) assigned(plugins []string, from, to int64) []string {
 	defer r.mu.Unlock()
 	var out []string
 	before := map[string]RolloutEvent{} // by rollout, or plugin of a base: the latest before from
+	known := map[string]bool{}
 	take := func(ev RolloutEvent) {
+		known[ev.Plugin] = true
 		out = append(out, ev.Stable)
 		if ev.Canary != "" && ev.Action != "shadow" { // what a shadow gives is discarded
 			out = append(out, ev.Canary)
@@ -87,8 +89,8 @@ func (r *rollouts) assigned(plugins []string, from, to int64) []string {
 			take(ev)
 		}
 	}
-	if len(out) == 0 { // the history no longer reaches back so far
-		for _, name := range plugins {
+	for _, name := range plugins {
+		if !known[name] { // the history no longer reaches back so far
 			out = append(out, r.file.Book.Base(name))
 		}
 	}

@@ -23,7 +23,7 @@ func TestAssigned(t *testing.T) {
 		{At: at(60), Plugin: "q", Action: "base", Stable: "w2"},
 	}
 	r := &rollouts{}
-	r.file.Book = &rollout.Book{Bases: []rollout.Base{{Plugin: "p", Digest: "v1"}, {Plugin: "q", Digest: "w2"}}}
+	r.file.Book = &rollout.Book{Bases: []rollout.Base{{Plugin: "p", Digest: "v1"}, {Plugin: "q", Digest: "w2"}, {Plugin: "r", Digest: "x1"}}}
 	for _, c := range []struct {
 		plugins  string
 		from, to int
@@ -40,7 +40,8 @@ func TestAssigned(t *testing.T) {
 		{"q", 15, 60, "w1 w2"}, // nobody knows which of them the record of the very moment met
 		{"q", 70, 71, "w2"},
 		{"p q", 15, 16, "v1 w1"},
-		{"q", 1, 2, "w2"}, // before the history: what is known
+		{"q r", 15, 16, "w1 x1"}, // the history knows nothing of r any more
+		{"q", 1, 2, "w2"},        // before the history: what is known
 	} {
 		r.file.History = events
 		got := strings.Join(r.assigned(strings.Fields(c.plugins), at(c.from).UnixMicro(), at(c.to).UnixMicro()), " ")

@@ -47,7 +47,8 @@ func alike(x arrow.Array, i int, y arrow.Array, k int) bool {
 		return false
 	}
 	v, w := a.Value(i), b.Value(k)
-	return math.Abs(v-w) <= nearly*max(math.Abs(v), math.Abs(w))
+	apart := math.Abs(v - w)
+	return apart <= nearly*max(math.Abs(v), math.Abs(w)) && !math.IsInf(apart, 0) // infinity is within a share of itself
 }
 
 func reasons(o *wasm.Output) map[int]string {
