@@ -148,6 +148,11 @@ func (a *app) bench(f *benchFlags, order, args []string) error {
 	if err != nil {
 		return failed(err)
 	}
+	if f.profiles != "" {
+		if err := os.MkdirAll(f.profiles, 0o755); err != nil {
+			return failed(err)
+		}
+	}
 	b := &bencher{app: a, benchFlags: f, dir: dir, peer: findPeer(), broker: findBroker()}
 	if b.peer == "" && !f.noPeer {
 		fmt.Fprintln(a.err, "There is no tidemill-peer beside this binary or in the PATH, so nothing is compared; go build -o bin/tidemill-peer ./conformance/peer")
