@@ -11,7 +11,7 @@
 //	state/         tables: key -> slot, value columns, snapshot and restore
 //	detect/        anomaly detectors: models in flat memory, one a device; the benchmark's scorer
 //	journal/       the durable log: blocks in segments on disk, or on a simulated disk
-//	decode/        payload bytes -> columns: JSON
+//	decode/        payload bytes -> columns: JSON, or as they are for plugins that decode
 //	mqtt/          the MQTT protocol and its server: packets, sessions, retained messages, subscriptions
 //	lineproto/     rows -> InfluxDB line protocol
 //	publish/       many MQTT clients that publish, cheaply: a fleet's side of the door, a sink's way to a broker

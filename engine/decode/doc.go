@@ -1,5 +1,6 @@
 // Package decode turns payload bytes into columns. JSON, by schema, with the
-// order of fields guessed from the record before.
+// order of fields guessed from the record before. Payloads that a plugin decodes become one column as
+// they are, with their topics beside them (raw.go).
 //
 // A record goes one of two ways, which give the same:
 //

@@ -13,7 +13,7 @@ type Watched struct {
 	raw  syscall.RawConn
 }
 
-// Watch takes over fd, which must not wait (O_NONBLOCK) and which Close closes; not when there is an error.
+// Watch takes over fd, which must not wait (O_NONBLOCK) and which Close closes, also when there is an error.
 func Watch(fd int, name string) (*Watched, error) {
 	w := &Watched{file: os.NewFile(uintptr(fd), name)}
 	err := w.file.SetReadDeadline(time.Time{})
