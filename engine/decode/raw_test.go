@@ -51,7 +51,9 @@ func TestRaw(t *testing.T) {
 }
 
 func rawRows(rows arrow.RecordBatch) (out []string) {
-	text := func(name string) *array.String { return rows.Column(rows.Schema().FieldIndices(name)[0]).(*array.String) }
+	text := func(name string) *array.String {
+		return rows.Column(rows.Schema().FieldIndices(name)[0]).(*array.String)
+	}
 	for i := range int(rows.NumRows()) {
 		site := "-"
 		if s := text("site"); s.IsValid(i) {
