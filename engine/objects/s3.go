@@ -127,15 +127,18 @@ func (b *bucket) List(ctx context.Context, folder string) ([]Object, error) {
 }
 
 func (b *bucket) Delete(ctx context.Context, names ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, requestWithin)
-	defer cancel()
 	for _, name := range names {
-		err := b.error(name, b.client.RemoveObject(ctx, b.name, b.prefix+name, minio.RemoveObjectOptions{}))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := b.remove(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
+}
+
+func (b *bucket) remove(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, requestWithin)
+	defer cancel()
+	return b.error(name, b.client.RemoveObject(ctx, b.name, b.prefix+name, minio.RemoveObjectOptions{}))
 }
 
 func (b *bucket) Clean(ctx context.Context) error {

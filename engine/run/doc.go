@@ -72,6 +72,9 @@
 // closed before was emitted once, by the old one, and is not emitted again. A late row of such a
 // window emits its next revision, in the new form. A stage that was not there before begins with what comes.
 // What pipelines feed is not kept to be read again: there state starts empty, and plan calls it lost.
+// A message that was sent again is counted once more in what is made again, where the first one came before the
+// stretch that is read. When max_keys changes as well and the keys are too many for it, apply is refused; a start
+// with such files fails, and says which to raise.
 //
 // # When is the clock of a device corrected, and what can that not know?
 //

@@ -116,7 +116,7 @@ func spoolDir(data string, n *plan.Node) string {
 // sink before its arguments changed. nil when there is none.
 func (g *graph) heirloom(n *plan.Node) *deliverer {
 	for _, d := range g.delivers {
-		if d.key == sinkKey(n) && n.Bound.Delivery != stage.Transactional {
+		if d.key == n.SinkKey() && n.Bound.Delivery != stage.Transactional {
 			return d
 		}
 	}

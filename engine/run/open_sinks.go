@@ -11,9 +11,6 @@ import (
 
 const takesFirst = stage.TakesFirst
 
-// sinkKey names a sink's token: the same place, leading to the same thing.
-func sinkKey(n *plan.Node) string { return n.SinkKey() }
-
 // openSinks opens the sinks of a plan and takes back what they wrote after the checkpoint.
 func (e *Engine) openSinks(p *plan.Plan, last *checkpoint) error {
 	for _, pl := range p.Pipelines {
@@ -96,7 +93,7 @@ func (e *Engine) newSinker(n *plan.Node, pl *plan.Pipeline) *sinker {
 		bases[h.Config.Name] = lanes
 		lanes += h.Config.Partitions
 	}
-	s := &sinker{env: e.env, node: n, key: sinkKey(n), ctx: func() context.Context { return e.working }, wake: e.sinkBell, bases: bases, parked: make([]bool, lanes), report: e.report,
+	s := &sinker{env: e.env, node: n, key: n.SinkKey(), ctx: func() context.Context { return e.working }, wake: e.sinkBell, bases: bases, parked: make([]bool, lanes), report: e.report,
 		rowsOut: &Counter{}, failures: &Counter{}}
 	if n.Feeds != nil {
 		s.key = feedKey(n, homes)

@@ -20,7 +20,7 @@ func (e *Engine) Swap() error {
 	c.swap = nil
 	c.mu.Unlock()
 	err := e.swapTo(req.plan)
-	c.rebuild.close()
+	_ = c.rebuild.close() // only reads
 	c.rebuild = nil
 	e.coord.hold()
 	if err == nil {

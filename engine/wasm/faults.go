@@ -16,14 +16,14 @@ const (
 )
 
 // level finds the plugin's place in the table of failures.
-func (r *Runner) level(make bool) (slot uint32, ok bool) { return r.slot(r.digest, make) }
+func (r *Runner) level(add bool) (slot uint32, ok bool) { return r.slot(r.digest, add) }
 
-func (r *Runner) slot(key []byte, make bool) (slot uint32, ok bool) {
+func (r *Runner) slot(key []byte, add bool) (slot uint32, ok bool) {
 	t := r.o.Tables[0]
 	if t.Len() > 0 {
 		slot, ok = t.Find(key)
 	}
-	if ok || !make {
+	if ok || !add {
 		return slot, ok
 	}
 	slot, _, err := t.Slot(key)

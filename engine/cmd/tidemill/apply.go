@@ -18,6 +18,9 @@ the new graph beside the old one, moves over between two records, and goes on: n
 doubled. What becomes of state is printed first; plan prints the same without doing it. When the
 files have errors, or the new graph cannot be opened, the old one goes on.
 
+Where a sink goes away that has not delivered all of its rows, everything waits for it up to 5 s. What is
+then left stays on disk, is told of, and is delivered when the sink comes back.
+
 The engine reads the folder itself, with the environment and the --var values it was started with;
 --var given here come first.
 
