@@ -3,6 +3,7 @@ package replay_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -66,7 +67,10 @@ type past struct {
 	began   time.Time // when n = 0 was received
 }
 
-func newPast(t *testing.T) *past {
+func newPast(t *testing.T) *past { return newPastOf(t, text, minutes, 0) }
+
+// newPastOf lets the engine run for some minutes. The clock of c is ahead by so much, or behind.
+func newPastOf(t *testing.T, text string, minutes int, ahead time.Duration) *past {
 	h := &past{t: t, machine: env.NewSim(1)}
 	world := h.machine.Env()
 	h.must(world.FS.MkdirAll("/p"))
@@ -89,7 +93,11 @@ func newPast(t *testing.T) *past {
 			h.began = now
 		}
 		for _, d := range []string{"a", "b", "c"} {
-			fmt.Fprintf(&in, `{"device":%q,"ts":%d,"n":%d}`+"\n", d, now.UnixMilli(), n)
+			ts := now
+			if d == "c" {
+				ts = ts.Add(ahead)
+			}
+			fmt.Fprintf(&in, `{"device":%q,"ts":%d,"n":%d}`+"\n", d, ts.UnixMilli(), n)
 		}
 		h.write("/p/in.ndjson", in.String())
 		until := now.Add(time.Minute)
@@ -102,7 +110,7 @@ func newPast(t *testing.T) *past {
 		}
 	}
 	s := e.Status()
-	if got := s.Totals().Records; got != 3*minutes {
+	if got := s.Totals().Records; got != int64(3*minutes) {
 		t.Fatalf("the engine has taken %d records, not %d", got, 3*minutes)
 	}
 	h.must(e.Close())
@@ -183,6 +191,31 @@ func TestRun(t *testing.T) {
 	}
 	if now := h.machine.Used(); now != used {
 		t.Errorf("the machine's disk held %d bytes, and %d after replays", used, now)
+	}
+}
+
+// Clocks are corrected in a replay as they were when it happened: what is known of them comes from the journal alone.
+func TestClocks(t *testing.T) {
+	corrected := strings.Replace(strings.Replace(text, "default = 10", "default = 100", 1),
+		"partitions = 2", "partitions = 2\n  clock {\n    correct_skew = true\n    far_future   = \"receive\"\n  }", 1)
+	h := newPastOf(t, corrected, 20, -30*time.Minute)
+	live, err := h.machine.Env().FS.Open("/p/out.ndjson", env.ReadOnly)
+	h.must(err)
+	defer live.Close()
+	written, err := io.ReadAll(io.NewSectionReader(live, 0, 1<<20))
+	h.must(err)
+	lines := strings.Fields(string(written))
+	for _, o := range []replay.Options{{Channel: "c"}, {Channel: "c", Device: "c"}} {
+		again := h.rows(o, windows)
+		for _, line := range lines {
+			if (o.Device == "" || strings.Contains(line, `"device":"c"`)) && !slices.Contains(again, line) {
+				t.Errorf("device %q: the engine wrote %s, and a replay does not", o.Device, line)
+			}
+		}
+	}
+	last := `{"device":"c","window_start":"` + h.began.Add(16*time.Minute).UTC().Format("2006-01-02T15:04:05")
+	if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, last) }) {
+		t.Errorf("the clock was not corrected: no %s... in\n%s", last, written)
 	}
 }
 
