@@ -42,7 +42,11 @@
 // agree as well as its own do over seeds.
 //
 // Why go down a level at a time? A cold forest is a chain of cache misses;
-// the trees' chains are independent.
+// the trees' chains are independent. Going up again, the last box of every tree is read before any is needed.
+//
+// Why assembly? Most of a score is the gathering of boxes from points (boxes.go), which vectors do
+// eight dimensions at a time. Plain code sums in the vectors' order, so that a model that moves to a
+// machine without them keeps its scores, bit for bit.
 //
 // Why digits of surprise? Members have scales of their own, and so have
 // devices. How rare a raw score is on this device is comparable; a Pareto tail

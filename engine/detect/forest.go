@@ -84,6 +84,9 @@ type Forest struct {
 	face    []uint8 // slots of the points that span a node's box: lowest a dimension, then highest
 	point   []float32
 	walks   []walk
+	on      []uint16 // walks that are still on their way
+	touched uint8    // by reads ahead of use, so that they are not left out
+	gathers bool
 	path    []uint16
 	box     []float32
 	paths   []uint8
@@ -112,7 +115,8 @@ func NewForest(c ForestConfig) *Forest {
 	}
 	f.size = at.at
 	f.point = make([]float32, f.dims)
-	f.walks = make([]walk, c.Trees)
+	f.walks, f.on = make([]walk, c.Trees), make([]uint16, c.Trees)
+	f.gathers = f.dims >= gather && haveGathers()
 	f.box = make([]float32, 2*f.dims)
 	f.paths = make([]uint8, c.Trees*maxSamples)
 	f.path = make([]uint16, 0, c.Samples)
@@ -221,6 +225,7 @@ func (f *Forest) Update() {
 		if full && w >= f.top[g] {
 			continue
 		}
+		f.touch(g)
 		slot := uint8(f.count[g])
 		if full {
 			slot = f.evict(g)
@@ -233,6 +238,25 @@ func (f *Forest) Update() {
 	if age > 32 {
 		f.rebase(age)
 	}
+}
+
+// touch reads the memory of a sampler and its trees, a cache line at a time, which is quicker than
+// to wait for one after another on the way through them.
+func (f *Forest) touch(g int) {
+	const line = 64
+	var seen uint8
+	t, n, wide := g*f.share*f.inner, f.share*f.inner, 2*f.dims
+	for mem := f.face[t*wide : (t+n)*wide]; len(mem) > line; mem = mem[line:] {
+		seen |= mem[0]
+	}
+	for mem := f.node[t : t+n]; len(mem) > line/8; mem = mem[line/8:] {
+		seen |= uint8(mem[0])
+	}
+	held := f.cfg.Samples * f.dims
+	for mem := f.value[g*held : (g+1)*held]; len(mem) > line/4; mem = mem[line/4:] {
+		seen |= uint8(math.Float32bits(mem[0]))
+	}
+	f.touched = seen
 }
 
 // rebase keeps weights small, for float32 is coarse where they are big.

@@ -3,7 +3,6 @@ package detect
 import (
 	"math"
 	"slices"
-	"unsafe"
 )
 
 // walk is one tree's way down.
@@ -24,17 +23,32 @@ const converged = 1e-3
 // times log2(mass + 1), mean over the trees; about 1 for what is usual, and more the
 // odder it is. A leaf that equals the point counts 1 - mass/2n of its depth.
 //
-// All trees go down a level at a time, so that the misses of their nodes
-// overlap (a forest a device is bound by the latency of memory). Boxes are looked
+// All trees go down a level at a time, and then up again a box at a time, so that the
+// misses of their memory overlap (a forest a device is bound by its latency). Boxes are looked
 // at on the way up only, and no further than to the first that holds the point.
 func (f *Forest) Score(x []float32) float64 {
 	walks := f.begin()
+	f.descend(walks, x)
+	f.climb(walks, x)
+	sum, count, norm := 0.0, uint32(0), 0.0
+	for i := range walks {
+		w := &walks[i]
+		if c := f.count[w.group]; c != count {
+			count, norm = c, math.Log2(float64(c)+1)
+		}
+		sum += float64(w.score * norm)
+	}
+	return sum / float64(f.cfg.Trees)
+}
+
+// descend takes every walk to its leaf and notes its path.
+func (f *Forest) descend(walks []walk, x []float32) {
 	for active := len(walks); active > 0; {
 		active = 0
 		for i := range walks {
 			w := &walks[i]
 			if w.kid < internal {
-				continue
+				continue // a list of who is left, kept without branches, would wait for every miss
 			}
 			id := w.kid - internal
 			f.paths[int(w.tree)*maxSamples+int(w.depth)] = uint8(id)
@@ -43,32 +57,46 @@ func (f *Forest) Score(x []float32) float64 {
 			active++
 		}
 	}
-	sum, count, norm := 0.0, uint32(0), 0.0
-	for i := range walks {
-		w := &walks[i]
-		if c := f.count[w.group]; c != count {
-			count, norm = c, math.Log2(float64(c)+1)
-		}
-		sum += f.climb(w, x) * norm
-	}
-	return sum / float64(f.cfg.Trees)
 }
 
-// climb is a tree's score, from the leaf up.
-func (f *Forest) climb(w *walk, x []float32) float64 {
-	score, seen := f.leafScore(w, int(w.depth), x)
-	if seen {
-		return score
-	}
-	path := f.paths[int(w.tree)*maxSamples:][:w.depth]
-	for d := len(path) - 1; d >= 0; d-- {
-		p := f.separation(int(w.tree)*f.inner+int(path[d]), int(w.group), x)
-		if p <= 0 {
-			break
+// climb scores the trees from their leaves up. What is looked at first is read
+// once before: reads that nothing waits for are under way together.
+func (f *Forest) climb(walks []walk, x []float32) {
+	touched := uint8(0)
+	for i := range walks {
+		w := &walks[i]
+		leaf := int(w.group)*f.cfg.Samples + int(w.kid)
+		touched |= f.dup[leaf] | uint8(math.Float32bits(f.value[leaf*f.dims]))
+		if w.depth > 0 {
+			touched |= f.face[f.above(w)*2*f.dims]
 		}
-		score += p * (1/float64(d+1) - score)
 	}
-	return score
+	f.touched = touched
+	on := f.on[:0]
+	for i := range walks {
+		w := &walks[i]
+		seen := false
+		if w.score, seen = f.leafScore(w, int(w.depth), x); !seen && w.depth > 0 {
+			on = append(on, uint16(i))
+		}
+	}
+	for len(on) > 0 {
+		still := on[:0]
+		for _, i := range on {
+			w := &walks[i]
+			p := f.separation(f.above(w), int(w.group), x)
+			w.score += float64(p * (1/float64(w.depth) - w.score))
+			if w.depth--; p > 0 && w.depth > 0 {
+				still = append(still, i)
+			}
+		}
+		on = still
+	}
+}
+
+// above is the place of the node at the end of a walk's path.
+func (f *Forest) above(w *walk) int {
+	return int(w.tree)*f.inner + int(f.paths[int(w.tree)*maxSamples+int(w.depth)-1])
 }
 
 // begin puts a walk at the root of every tree that has one.
@@ -92,27 +120,6 @@ func (f *Forest) leafScore(w *walk, depth int, x []float32) (score float64, seen
 	}
 	mass := float64(f.dup[g*f.cfg.Samples+int(slot)]) + 1
 	return (1 - mass/(2*float64(f.count[g]))) / (float64(depth) + math.Log2(mass+1)), true
-}
-
-// separation is the probability that a random cut of a node's box and a point
-// separates the two. The slots of a model are below its Samples, and their bounds
-// are not checked again: this is where the time goes.
-func (f *Forest) separation(at, g int, x []float32) float64 {
-	dims := uintptr(f.dims)
-	face := unsafe.Pointer(&f.face[at*2*f.dims])
-	vals := unsafe.Pointer(&f.value[g*f.cfg.Samples*f.dims])
-	var total, gap float32
-	for d, v := range x {
-		i, k := uintptr(*(*uint8)(unsafe.Add(face, d))), uintptr(*(*uint8)(unsafe.Add(face, uintptr(d)+dims)))
-		a := *(*float32)(unsafe.Add(vals, 4*(i*dims+uintptr(d))))
-		b := *(*float32)(unsafe.Add(vals, 4*(k*dims+uintptr(d))))
-		total += b - a
-		gap += max(a-v, v-b, 0)
-	}
-	if gap <= 0 {
-		return 0
-	}
-	return float64(gap / (total + gap))
 }
 
 // Displacement is how much of a tree's mass a point would push one level down, mean over the trees, from 0 to 1:

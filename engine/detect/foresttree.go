@@ -1,6 +1,9 @@
 package detect
 
-import "math"
+import (
+	"bytes"
+	"math"
+)
 
 // find looks for a leaf that equals the current point.
 func (f *Forest) find(g int) (slot uint8, ok bool) {
@@ -22,10 +25,11 @@ func (f *Forest) find(g int) (slot uint8, ok bool) {
 
 // towards is the kid on whose side of the cut a point is: left up to the cut itself.
 func (f *Forest) towards(word uint64, x []float32) uint32 {
+	side := uint32(kidBits)
 	if x[uint32(word)>>(2*kidBits)] <= math.Float32frombits(uint32(word>>32)) {
-		return uint32(word) & kidMask
+		side = 0
 	}
-	return uint32(word) >> kidBits & kidMask
+	return uint32(word) >> (side & 31) & kidMask
 }
 
 func pack(left, right uint32, dim int, cut float32) uint64 {
@@ -75,14 +79,19 @@ func (f *Forest) insert(t, g int, slot uint8, r *rng) {
 	}
 	x, parent := f.row(g, slot), -1
 	for {
-		dim, cut, ok := f.drawCut(t, g, kid, x, r)
-		if ok {
-			f.join(t, g, kid, slot, parent, dim, cut)
-			return
+		at, outside := t*f.inner+int(kid)-internal, true
+		if kid >= internal {
+			_, gap := f.span(at, g, x)
+			outside = gap > 0
 		}
-		at := t*f.inner + int(kid-internal)
+		if outside {
+			if dim, cut, ok := f.drawCut(t, g, kid, x, r); ok {
+				f.join(t, g, kid, slot, parent, dim, cut)
+				return
+			}
+			f.widen(f.faces(at), g, slot)
+		}
 		f.mass[at]++
-		f.widen(f.faces(at), g, slot)
 		parent, kid = at, f.towards(f.node[at], x)
 	}
 }
@@ -227,21 +236,26 @@ func (f *Forest) remove(t, g int, slot uint8) {
 	}
 	f.replace(t, parent, uint32(id)+internal, sibling)
 	f.release(t, int(id))
+	spans := true
 	for i := len(path) - 1; i >= 0; i-- {
 		at := t*f.inner + int(path[i])
 		f.mass[at]--
-		f.shrink(t, g, at, slot)
+		spans = spans && f.shrink(t, g, at, slot)
 	}
 }
 
-// shrink finds another point for each face of a node's box that a slot spanned.
-func (f *Forest) shrink(t, g, at int, slot uint8) {
+// shrink finds another point for each face of a node's box that a slot spanned, and says whether there
+// was any. Every face of a box is one of its kids' too: where there is none, there is none above.
+func (f *Forest) shrink(t, g, at int, slot uint8) (any bool) {
 	fc, word := f.faces(at), f.node[at]
 	vals := f.value[g*f.cfg.Samples*f.dims:]
-	for i, s := range fc {
-		if s != slot {
-			continue
+	for i := 0; ; i++ {
+		next := bytes.IndexByte(fc[i:], slot)
+		if next < 0 {
+			return any
 		}
+		any = true
+		i += next
 		a, b := f.faceOf(t, uint32(word)&kidMask, i), f.faceOf(t, uint32(word)>>kidBits&kidMask, i)
 		d := i
 		low := i < f.dims

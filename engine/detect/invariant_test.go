@@ -36,6 +36,11 @@ func (f *Forest) verify() error {
 			if h[dim] > cut || l2[dim] <= cut {
 				return nil, nil, 0, fmt.Errorf("tree %d: cut %g of dimension %d does not separate its kids", t, cut, dim)
 			}
+			for i, s := range f.faces(at) {
+				if s != f.faceOf(t, word&kidMask, i) && s != f.faceOf(t, word>>kidBits&kidMask, i) {
+					return nil, nil, 0, fmt.Errorf("tree %d: face %d of a node of mass %d is neither of its kids'", t, i, m+m2)
+				}
+			}
 			low, high = f.spanned(t, g, kid)
 			for d := range l {
 				if min(l[d], l2[d]) != low[d] || max(h[d], h2[d]) != high[d] {
