@@ -14,7 +14,7 @@
 //	}
 //
 // A file is transactional: it is cut back to its committed length on recovery,
-// so it never holds a row twice. stdout is at least once.
+// so it never holds a row twice. stdout is at least once. A table shows twelve digits of a number; ndjson and csv have them all.
 //
 // # Whose is a file that is there already?
 //

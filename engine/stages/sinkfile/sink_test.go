@@ -338,7 +338,7 @@ func TestTable(t *testing.T) {
 	for i, rows := range []string{
 		"device:string temp:number ok:bool\ntrailer-1 -17.5 true\nt2 3 -\n",
 		"device:string temp:number ok:bool\nt3 1000000 false\n",
-		"device:string temp:number ok:bool\nt4 1 false\n",
+		"device:string temp:number ok:bool\nt4 -0.10999999999999943 false\nt5 1.7976931348623157e308 -\nt6 1234567.25 true\n",
 		"text:string n:integer\n\"two\\nlines\\u001b[31m\" 1\n\"" + strings.Repeat("long ", 20) + "\" 2\n",
 	} {
 		if err := s.Write(ctx, i/3, parsed(t, rows)); err != nil {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 
+	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/stage"
 )
 
@@ -138,10 +141,18 @@ func rightAligned(t arrow.DataType) bool {
 	return t.ID() == arrow.FLOAT64 || t.ID() == arrow.INT64 || t.ID() == arrow.INT32 || t.ID() == arrow.UINT32
 }
 
+// digits is how many significant digits of a number are shown. The others are mostly
+// what rounding leaves: -0.10999999999999943 of 1.7 - 1.81.
+const digits = 12
+
 // cell is a value as a person wants it: no line breaks, not too long.
 func cell(a arrow.Array, row int) string {
 	if a.IsNull(row) {
 		return "-"
+	}
+	if a, ok := a.(*array.Float64); ok {
+		short, _ := strconv.ParseFloat(strconv.FormatFloat(a.Value(row), 'g', digits, 64), 64) // always a number: the greatest rounds down
+		return string(flow.AppendFloat(nil, short))
 	}
 	s := strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
