@@ -20,6 +20,9 @@ import (
 // ownType is the type of the sinks that a replay puts behind stages, and begins the names of all it adds.
 const ownType = "replay"
 
+// ownRule is the rule that lets one device's records pass.
+const ownRule = ownType + "_device"
+
 // narrowed returns the configuration as a replay runs it: the pipelines that depend on
 // the channel, behind a rule that lets one device pass where one is asked for.
 func (r *Replay) narrowed(c *config.Config) (*config.Config, hcl.Diagnostics) {
@@ -99,7 +102,7 @@ func (r *Replay) onlyDevice(c *config.Config) hcl.Diagnostics {
 	}
 	where := &hclsyntax.BinaryOpExpr{LHS: key, Op: hclsyntax.OpEqual, RHS: &hclsyntax.LiteralValueExpr{Val: cty.StringVal(r.o.Device)}}
 	for _, p := range c.Pipelines {
-		name := config.Ref{Kind: "rule", Name: ownType + "_device"}
+		name := config.Ref{Kind: "rule", Name: ownRule}
 		used := false
 		for _, s := range p.Stages {
 			for i, f := range s.From {

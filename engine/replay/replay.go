@@ -75,6 +75,7 @@ type Replay struct {
 	feeds   int                 // channels that pipelines feed
 	pace    int                 // blocks that a task takes in a row
 	quiet   int                 // turns without rows since all was read
+	mine    bool                // a record of the device has passed, and Steps has not looked yet
 
 	mu       sync.Mutex
 	rows     map[place][]Row // since the last flush
@@ -230,7 +231,11 @@ func (r *Replay) take() []Row {
 	})
 	var out []Row
 	for _, at := range places {
-		out = append(out, r.rows[at]...)
+		if strings.HasSuffix(at.edge, ".rule."+ownRule) {
+			r.mine = r.mine || len(r.rows[at]) > 0 // whoever looks on did not write that rule
+		} else {
+			out = append(out, r.rows[at]...)
+		}
 		r.rows[at] = r.rows[at][:0]
 	}
 	return out

@@ -37,7 +37,9 @@ func (r *Replay) Steps(ctx context.Context, show func(Step) error) error {
 		if h.gate.open { // nothing went through: history is over
 			break
 		}
-		if s, ok := r.stepOf(h.gate.passed, rows); ok {
+		s, ok := r.stepOf(h.gate.passed, rows)
+		r.mine = false
+		if ok {
 			if err := show(s); err != nil {
 				return err
 			}
@@ -92,13 +94,13 @@ func (r *Replay) stepOf(b *journal.Block, rows []Row) (Step, bool) {
 		names = b.Topics[b.TopicOf[0]:][:1]
 	}
 	mine = mine || len(names) > 0 && bytes.Contains([]byte(names[0]), []byte(r.o.Device))
-	passed := false
+	passed := r.mine
 	for i := range rows {
 		passed = passed || !bytes.HasSuffix([]byte(rows[i].Edge), []byte(".rejects"))
 	}
-	if !mine && !passed {
+	if !passed && !(mine && len(rows) > 0) {
 		return Step{}, false // another device's, of the same partition
 	}
 	return Step{Record: &Record{Channel: r.o.Channel, Partition: b.Partition, Offset: int64(b.First), Received: b.Received[0],
-		Payload: bytes.Clone(payload)}, Rows: rows}, len(rows) > 0
+		Payload: bytes.Clone(payload)}, Rows: rows}, true
 }
