@@ -56,7 +56,7 @@ func TestDay(t *testing.T) {
 	command(t, ".", binary, "run", dir, "--once", "--quiet")
 	ran := time.Since(began)
 	points := filepath.Join(dir, "points.ndjson")
-	dayPoints(t, s, name, points)
+	allPoints(t, s, name, "plausible", points)
 	with := "WITH " + strings.ReplaceAll(dayWanted, "INPUT", input)
 	for what, c := range map[string]struct{ folder, table, sql string }{
 		"Parquet": {filepath.Join(dir, "lake"), "lake", with + differ("SELECT * FROM wanted", "SELECT "+dayColumns+" FROM lake")},
@@ -90,19 +90,22 @@ func dayInput(t *testing.T, o simulate.Options, name string) {
 	must(t, out.Close())
 }
 
-// dayPoints writes all points of a measurement as JSON lines, read a hundredth of the fleet at a time.
-func dayPoints(t *testing.T, s *Server, db, name string) {
+// allPoints writes all points of a measurement as JSON lines, read a hundredth of the fleet at a time.
+func allPoints(t *testing.T, s *Server, db, measurement, name string) {
 	t.Helper()
 	out, err := os.Create(name)
 	must(t, err)
 	w := bufio.NewWriterSize(out, 1<<20)
 	to := json.NewEncoder(w)
 	for part := range 100 {
-		series, err := s.Query(db, fmt.Sprintf(`SELECT * FROM "plausible" WHERE device =~ /%02d$/ GROUP BY *`, part))
+		series, err := s.Query(db, fmt.Sprintf(`SELECT * FROM %q WHERE device =~ /%02d$/ GROUP BY *`, measurement, part))
 		must(t, err)
 		for _, x := range series {
 			for _, v := range x.Values {
-				row := map[string]any{"device": x.Tags["device"], "site": x.Tags["site"]}
+				row := map[string]any{}
+				for tag, value := range x.Tags {
+					row[tag] = value
+				}
 				for i, c := range x.Columns[1:] {
 					row[c] = v[i+1]
 				}
