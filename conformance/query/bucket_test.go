@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -37,6 +38,7 @@ func TestBucket(t *testing.T) {
 		t.Errorf("%s%s; want %s", r.out, r.err, want)
 	}
 	fetched := sums(t, cache)
+	enough := sizeOf(t, cache)
 	if n := strings.Count(fetched, "/readings-"); n == 0 || strings.Count(fetched, "site=lyon/day=2025-11-22/") != n {
 		t.Errorf("fetched were:\n%s", fetched)
 	}
@@ -49,19 +51,25 @@ func TestBucket(t *testing.T) {
 		t.Errorf("%s%s; want %s", r.out, r.err, want)
 	}
 	// What another statement needs goes first when room is scarce.
-	if r := query("--cache-limit", "60kB", one); r.code != 0 {
+	before := sizeOf(t, cache)
+	if r := query("--cache-limit", fmt.Sprintf("%dB", enough), one); r.code != 0 {
 		t.Error(r.err)
 	}
-	size := int64(0)
-	must(t, filepath.Walk(cache, func(_ string, info os.FileInfo, err error) error {
+	if size := sizeOf(t, cache); size > enough || before <= enough {
+		t.Errorf("the cache has %d bytes where %d are enough, and had %d", size, enough, before)
+	}
+}
+
+// sizeOf is how many bytes the files of a folder have.
+func sizeOf(t *testing.T, dir string) (size int64) {
+	t.Helper()
+	must(t, filepath.Walk(dir, func(_ string, info os.FileInfo, err error) error {
 		if err == nil && !info.IsDir() {
 			size += info.Size()
 		}
 		return err
 	}))
-	if size > 60_000 {
-		t.Errorf("the cache has %d bytes", size)
-	}
+	return size
 }
 
 // gateway starts a versitygw, which `make test` installs, with an empty bucket.

@@ -127,8 +127,8 @@ func (s *session) local(ctx context.Context, table *Table, files []*ledger.File)
 	dir := ""
 	if table.Lake.Remote() {
 		if size > s.q.CacheLimit {
-			return nil, &Problem{Message: fmt.Sprintf("the statement needs %d files of table %s, %d MiB, and the cache for files out of buckets holds %d MiB",
-				len(files), table.Name, size>>20, s.q.CacheLimit>>20), Right: "a condition on " + partitionNames(table.Lake.Manifest) + ", or a larger --cache-limit"}
+			return nil, &Problem{Message: fmt.Sprintf("the statement needs %d files of table %s, %.3f MB, and the cache for files out of buckets holds %.3f MB",
+				len(files), table.Name, float64(size)/1e6, float64(s.q.CacheLimit)/1e6), Right: "a condition on " + partitionNames(table.Lake.Manifest) + ", or a larger --cache-limit"}
 		}
 		p := table.Source.Place
 		dir = path.Join(s.q.Cache, objects.Checksum([]byte(p.Endpoint+" "+p.Place)))
