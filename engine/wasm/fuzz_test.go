@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/tidemill/tidemill/engine/state"
 )
 
 // FuzzManifest reads any text as a manifest: an error or a manifest, which is the
@@ -117,7 +119,8 @@ func FuzzAnswer(f *testing.F) {
 		}
 		alloc := memory.NewCheckedAllocator(memory.DefaultAllocator)
 		defer alloc.AssertSize(t, 0)
-		r := &Runner{plugin: &Plugin{Manifest: m}, o: RunnerOptions{Alloc: alloc, Count: func(string, int64) {}}, in: Input{Rows: n}}
+		r := &Runner{plugin: &Plugin{Manifest: m}, in: Input{Rows: n}, refusals: []byte("refusals"),
+			o: RunnerOptions{Alloc: alloc, Count: func(string, int64) {}, Tables: []*state.Table{state.New(m.Tables("", 1)[0])}}}
 		for _, w := range m.Writes {
 			typ, _ := typeOf(w.Type)
 			r.parts = append(r.parts, output{typ: typ, alloc: alloc})
