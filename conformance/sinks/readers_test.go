@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -208,12 +209,16 @@ func damaged(t *testing.T, name string) {
 	rng, dir := rand.New(rand.NewPCG(2, 2)), t.TempDir()
 	var cut, flipped []string
 	for i := range 6 {
-		c, f := filepath.Join(dir, fmt.Sprintf("cut%d.parquet", i)), filepath.Join(dir, fmt.Sprintf("flipped%d.parquet", i))
+		c := filepath.Join(dir, fmt.Sprintf("cut%d.parquet", i))
 		must(t, os.WriteFile(c, data[:rng.IntN(len(data))], 0o644))
+		cut = append(cut, c)
+	}
+	for i := range 60 { // most make no sense without a checksum too: those that do are few
+		f := filepath.Join(dir, fmt.Sprintf("flipped%d.parquet", i))
 		bad, body := append([]byte{}, data...), pages[rng.IntN(len(pages))]
 		bad[body[0]+rng.IntN(body[1]-body[0])] ^= 1 << rng.IntN(8)
 		must(t, os.WriteFile(f, bad, 0o644))
-		cut, flipped = append(cut, c), append(flipped, f)
+		flipped = append(flipped, f)
 	}
 	for i, c := range hyparquet(t, cut) {
 		if c.Error == "" {
@@ -222,16 +227,14 @@ func damaged(t *testing.T, name string) {
 	}
 	want, err := arrowContent(data)
 	must(t, err)
-	for i := range cut {
-		for _, bad := range []string{cut[i], flipped[i]} {
-			text, err := os.ReadFile(bad)
-			must(t, err)
-			if got, err := arrowContent(text); err == nil && (bad == cut[i] || sameContent(want, got) != nil) {
-				t.Errorf("arrow-go reads %s", bad)
-			}
+	for i, bad := range append(slices.Clone(cut), flipped...) {
+		text, err := os.ReadFile(bad)
+		must(t, err)
+		if got, err := arrowContent(text); err == nil && (i < len(cut) || sameContent(want, got) != nil) {
+			t.Errorf("arrow-go reads %s", bad)
 		}
 	}
-	checks := duckRefuses(t, append(cut, flipped...))
+	checks := duckRefuses(t, append(slices.Clone(cut), flipped...))
 	for i, refused := range checks {
 		if !refused && i < len(cut) {
 			t.Errorf("DuckDB reads a file cut short, %s", cut[i])
