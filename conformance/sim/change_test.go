@@ -30,17 +30,17 @@ func tryChange(seed uint64) (of [2]int, err error) {
 	s := newScenario(seed)
 	changed := s
 	changed.config = strings.Replace(s.config, "emit  = { lo = min(temp), hi", "emit  = { spread = max(temp) - min(temp), lo = min(temp), hi", 1)
-	before, _, err := runScenario(s, seed, true)
+	before, _, err := runScenario(s, seed, nil)
 	if err != nil {
 		return of, fmt.Errorf("undisturbed: %w", err)
 	}
-	after, _, err := runScenario(changed, seed, true)
+	after, _, err := runScenario(changed, seed, nil)
 	if err != nil {
 		return of, fmt.Errorf("undisturbed and changed: %w", err)
 	}
 	w := newWorld(seed, false)
-	w.next = []byte(changed.config)
-	w.write(confDir+"/p.hcl", []byte(s.config))
+	w.next = changed.config
+	w.config = s.config
 	w.write("/in/data.ndjson", s.input)
 	w.write("/in/more.ndjson", s.second)
 	if err := w.drive(); err != nil {

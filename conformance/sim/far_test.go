@@ -21,14 +21,17 @@ type farSink struct {
 	fails func(rows int) int
 }
 
-type farArgs struct{ sink *farSink }
+type farArgs struct{ site *farSite }
 
-func (f *farSink) spec() stage.Spec {
+// farSite is where the server stands: plans outlive machines, and each machine has a server of its own.
+type farSite struct{ sink *farSink }
+
+func (f *farSite) spec() stage.Spec {
 	return stage.Spec{Kind: "sink", Type: "far", Help: "A server of the test.", Args: func() stage.Args { return &farArgs{f} }}
 }
 
 func (a *farArgs) Bind([]*arrow.Schema, stage.At) (stage.Bound, hcl.Diagnostics) {
-	return stage.Bound{Delivery: stage.Idempotent, OpenSink: func(stage.Opening) (stage.Sink, error) { return a.sink, nil }}, nil
+	return stage.Bound{Delivery: stage.Idempotent, OpenSink: func(stage.Opening) (stage.Sink, error) { return a.site.sink, nil }}, nil
 }
 
 func (f *farSink) Write(_ context.Context, _ int, rows arrow.RecordBatch) error {

@@ -19,7 +19,7 @@ func TestReplay(t *testing.T) {
 		s := newScenario(seed)
 		s.config = onePartition(s.config)
 		w := newWorld(seed, false)
-		w.write(confDir+"/p.hcl", []byte(s.config))
+		w.config = s.config
 		w.write("/in/data.ndjson", s.input)
 		w.write("/in/more.ndjson", s.second)
 		if err := w.drive(); err != nil {
@@ -28,7 +28,7 @@ func TestReplay(t *testing.T) {
 		w.machine.Heal()
 		lives += w.crashes
 		again := newWorld(seed, true)
-		again.write(confDir+"/p.hcl", []byte(strings.Replace(s.config, ingests, "", 1)))
+		again.config = strings.Replace(s.config, ingests, "", 1)
 		w.copyTo(again, dataDir+"/journal/telemetry")
 		if err := again.drive(); err != nil {
 			t.Fatalf("seed %d, replayed: %v", seed, err)
@@ -55,7 +55,7 @@ func TestReplayTogether(t *testing.T) {
 		s.input = withSites(s.input)
 		w := newWorld(seed, false)
 		w.brisk = true
-		w.write(confDir+"/p.hcl", []byte(s.config))
+		w.config = s.config
 		w.write("/in/data.ndjson", s.input)
 		if err := w.drive(); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
@@ -63,7 +63,7 @@ func TestReplayTogether(t *testing.T) {
 		w.machine.Heal()
 		lives += w.crashes
 		again := newWorld(seed, true)
-		again.write(confDir+"/p.hcl", []byte(strings.Replace(s.config, input3, "", 1)))
+		again.config = strings.Replace(s.config, input3, "", 1)
 		w.copyTo(again, dataDir+"/journal/telemetry")
 		if err := again.drive(); err != nil {
 			t.Fatalf("seed %d, replayed: %v", seed, err)

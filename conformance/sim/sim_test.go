@@ -84,14 +84,14 @@ func trySeed(seed uint64) (w *world, err error) { return try(newScenario(seed), 
 
 // try runs a scenario in peace, and with what a seed has in store for it.
 func try(s scenario, seed uint64) (w *world, err error) {
-	want, _, err := runScenario(s, seed, true)
+	want, calm, err := runScenario(s, seed, nil)
 	if err != nil {
 		return &world{}, fmt.Errorf("undisturbed: %w", err)
 	}
 	if n := malformed(want["rejects.ndjson"]); n != s.malformed {
 		return &world{}, fmt.Errorf("undisturbed: %d malformed records went in and %d came out as rejects", s.malformed, n)
 	}
-	got, w, err := runScenario(s, seed, false)
+	got, w, err := runScenario(s, seed, calm.binder)
 	if err != nil {
 		return w, err
 	}
@@ -103,9 +103,13 @@ func try(s scenario, seed uint64) (w *world, err error) {
 	return w, err
 }
 
-func runScenario(s scenario, seed uint64, calm bool) (map[string][]string, *world, error) {
-	w := newWorld(seed, calm)
-	w.write(confDir+"/p.hcl", []byte(s.config))
+// runScenario runs a scenario through what a seed has in store for it; in peace without plans of a run before.
+func runScenario(s scenario, seed uint64, plans *binder) (map[string][]string, *world, error) {
+	w := newWorld(seed, plans == nil)
+	if plans != nil {
+		w.binder = plans
+	}
+	w.config = s.config
 	w.write("/in/data.ndjson", s.input)
 	w.write("/in/more.ndjson", s.second)
 	if err := w.drive(); err != nil {

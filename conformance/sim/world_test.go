@@ -10,12 +10,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/run"
-	"github.com/tidemill/tidemill/engine/stage"
-	"github.com/tidemill/tidemill/engine/stages"
 )
 
 // world is one simulated machine, and what a seed does to it.
@@ -23,13 +20,15 @@ type world struct {
 	seed    uint64
 	rng     *rand.Rand
 	machine *env.Sim
-	specs   []stage.Spec
-	config  *config.Config // immutable, so read once
+	binder  *binder
+	config  string // the text on the machine's disk that runs, or is to run
+	runs    *plan.Plan
+	asked   *plan.Plan // to run; refused while another is
 	far     *farSink
 	calm    bool   // nothing goes wrong
 	brisk   bool   // time goes on while there is work, so that records come between ticks
 	block   int    // journal's block size
-	next    []byte // the configuration that a swap brings; nil: the same again
+	next    string // the configuration that a swap brings; "": the same again
 	log     []string
 	crashes int
 	swaps   int
@@ -37,7 +36,6 @@ type world struct {
 }
 
 const (
-	confDir = "/conf"
 	dataDir = "/data"
 	outDir  = "/out"
 	// mostSteps bounds a run: one that needs more is stuck.
@@ -45,8 +43,7 @@ const (
 )
 
 func newWorld(seed uint64, calm bool) *world {
-	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 77)), machine: env.NewSim(seed), calm: calm, far: &farSink{}}
-	w.specs = append(stages.Builtin(), w.far.spec(), dripSpec())
+	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 77)), machine: env.NewSim(seed), calm: calm, far: &farSink{}, binder: newBinder()}
 	w.block = 1 << 10 << w.rng.IntN(6)
 	if calm {
 		w.block = 0
@@ -86,20 +83,10 @@ func must(err error) {
 	}
 }
 
-// load binds the configuration on the machine's disk anew.
+// load gives the plan of the configuration on the machine's disk.
 func (w *world) load() (*plan.Plan, error) {
-	if w.config == nil {
-		c, diags := config.Load(w.machine.Env(), confDir, config.Options{})
-		if diags.HasErrors() {
-			return nil, diags
-		}
-		w.config = c
-	}
-	p, diags := plan.Build(w.config, w.specs, nil)
-	if diags.HasErrors() {
-		return nil, errors.Join(diags.Errs()...)
-	}
-	return p, nil
+	w.binder.far.sink = w.far
+	return w.binder.plan(w.config, w.runs)
 }
 
 // drive runs the engine to its end through everything the seed has in store.
@@ -138,12 +125,14 @@ func (w *world) life(budget *int) (done bool, err error) {
 		panic(r)
 	}()
 	w.arm()
+	w.runs, w.asked = nil, nil
 	*budget -= 100 // a life that ends at once costs something too
 	p, err := w.load()
 	if err != nil {
 		return false, err
 	}
-	e, err := run.Open(p, run.Options{Env: w.machine.Env(), Data: dataDir, Specs: w.specs, StopAtEnd: true, BlockBytes: w.block,
+	w.runs = p
+	e, err := run.Open(p, run.Options{Env: w.machine.Env(), Data: dataDir, Specs: w.binder.specs, StopAtEnd: true, BlockBytes: w.block,
 		Report: func(line string) { w.note("%s", line) }})
 	if err != nil {
 		return false, err
@@ -213,6 +202,7 @@ func (w *world) steps(e *run.Engine, budget *int) error {
 			if err := e.Swap(); err != nil {
 				return fmt.Errorf("swap: %w", err)
 			}
+			w.runs = w.asked
 			actors, moved, err = e.Actors(), true, nil
 		}
 		if err != nil {
@@ -231,9 +221,8 @@ func (w *world) steps(e *run.Engine, budget *int) error {
 // requestSwap exchanges the graph for one of the same meaning: the text has
 // changed, every stage is opened anew, tables and sinks are handed over.
 func (w *world) requestSwap(e *run.Engine) {
-	if w.next != nil {
-		w.write(confDir+"/p.hcl", w.next)
-		w.config, w.next = nil, nil
+	if w.next != "" {
+		w.config, w.next = w.next, ""
 	}
 	p, err := w.load()
 	if err != nil {
@@ -241,7 +230,11 @@ func (w *world) requestSwap(e *run.Engine) {
 	}
 	w.swaps++
 	w.note("swap")
-	e.Request(p)
+	select {
+	case <-e.Request(p): // another is on its way
+	default:
+		w.asked = p
+	}
 }
 
 // outcome is what came out, as sorted lines by sink.

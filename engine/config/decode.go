@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/gohcl"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
@@ -67,9 +66,10 @@ type field struct {
 }
 
 func fieldsOf(v reflect.Value) []field {
-	var fields []field
-	for i := range v.NumField() {
-		tag, ok := v.Type().Field(i).Tag.Lookup("hcl")
+	t := v.Type()
+	fields := make([]field, 0, t.NumField())
+	for i := range t.NumField() {
+		tag, ok := t.Field(i).Tag.Lookup("hcl")
 		if !ok {
 			continue
 		}
@@ -82,11 +82,39 @@ func fieldsOf(v reflect.Value) []field {
 	return fields
 }
 
-func (d *decoder) body(body hcl.Body, target reflect.Value) {
-	schema, open := gohcl.ImpliedBodySchema(target.Addr().Interface())
-	for i := range schema.Attributes {
-		schema.Attributes[i].Required = false // said in our words below
+// schemaOf is what a body may hold. Nothing in it is required: what is missing is said in our words. open
+// says that the struct takes whatever remains.
+func schemaOf(fields []field) (schema *hcl.BodySchema, open bool) {
+	schema = &hcl.BodySchema{}
+	for _, f := range fields {
+		switch f.kind {
+		case "attr", "optional":
+			schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: f.name})
+		case "remain":
+			open = true
+		case "block":
+			t := f.value.Type()
+			if t.Kind() == reflect.Slice {
+				t = t.Elem()
+			}
+			if t.Kind() == reflect.Pointer {
+				t = t.Elem()
+			}
+			b := hcl.BlockHeaderSchema{Type: f.name}
+			for _, inner := range fieldsOf(reflect.New(t).Elem()) {
+				if inner.kind == "label" {
+					b.LabelNames = append(b.LabelNames, inner.name)
+				}
+			}
+			schema.Blocks = append(schema.Blocks, b)
+		}
 	}
+	return schema, open
+}
+
+func (d *decoder) body(body hcl.Body, target reflect.Value) {
+	fields := fieldsOf(target)
+	schema, open := schemaOf(fields)
 	content, rest, diags := body.PartialContent(schema)
 	for _, x := range diags {
 		if x.Severity == hcl.DiagError {
@@ -97,7 +125,7 @@ func (d *decoder) body(body hcl.Body, target reflect.Value) {
 		return
 	}
 	blocks := content.Blocks.ByType()
-	for _, f := range fieldsOf(target) {
+	for _, f := range fields {
 		switch f.kind {
 		case "attr", "optional":
 			d.attribute(content.Attributes[f.name], f, body.MissingItemRange())

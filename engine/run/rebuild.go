@@ -101,9 +101,12 @@ func (e *Engine) anew(ch *plan.Channel, r *restored) ([]*plan.Node, error) {
 	for key := range r.tables {
 		had[addressOfKey(key)] = true
 	}
-	p, err := e.planFor(ch, fieldsOf(r.state.Fields))
-	if err != nil {
-		return nil, err
+	p := e.plan // where nothing is learned, tables are the same for all partitions
+	if ch.Config.Learn {
+		var err error
+		if p, err = e.planFor(ch, fieldsOf(r.state.Fields)); err != nil {
+			return nil, err
+		}
 	}
 	var out []*plan.Node
 	for _, pl := range p.Pipelines {

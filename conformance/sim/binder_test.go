@@ -1,0 +1,58 @@
+package sim
+
+import (
+	"errors"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/stage"
+	"github.com/tidemill/tidemill/engine/stages"
+)
+
+// binder binds configurations for the worlds of one seed. Binding cost more than all else that a seed does, and gives the
+// same every time, so that a life gets a plan that one before it has had: there are two of each text, since a swap
+// needs another plan than the one that runs. What tasks run is bound anew at each start all the same (plan.Plan.With).
+type binder struct {
+	far   farSite
+	specs []stage.Spec
+	bound map[string][]*plan.Plan // by the text of the configuration
+}
+
+func newBinder() *binder {
+	b := &binder{bound: map[string][]*plan.Plan{}}
+	b.specs = append(stages.Builtin(), b.far.spec(), dripSpec())
+	return b
+}
+
+// plan gives a plan of a configuration that is not the one that runs.
+func (b *binder) plan(text string, runs *plan.Plan) (*plan.Plan, error) {
+	have := b.bound[text]
+	for _, p := range have {
+		if p != runs {
+			return p, nil
+		}
+	}
+	var c *config.Config
+	var diags hcl.Diagnostics
+	if len(have) > 0 {
+		c = have[0].Config
+	} else if c, diags = config.Load(holding(text), "/", config.Options{}); diags.HasErrors() {
+		return nil, errors.Join(diags.Errs()...)
+	}
+	p, diags := plan.Build(c, b.specs, nil)
+	if diags.HasErrors() {
+		return nil, errors.Join(diags.Errs()...)
+	}
+	b.bound[text] = append(have, p)
+	return p, nil
+}
+
+// holding is a machine with a configuration and nothing else.
+func holding(text string) *env.Env {
+	w := world{machine: env.NewSim(1)}
+	w.write("/p.hcl", []byte(text))
+	return w.machine.Env()
+}
