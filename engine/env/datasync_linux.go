@@ -3,7 +3,10 @@ package env
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,7 +27,7 @@ func (f realFile) Forget(off, n int64) {
 }
 
 // WriteDirect switches the file over for one write and back, which costs less than to keep it open twice.
-func (f realFile) WriteDirect(b []byte, off int64) (err error) {
+func (f realFile) WriteDirect(pieces [][]byte, off int64) (err error) {
 	fd := f.Fd()
 	flags, err := unix.FcntlInt(fd, unix.F_GETFL, 0)
 	if err != nil {
@@ -38,9 +41,33 @@ func (f realFile) WriteDirect(b []byte, off int64) (err error) {
 			err = errors.Join(err, back)
 		}
 	}()
-	n, err := f.WriteAt(b, off)
-	if n == 0 && errors.Is(err, unix.EINVAL) {
-		return fmt.Errorf("%s: %w", f.Name(), errors.ErrUnsupported)
+	return f.writePieces(int(fd), pieces, off)
+}
+
+// mostPieces is how many pieces the system takes at once (IOV_MAX).
+const mostPieces = 1024
+
+func (f realFile) writePieces(fd int, pieces [][]byte, off int64) error {
+	rest := slices.Clone(pieces)
+	for began := false; len(rest) > 0; {
+		n, err := unix.Pwritev(fd, rest[:min(len(rest), mostPieces)], off)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EINVAL) && !began:
+			return fmt.Errorf("%s: %w", f.Name(), errors.ErrUnsupported)
+		case err != nil:
+			return &fs.PathError{Op: "pwritev", Path: f.Name(), Err: err}
+		case n == 0:
+			return &fs.PathError{Op: "pwritev", Path: f.Name(), Err: io.ErrShortWrite}
+		}
+		began, off = true, off+int64(n)
+		for n > 0 && n >= len(rest[0]) {
+			n, rest = n-len(rest[0]), rest[1:]
+		}
+		if n > 0 {
+			rest[0] = rest[0][n:]
+		}
 	}
-	return err
+	return nil
 }

@@ -24,7 +24,7 @@ func TestWriteDirect(t *testing.T) {
 	if _, err := f.WriteAt(want[:DirectPage], 0); err != nil {
 		t.Fatal(err)
 	}
-	err = direct.WriteDirect(page, DirectPage)
+	err = direct.WriteDirect([][]byte{page}, DirectPage)
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Logf("not here: %v", err)
 		want = want[:DirectPage]
@@ -32,7 +32,7 @@ func TestWriteDirect(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Not in whole pages: refused, unless the file system does not mind.
-	if err := direct.WriteDirect(page[:10], 2*DirectPage+1); err == nil {
+	if err := direct.WriteDirect([][]byte{page[:10]}, 2*DirectPage+1); err == nil {
 		want = append(append(want, 0), page[:10]...)
 	} else if !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("10 bytes: %v", err)

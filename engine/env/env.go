@@ -102,7 +102,7 @@ const DirectPage = 4096
 // DirectWriter is a File that can be written around the memory in which the system keeps copies of
 // files. Optional: ask for it with a type assertion.
 type DirectWriter interface {
-	// WriteDirect is WriteAt for whole pages. It fails with errors.ErrUnsupported, and has
-	// written nothing, where the file system does not do that. What was written has to be synced all the same.
-	WriteDirect(b []byte, off int64) error
+	// WriteDirect is WriteAt for pieces, one after the other, of whole pages each. It fails with errors.ErrUnsupported,
+	// and has written nothing, where the file system does not do that. What was written has to be synced all the same.
+	WriteDirect(pieces [][]byte, off int64) error
 }

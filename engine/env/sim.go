@@ -32,6 +32,9 @@ type Sim struct {
 	ops    int
 	limit  int64 // size of the disk in bytes; 0: no limit
 	used   int64
+
+	spare      [][]byte // memory of files that are gone
+	spareBytes int
 }
 
 type timer struct {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 )
 
 // inode is a file's content: as processes see it, and as the medium has it.
@@ -20,6 +21,7 @@ type inode struct {
 	dirty  []span // written, or cut off, since the last sync; in order of writing
 	cut    int    // least size since the last sync; bytes of durable past it are dirty too
 	gone   bool   // no name leads here any more; takes no room
+	opens  int    // files that are open, also those of processes that are dead
 }
 
 // part gives the medium bytes of its own, before data differs from them.
@@ -42,21 +44,82 @@ func (n *inode) touch(lo, hi int) {
 // quickly is up to where the memory of a file grows by four, and not by two, bytes.
 const quickly = 1 << 20
 
-// grow extends b with zeros to n bytes. Whoever cuts b clears what he cuts off.
+// grow extends b with zeros to n bytes.
 func grow(b []byte, n int) []byte {
+	if n <= len(b) {
+		return b
+	}
+	had := len(b)
+	if n > cap(b) {
+		out := make([]byte, n, roomFor(b, n))
+		copy(out, b)
+		return out
+	}
+	b = b[:n]
+	clear(b[had:])
+	return b
+}
+
+// roomFor is the memory of a file of n bytes that has grown out of b.
+func roomFor(b []byte, n int) int {
+	if cap(b) <= quickly {
+		return max(n, 4*cap(b))
+	}
+	return max(n, 2*cap(b))
+}
+
+// stretch is grow for what is written from off on: only the bytes before that become
+// zeros. Large memory comes from files that are gone, and goes to the next ones.
+func (s *Sim) stretch(b []byte, off, n int) []byte {
+	had := len(b)
 	switch {
-	case n <= len(b):
+	case n <= had:
 		return b
 	case n <= cap(b):
-		return b[:n]
+		b = b[:n]
+	default:
+		room := roomFor(b, n)
+		var out []byte
+		if room >= quickly {
+			out = s.reuse(room)
+		}
+		if out == nil {
+			out = make([]byte, 0, room)
+		}
+		out = append(out, b...)[:n]
+		s.recycle(b)
+		b = out
 	}
-	room := 2 * cap(b)
-	if cap(b) <= quickly {
-		room = 4 * cap(b)
+	clear(b[had:max(had, off)])
+	return b
+}
+
+// spareMost is how much memory of files that are gone is kept for others, bytes.
+const spareMost = 256 << 20
+
+// recycle keeps memory that nobody looks at any more.
+func (s *Sim) recycle(b []byte) {
+	if cap(b) >= quickly && s.spareBytes+cap(b) <= spareMost {
+		s.spare = append(s.spare, b[:0])
+		s.spareBytes += cap(b)
 	}
-	out := make([]byte, n, max(n, room))
-	copy(out, b)
-	return out
+}
+
+// reuse returns the smallest memory that is there for n bytes, or nil.
+func (s *Sim) reuse(n int) []byte {
+	best := -1
+	for i, b := range s.spare {
+		if cap(b) >= n && (best < 0 || cap(b) < cap(s.spare[best])) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return nil
+	}
+	b := s.spare[best]
+	s.spare = slices.Delete(s.spare, best, best+1)
+	s.spareBytes -= cap(b)
+	return b
 }
 
 func (s *Sim) forget(n *inode) {
@@ -154,7 +217,7 @@ func (f *simFile) put(p []byte, off int64) int {
 		n.part()
 	}
 	size := len(n.data)
-	n.data = grow(n.data, int(off)+len(p))
+	n.data = f.s.stretch(n.data, int(off), int(off)+len(p))
 	copy(n.data[off:], p)
 	n.touch(min(size, int(off)), int(off)+len(p))
 	if !n.gone {
@@ -192,9 +255,7 @@ func (n *inode) sync() {
 
 // cutDurable cuts off the medium what processes have cut off.
 func (n *inode) cutDurable() {
-	size := min(len(n.durable), n.cut)
-	clear(n.durable[size:])
-	n.durable = n.durable[:size]
+	n.durable = n.durable[:min(len(n.durable), n.cut)]
 }
 
 func (f *simFile) Truncate(size int64) error {
@@ -218,8 +279,6 @@ func (f *simFile) Truncate(size int64) error {
 		if int(size) < n.synced {
 			n.part()
 		}
-		// A later write that grows the file again must find zeros here.
-		clear(n.data[size:])
 		n.data = n.data[:size]
 		n.cut = min(n.cut, int(size))
 	}
@@ -241,8 +300,9 @@ func (f *simFile) Stat() (fs.FileInfo, error) {
 func (f *simFile) Close() error {
 	err := f.enter(OpClose, nothing)
 	defer f.s.mu.Unlock()
-	if !errors.Is(err, fs.ErrClosed) {
+	if !f.closed && f.life == f.s.life {
 		f.closed = true
+		f.node.opens--
 	}
 	return err
 }

@@ -97,6 +97,7 @@ func (f simFS) Open(name string, flag Flag) (File, error) {
 		node = &inode{}
 		d.change(dirSet{base, node})
 	}
+	node.opens++
 	return &simFile{s: f.s, node: node, name: name, life: f.s.life, write: flag != ReadOnly}, nil
 }
 
@@ -212,10 +213,22 @@ func (f simFS) SyncDir(name string) error {
 	case d == nil:
 		return pathErr(OpSyncDir, name, fs.ErrNotExist)
 	}
+	var was []*inode
 	for _, op := range d.pending {
+		for _, set := range op.sets {
+			if node := d.durable[set.name]; node != nil {
+				was = append(was, node)
+			}
+		}
 		apply(d.durable, op.sets)
 	}
 	d.pending = nil
+	for _, node := range was {
+		if node.gone && node.opens == 0 { // not even a crash brings it back
+			f.s.recycle(node.data)
+			node.data = nil
+		}
+	}
 	return nil
 }
 

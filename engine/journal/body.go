@@ -6,6 +6,8 @@ import (
 	"hash/crc32"
 	"math"
 	"slices"
+
+	"github.com/tidemill/tidemill/engine/env"
 )
 
 var errMeta = errors.New("its checksum is right, but its metadata make no sense: was it written by another version?")
@@ -14,14 +16,18 @@ var errMeta = errors.New("its checksum is right, but its metadata make no sense:
 // move any more.
 func (m *memory) seal() {
 	b := &m.block
-	payload := int(m.head.payload)
-	b.Payload = m.buf[headerSize : headerSize+payload : cap(m.buf)]
+	end := headerSize + int(m.head.payload)
+	if m.head.kind != Records {
+		b.Control = m.buf[headerSize:end:end]
+		return
+	}
+	b.Payload = m.buf[headerSize:end:cap(m.buf)]
 	b.Topics, b.TopicOf = m.topics.names, m.topics.indexes()
 	b.Principals, b.PrincipalOf = m.principals.names, m.principals.indexes()
 }
 
 // encodeRecords appends the metadata of a filled block to its buffer and fills
-// the header, all but the checksums.
+// the header, all but the checksums. The caller seals it.
 func (m *memory) encodeRecords(p *pool) {
 	b := &m.block
 	payload := len(m.buf) - headerSize
@@ -41,7 +47,46 @@ func (m *memory) encodeRecords(p *pool) {
 	m.head.meta = uint32(len(m.buf) - headerSize - payload)
 	m.head.kind, m.head.count, m.head.partition = Records, uint32(n), uint16(b.Partition)
 	m.head.first, m.head.seq, m.head.time = b.First, b.Seq, b.Time
-	m.seal()
+}
+
+// fillPage appends a padding to an encoded block that will lie at that place, so that it ends where a page does.
+// The caller seals it.
+func (m *memory) fillPage(p *pool, at int64) {
+	n := int(-(at + m.head.size()) & (env.DirectPage - 1))
+	switch n {
+	case 0:
+		return
+	case 1:
+		n += env.DirectPage // its length has to stand in it
+	}
+	end := len(m.buf)
+	p.grow(m, end+n+Slack)
+	m.buf = m.buf[:end+n]
+	clear(m.buf[end:])
+	binary.LittleEndian.PutUint16(m.buf[end+n-2:], uint16(n))
+	m.head.meta += uint32(n)
+	m.head.flags |= flagPadded
+}
+
+// unpad finds out how much of a loaded block's metadata is padding.
+func (m *memory) unpad() error {
+	m.pad = 0
+	if m.head.flags&flagPadded == 0 {
+		return nil
+	}
+	if m.head.meta < 2 {
+		return errMeta
+	}
+	m.pad = int(binary.LittleEndian.Uint16(m.buf[m.head.size()-2:]))
+	if m.pad < 2 || m.pad > int(m.head.meta) {
+		return errMeta
+	}
+	return nil
+}
+
+// meta is the metadata of a loaded block, without its padding.
+func (m *memory) meta() []byte {
+	return m.buf[headerSize+int(m.head.payload) : int(m.head.size())-m.pad]
 }
 
 func (m *memory) putLengths() {
@@ -131,7 +176,7 @@ func (m *memory) takeEnvelopes(c *cursor, n int) {
 func (m *memory) decodeRecords() error {
 	h, b := &m.head, &m.block
 	n := int(h.count)
-	c := cursor{b: m.buf[headerSize+int(h.payload) : h.size()]}
+	c := cursor{b: m.meta()}
 	b.Envelopes, b.EnvelopeEnds = b.Envelopes[:0], b.EnvelopeEnds[:0]
 	if n == 0 || int(h.payload) > math.MaxUint32 {
 		return errMeta
@@ -235,19 +280,18 @@ func (m *memory) encodeControl(p *pool, body []byte) {
 	m.head.payload, m.head.meta = uint32(len(body)), uint32(8*len(m.firsts))
 	m.head.partition, m.head.count = allPartitions, 1
 	m.head.kind, m.head.seq, m.head.time = m.block.Kind, m.block.Seq, m.block.Time
-	m.block.Control = m.buf[headerSize : headerSize+len(body) : headerSize+len(body)]
 }
 
 // decodeControl makes the control block of m.head from m.buf.
 func (m *memory) decodeControl(partitions int) error {
 	h := &m.head
-	c := cursor{b: m.buf[headerSize+int(h.payload) : h.size()]}
+	c := cursor{b: m.meta()}
 	if m.firsts = c.u64s(partitions); c.bad || len(c.b) != 0 {
 		return errMeta
 	}
 	b := &m.block
 	b.Kind, b.Count, b.Seq, b.Time = h.kind, 1, h.seq, h.time
-	b.Control = m.buf[headerSize : headerSize+int(h.payload) : headerSize+int(h.payload)]
+	m.seal()
 	return nil
 }
 

@@ -24,6 +24,8 @@ type world struct {
 	o    Options
 	log  Log
 	open bool
+	// direct is whether the disk takes direct writes, so that groups are padded.
+	direct bool
 
 	source  uint64            // last position sent by the source in this life
 	sent    map[uint64]string // by position, all records that the source has
@@ -54,6 +56,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 		Partitions: worldPartitions, BlockBytes: pick(200, 600, 2000), SegmentBytes: int64(pick(2000, 9000, 1<<20)),
 		PendingBytes: 50_000, CacheBytes: pick(1, 3000, 1<<20),
 	}
+	w.direct = seed%4 == 1
 	return w
 }
 
@@ -69,12 +72,19 @@ func (w *world) life(f func()) {
 
 func (w *world) start() bool {
 	w.o.Floor = append([]uint64(nil), w.floor...)
-	log, err := Open(w.sim.Env(), "/data/channel", w.o)
+	e := w.sim.Env()
+	if w.direct {
+		e.FS = &directFS{FS: e.FS, fail: func(int) error { return nil }}
+	}
+	log, err := Open(e, "/data/channel", w.o)
 	if err != nil {
 		if errors.Is(err, syscall.EIO) || errors.Is(err, env.ErrCrashed) || errors.Is(err, syscall.ENOSPC) {
 			return false
 		}
 		w.t.Fatalf("open: %v", err)
+	}
+	if w.direct { // blocks of a few hundred bytes, and groups of a few of these, are large
+		log.(*disk).least, log.(*disk).pool.own = 500, 300
 	}
 	w.log, w.lives = log, w.lives+1
 	w.at = log.Appender().Position("file")

@@ -27,8 +27,9 @@ type disk struct {
 	groups   uint64 // number of the last group
 	seq      uint64 // of the last block
 	small    []byte // where small blocks are gathered for one write
-	direct   direct // where large groups are gathered
+	direct   direct // where what is no multiple of pages is gathered
 	buffered bool   // the file system takes no direct writes
+	least    int64  // leastDirect, or what a test sets
 
 	trimming sync.Mutex // one Trim at a time; taken before shown
 	filling  filling

@@ -179,8 +179,21 @@ func (l *disk) create(id uint64) (*active, error) {
 // encode makes the bytes of a group, once: a group that is tried again is
 // written the same to the same place.
 func (l *disk) encode(g *group) {
+	if !l.active.headed {
+		l.shown.mu.Lock()
+		body := l.shown.at.encodeHead()
+		l.shown.mu.Unlock()
+		g.head = l.internal(kindHead, body)
+		g.extents = append(g.extents, g.head)
+	}
+	g.extents = append(g.extents, g.blocks...)
+	if len(g.marks) > 0 {
+		g.trailer = l.internal(kindMarks, encodeMarks(g.marks))
+		g.extents = append(g.extents, g.trailer)
+	}
 	at := l.active.size
-	place := func(m *memory) {
+	padded := l.padding(g)
+	for i, m := range g.extents {
 		l.seq++
 		m.block.Seq = l.seq
 		if m.block.Kind == Records {
@@ -188,24 +201,13 @@ func (l *disk) encode(g *group) {
 		} else {
 			m.head.seq = l.seq
 		}
-		m.head.owner, m.head.group, m.head.nth = l.owner, l.groups, uint32(len(g.extents))
+		if padded(i) {
+			m.fillPage(l.pool, at)
+		}
+		m.seal()
+		m.head.owner, m.head.group, m.head.nth = l.owner, l.groups, uint32(i)
 		m.finish(l.active.segment, at)
 		at += m.head.size()
-		g.extents = append(g.extents, m)
-	}
-	if !l.active.headed {
-		l.shown.mu.Lock()
-		body := l.shown.at.encodeHead()
-		l.shown.mu.Unlock()
-		g.head = l.internal(kindHead, body)
-		place(g.head)
-	}
-	for _, m := range g.blocks {
-		place(m)
-	}
-	if len(g.marks) > 0 {
-		g.trailer = l.internal(kindMarks, encodeMarks(g.marks))
-		place(g.trailer)
 	}
 	g.size = at - l.active.size
 	g.encoded = true

@@ -50,6 +50,12 @@
 //	| [gaps: n u32, n (partition u32; from u64; to u64)]                    |
 //	+-----------------------------------------------------------------------+
 //
+//
+//	 padding, at the end of the metadata of any block of a large group
+//	+---------------------------------+------------------------------------------+
+//	| zeros                           | bytes of the padding, these two too: u16 |
+//	+---------------------------------+------------------------------------------+
+//
 // A Head says how everything stood before its segment, so that older segments
 // can be trimmed, and overrules them: a block of an older segment at or past the
 // next offset of its partition, or listed under voids, does not count. Offsets in
@@ -89,6 +95,7 @@ const (
 	flagRaw                   // receive times are i64 each, without a base
 	flagSourced               // source and position follow
 	flagEnveloped             // envelopes follow, before those
+	flagPadded                // of any kind of block: a padding follows
 )
 
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) } // the same table each time

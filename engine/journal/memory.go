@@ -13,6 +13,7 @@ type memory struct {
 	class  int    // which pool buf belongs to; classes: none
 	buf    []byte // header, payloads, metadata; Slack more in capacity once encoded
 	head   header
+	pad    int    // bytes at the end of the metadata that say nothing; of a loaded block
 	source string // "" when the records can not be asked for again
 	pos    uint64 // the source's position after the last record
 	room   int    // bytes that still go into an open block; less than 0: none
@@ -110,11 +111,12 @@ type pool struct {
 	free  [classes][]*memory
 	kept  int
 	limit int
+	own   int          // ownPages, or what a test sets
 	put   func(*Block) // giveBack, bound once
 }
 
 func newPool(blockBytes, limit int) *pool {
-	p := &pool{limit: limit}
+	p := &pool{limit: limit, own: ownPages}
 	full := headerSize + blockBytes + blockBytes/8 + Slack
 	for i := range p.sizes {
 		p.sizes[i] = max(1024, full>>(2*(classes-1-i)))
@@ -141,7 +143,11 @@ func (p *pool) get(n int) *memory {
 		if m.class < classes {
 			n = p.sizes[m.class]
 		}
-		m.buf = make([]byte, 0, n)
+		if n < p.own {
+			m.buf = make([]byte, 0, n)
+		} else {
+			m.buf = pages(n)[:0]
+		}
 	}
 	m.block = Block{mem: m, free: p.put, Ends: m.ends[:0], Received: m.received[:0],
 		Envelopes: m.envelopes[:0], EnvelopeEnds: m.envelopeEnds[:0]}
@@ -192,7 +198,7 @@ func (p *pool) giveBack(b *Block) {
 	m.ends, m.received = b.Ends[:0], b.Received[:0]
 	m.envelopes, m.envelopeEnds = b.Envelopes[:0], b.EnvelopeEnds[:0]
 	m.buf, m.source, m.pos, m.firsts, m.segment = m.buf[:0], "", 0, nil, nil
-	m.sum, m.summed = 0, 0
+	m.sum, m.summed, m.pad = 0, 0, 0
 	m.topics.reset()
 	m.principals.reset()
 	p.mu.Lock()

@@ -36,7 +36,7 @@ func openDisk(e *env.Env, dir string, o Options) (Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &disk{e: e, dir: dir, o: o, pool: newPool(o.BlockBytes, o.PendingBytes/2)}
+	l := &disk{e: e, dir: dir, o: o, pool: newPool(o.BlockBytes, o.PendingBytes/2), least: leastDirect}
 	l.shown.reported = map[place]bool{}
 	l.shown.holds = map[string][]uint64{}
 	r := &recovery{l: l, segments: segments}

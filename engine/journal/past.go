@@ -44,7 +44,7 @@ func openPast(e *env.Env, dir string, o Options) (*disk, error) {
 	if len(segments) == 0 {
 		return nil, fmt.Errorf("journal: %s holds no segment of a channel", dir)
 	}
-	l := &disk{e: e, dir: dir, o: o, pool: newPool(o.BlockBytes, o.PendingBytes/2)}
+	l := &disk{e: e, dir: dir, o: o, pool: newPool(o.BlockBytes, o.PendingBytes/2), least: leastDirect}
 	l.shown.reported = map[place]bool{}
 	l.shown.holds = map[string][]uint64{}
 	r := &recovery{l: l, segments: segments, past: true}

@@ -150,13 +150,14 @@ func (s *scanner) load(f *found, p *pool, partitions int) (m *memory, damaged, e
 		m.block.Release()
 		return nil, errors.New("the checksum of its body is wrong"), nil
 	}
-	switch f.kind {
-	case Records:
+	damaged = m.unpad()
+	switch {
+	case damaged != nil:
+	case f.kind == Records:
 		damaged = m.decodeRecords()
-	case Tick, End, Note:
+	case f.kind == Tick || f.kind == End || f.kind == Note:
 		damaged = m.decodeControl(partitions)
-	case kindHead, kindMarks:
-	default:
+	case f.kind != kindHead && f.kind != kindMarks:
 		damaged = errMeta
 	}
 	if damaged != nil {
@@ -165,6 +166,3 @@ func (s *scanner) load(f *found, p *pool, partitions int) (m *memory, damaged, e
 	}
 	return m, nil, nil
 }
-
-// meta is the metadata of a loaded Head or Marks block.
-func (m *memory) meta() []byte { return m.buf[headerSize+int(m.head.payload):] }
