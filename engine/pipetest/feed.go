@@ -142,6 +142,7 @@ func (o *object) append(dst []byte) []byte {
 type trailers struct {
 	fleet *simulate.Fleet
 	line  []byte
+	of    func(name string) string // member, bound once
 }
 
 func (f *fleetBlock) supply(start time.Time) (supply, error) {
@@ -151,14 +152,16 @@ func (f *fleetBlock) supply(start time.Time) (supply, error) {
 		Faults: simulate.Faults{Malformed: f.Malformed, OutOfRange: f.OutOfRange, Duplicated: f.Duplicated,
 			Missing: f.Missing, Failing: f.Failing, DoorMoving: f.DoorMoving},
 	})
-	return &trailers{fleet: fleet}, err
+	t := &trailers{fleet: fleet}
+	t.of = t.member
+	return t, err
 }
 
 func (t *trailers) next() (r arriving, ok bool) {
 	line, at, ok := t.fleet.Next(t.line[:0])
 	t.line = line
 	device, site := t.fleet.Sender()
-	return arriving{at: at, payload: bytes.TrimSuffix(line, []byte("\n")), member: t.member, sender: device + 1, site: site}, ok
+	return arriving{at: at, payload: bytes.TrimSuffix(line, []byte("\n")), member: t.of, sender: device + 1, site: site}, ok
 }
 
 // member tells of the trailer that sent the latest line.
@@ -181,6 +184,7 @@ type feed struct {
 	until    int64 // us since 1970: not at its end before
 	seq      uint64
 	batch    journal.Batch
+	appended int    // records of the latest Step
 	text     []byte // payloads of batch
 	spans    [][2]int
 	to       stage.SourceEnv
@@ -193,8 +197,11 @@ type feed struct {
 // feedName is what the journal knows the test's records by.
 const feedName = "pipetest"
 
-// mostFed is how many records one Step appends.
-const mostFed = 4096
+// A Step appends so many records, or bytes: a little more than what is written at once.
+const (
+	mostFed      = 8192
+	mostFedBytes = 1<<20 + 1<<16
+)
 
 func newFeed(supplies []supply, until time.Time) *feed {
 	f := &feed{supplies: supplies, heads: make([]arriving, len(supplies)), live: make([]bool, len(supplies)), until: until.UnixMicro()}
@@ -231,29 +238,38 @@ func (f *feed) more() bool {
 
 // Step appends what has arrived by now.
 func (f *feed) Step() (stage.Status, error) {
+	f.prepare()
+	f.appended = 0
 	if len(f.batch.Records) == 0 {
-		if !f.gather() {
-			if which, _ := f.head(); which < 0 && f.now().UnixMicro() >= f.until {
-				return stage.Ended, nil
-			}
-			return stage.Idle, nil
+		if which, _ := f.head(); which < 0 && f.now().UnixMicro() >= f.until {
+			return stage.Ended, nil
 		}
+		return stage.Idle, nil
 	}
 	err := f.to.Journal.Append(f.batch)
 	var full *journal.ErrFull
 	if errors.Is(err, journal.ErrBusy) || errors.As(err, &full) {
 		return stage.Idle, nil
 	}
+	f.appended = len(f.batch.Records)
 	f.batch.Records = f.batch.Records[:0]
 	return stage.Busy, err
 }
 
-// gather makes the next batch; false when nothing has arrived.
-func (f *feed) gather() bool {
+// prepare makes the batch that the next Step appends, unless there is one. It touches
+// nothing of the engine.
+func (f *feed) prepare() {
+	if f.now != nil && len(f.batch.Records) == 0 {
+		f.gather()
+	}
+}
+
+// gather makes the next batch of what has arrived.
+func (f *feed) gather() {
 	now := f.now().UnixMicro()
 	f.text, f.spans = f.text[:0], f.spans[:0]
 	records := f.batch.Records[:0]
-	for len(records) < mostFed {
+	for len(records) < mostFed && len(f.text) < mostFedBytes {
 		which, at := f.head()
 		if which < 0 || at > now {
 			break
@@ -275,7 +291,6 @@ func (f *feed) gather() bool {
 		records[i].Payload = f.text[s[0]:s[1]]
 	}
 	f.batch = journal.Batch{Records: records, Source: feedName, Pos: f.seq}
-	return len(records) > 0
 }
 
 // place gives a record its topic, where it has none, and tells its partition.

@@ -65,7 +65,7 @@ func (t *Test) span() time.Duration {
 }
 
 // ticksMost is about how many ticks a test has whose tick is not said.
-const ticksMost = 3600
+const ticksMost = 1440
 
 // Run runs a test. Diagnostics are mistakes of the author, also those of the
 // pipelines; an error is a failure of the machinery.
@@ -187,7 +187,7 @@ const stuckAfter = 48 * time.Hour
 // steps drives the engine; over is false when it has to start again.
 func (w *world) steps(e *run.Engine) (over bool, err error) {
 	clock := w.machine.Env().Clock
-	actors := e.Actors()
+	c := castOf(e.Actors())
 	linger, settled := e.Config().Engine.Linger, false
 	var quiet time.Time
 	for !e.Done() {
@@ -195,7 +195,7 @@ func (w *world) steps(e *run.Engine) (over bool, err error) {
 		if w.crashDue(now) {
 			return false, env.ErrCrashed
 		}
-		moved, err := w.round(actors)
+		moved, err := w.round(c)
 		if err != nil {
 			return false, err
 		}
@@ -227,37 +227,105 @@ func (w *world) steps(e *run.Engine) (over bool, err error) {
 // mostSteps is how often an actor moves before the next one has its turn.
 const mostSteps = 64
 
-// round lets everything move that can; tasks may move at the same time, since
-// none knows of another.
-func (w *world) round(actors []run.Actor) (moved bool, err error) {
-	var tasks []func()
-	errs, did := make([]error, len(actors)), make([]bool, len(actors))
-	for i, a := range actors {
-		turn := func() {
-			for range mostSteps {
-				m, err := a.Step()
-				did[i], errs[i] = did[i] || m, err
-				if !m || err != nil {
-					return
-				}
-			}
+// turn lets an actor move.
+type turn struct {
+	actor run.Actor
+	steps int
+	moved bool
+	err   error
+}
+
+func (t *turn) take() {
+	for range t.steps {
+		m, err := t.actor.Step()
+		t.moved, t.err = t.moved || m, err
+		if !m || err != nil {
+			return
 		}
-		switch name := a.Name(); {
-		case w.hangs(name):
-		case strings.HasPrefix(name, "task ") && w.o.Together != nil:
-			tasks = append(tasks, turn)
+	}
+}
+
+// cast is the actors of a life, by what they do in a round.
+type cast struct {
+	sources, work, sinks []*turn
+	coordinator          *turn
+	all                  []*turn
+	much                 bool // records are on their way that are worth it to have several at work
+}
+
+func castOf(actors []run.Actor) *cast {
+	c := &cast{}
+	for _, a := range actors {
+		t := &turn{actor: a, steps: mostSteps}
+		c.all = append(c.all, t)
+		switch kind, _, _ := strings.Cut(a.Name(), " "); kind {
+		case "task", "flush":
+			c.work = append(c.work, t)
+		case "sink", "deliver":
+			c.sinks = append(c.sinks, t)
+		case "coordinator":
+			c.coordinator = t
 		default:
-			if len(tasks) > 0 {
-				w.o.Together(tasks)
-				tasks = nil
-			}
-			turn()
+			t.steps = 1
+			c.sources = append(c.sources, t)
 		}
 	}
-	for i := range actors {
-		moved = moved || did[i]
+	return c
+}
+
+// round lets everything move that can. Sources append what has arrived. What was
+// appended before is made durable and goes through the tasks, while the
+// next records are made ready: these know nothing of one another, so they may move at the
+// same time. Then sinks get rows, and when nothing has moved the coordinator
+// has its turn: ticks and barriers stand behind what came before them, however
+// quick anything was.
+func (w *world) round(c *cast) (moved bool, err error) {
+	for _, t := range c.all {
+		t.moved = false
 	}
-	return moved, errors.Join(errs...)
+	for _, t := range c.sources {
+		t.take()
+		moved = moved || t.moved
+	}
+	w.work(c)
+	for _, t := range c.sinks {
+		if !w.hangs(t.actor.Name()) {
+			t.take()
+		}
+	}
+	for _, t := range c.all {
+		moved, err = moved || t.moved, errors.Join(err, t.err)
+	}
+	if !moved && err == nil {
+		c.much = false
+		c.coordinator.take()
+		moved, err = c.coordinator.moved, c.coordinator.err
+	}
+	return moved, err
+}
+
+// worthwhile is for how many records it pays to have several at work.
+const worthwhile = 256
+
+// work lets flushers and tasks move, and feeds make the next records ready.
+func (w *world) work(c *cast) {
+	for _, f := range w.feeds {
+		c.much = c.much || f.appended >= worthwhile
+	}
+	if !c.much || w.o.Together == nil {
+		for _, t := range c.work {
+			t.take()
+		}
+		return
+	}
+	list := make([]func(), 0, len(w.feeds)+len(c.work))
+	for _, f := range w.feeds {
+		list = append(list, f.prepare)
+	}
+	for _, t := range c.work {
+		list = append(list, t.take)
+	}
+	w.o.Together(list)
 }
 
 // next is when the clock ticks next; fed tells whether there is more to come in.

@@ -21,32 +21,39 @@ func (f *Fleet) appendLine(dst []byte, t *trailer, ms int64) []byte {
 	dst = append(dst, `","site":"`...)
 	dst = append(dst, sites[t.site].name...)
 	dst = append(dst, `","lat":`...)
-	dst = appendFixed(dst, int64(t.lat), 5)
+	dst = appendDegrees(dst, t.lat)
 	dst = append(dst, `,"lon":`...)
-	dst = appendFixed(dst, int64(t.lon), 5)
+	dst = appendDegrees(dst, t.lon)
 	dst = append(dst, `,"speed":`...)
-	dst = appendFixed(dst, int64(t.speed), 1)
+	dst = appendTenths(dst, int32(t.speed))
 	dst = append(dst, `,"temp":`...)
-	dst = appendFixed(dst, int64(t.temp), 2)
+	dst = appendHundredths(dst, t.temp)
 	dst = append(dst, `,"setpoint":`...)
-	dst = appendFixed(dst, int64(t.setpoint), 1)
+	dst = appendTenths(dst, int32(t.setpoint))
 	dst = append(dst, `,"ambient":`...)
-	dst = appendFixed(dst, int64(t.ambient(int32(ms/60000%1440))), 1)
+	dst = appendTenths(dst, int32(t.ambient(int32(ms/60000%1440))))
 	if t.door {
 		dst = append(dst, `,"door_open":true,"fuel":`...)
 	} else {
 		dst = append(dst, `,"door_open":false,"fuel":`...)
 	}
-	dst = appendFixed(dst, int64(t.fuel), 2)
+	dst = appendHundredths(dst, int32(t.fuel))
 	dst = append(dst, `,"battery":`...)
-	dst = appendFixed(dst, int64(t.battery), 2)
+	dst = appendHundredths(dst, int32(t.battery))
 	dst = append(dst, `,"seq":`...)
 	dst = appendPadded(dst, uint64(t.seq), 1)
 	return append(dst, '}', '\n')
 }
 
 func appendName(dst []byte, number uint64) []byte {
-	return appendPadded(append(dst, "trailer-"...), number, 5)
+	dst = append(dst, "trailer-"...)
+	if number >= 100000 {
+		return appendPadded(dst, number, 5)
+	}
+	n := uint32(number)
+	high, rest := n/10000, n%10000
+	p, q := rest/100*2, rest%100*2
+	return append(dst, byte('0'+high), pairs[p], pairs[p+1], pairs[q], pairs[q+1])
 }
 
 // appendPadded writes u with at least width digits.
@@ -74,18 +81,46 @@ func appendPadded(dst []byte, u uint64, width int) []byte {
 	return append(dst, b[i:]...)
 }
 
-// appendFixed writes v / 10^decimals with all its decimals.
-func appendFixed(dst []byte, v int64, decimals int) []byte {
-	if v < 0 {
-		dst = append(dst, '-')
-		v = -v
+// appendWhole writes what is mostly less than a thousand.
+func appendWhole(dst []byte, u uint32) []byte {
+	switch {
+	case u < 10:
+		return append(dst, byte('0'+u))
+	case u < 100:
+		return append(dst, pairs[u*2], pairs[u*2+1])
+	case u < 1000:
+		p := u % 100 * 2
+		return append(dst, byte('0'+u/100), pairs[p], pairs[p+1])
 	}
-	dst = appendPadded(dst, uint64(v), decimals+1)
-	at := len(dst) - decimals
-	dst = append(dst, 0)
-	copy(dst[at+1:], dst[at:])
-	dst[at] = '.'
-	return dst
+	return appendPadded(dst, uint64(u), 1)
+}
+
+// appendTenths writes v / 10 with one decimal.
+func appendTenths(dst []byte, v int32) []byte {
+	dst, u := appendSign(dst, v)
+	return append(appendWhole(dst, u/10), '.', byte('0'+u%10))
+}
+
+// appendHundredths writes v / 100 with two decimals.
+func appendHundredths(dst []byte, v int32) []byte {
+	dst, u := appendSign(dst, v)
+	p := u % 100 * 2
+	return append(appendWhole(dst, u/100), '.', pairs[p], pairs[p+1])
+}
+
+// appendDegrees writes v / 100,000 with five decimals.
+func appendDegrees(dst []byte, v int32) []byte {
+	dst, u := appendSign(dst, v)
+	rest := u % 100000
+	p, q := rest/10%100*2, rest/1000*2
+	return append(appendWhole(dst, u/100000), '.', pairs[q], pairs[q+1], pairs[p], pairs[p+1], byte('0'+rest%10))
+}
+
+func appendSign(dst []byte, v int32) ([]byte, uint32) {
+	if v < 0 {
+		return append(dst, '-'), uint32(-v)
+	}
+	return dst, uint32(v)
 }
 
 // appendTime writes a time, ms since 1970, as 2026-11-22T10:15:30.000Z.
