@@ -215,7 +215,12 @@ func (p *Plan) bindArgs(pl *Pipeline, n *Node, inferred *inference) hcl.Diagnost
 		switch {
 		case diags.HasErrors() || attempt == attempts:
 			return diags
+		case asked && n.Bound.First != nil:
+			if more := p.split(pl, n, by); more.HasErrors() {
+				return append(diags, more...)
+			}
 		case asked:
+			n.whole = n.Bound.Whole
 			p.regroup(pl, n, by)
 		case n.Bound.Meet != nil && !met(n, n.Bound.Meet):
 			if more := p.meet(pl, n, n.Bound.Meet); more.HasErrors() {
@@ -235,16 +240,17 @@ func (p *Plan) inputs(pl *Pipeline, n *Node, inferred *inference) (stage.At, []*
 		home = n.In[0].home()
 	}
 	at := p.at(n, home)
+	over := n.over()
 	var schemas []*arrow.Schema
-	for _, in := range n.In {
+	for i, in := range over {
 		s, _, _ := in.schema()
 		schemas = append(schemas, s)
-		at.Keys = append(at.Keys, in.key())
+		at.Keys = append(at.Keys, n.In[i].key())
 		at.Inputs = append(at.Inputs, in.Name)
 		at.By = append(at.By, in.Node.by())
 	}
-	at.Together = n.together()
-	at.Scope = p.scopes(n, schemas, inferred)
+	at.Together, at.Parts = n.together(), n.First != nil
+	at.Scope = p.scopes(over, schemas, inferred)
 	return at, schemas
 }
 
@@ -321,10 +327,10 @@ func refuseRevised(n *Node) hcl.Diagnostics {
 	return nil
 }
 
-func (p *Plan) scopes(n *Node, schemas []*arrow.Schema, inferred *inference) func(int) *expr.Scope {
+func (p *Plan) scopes(in []Input, schemas []*arrow.Schema, inferred *inference) func(int) *expr.Scope {
 	return func(i int) *expr.Scope {
-		s := &expr.Scope{Schema: schemas[i], Vars: p.Config.Vars, What: n.In[i].Name}
-		if _, open, root := n.In[i].schema(); open {
+		s := &expr.Scope{Schema: schemas[i], Vars: p.Config.Vars, What: in[i].Name}
+		if _, open, root := in[i].schema(); open {
 			s.Infer = inferred.into(root)
 		}
 		return s

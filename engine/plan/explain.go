@@ -92,6 +92,7 @@ type StagePlan struct {
 	Why     string      `json:"why,omitempty"`
 	Spooled bool        `json:"spooled,omitempty"`
 	Revises bool        `json:"revises,omitempty"`
+	Phases  string      `json:"phases,omitempty"` // in how many phases rows of several partitions come together, and why
 }
 
 // TablePlan is a table with its estimate.
@@ -127,6 +128,7 @@ func (p *Plan) Explain() *Explanation {
 		}
 		for _, n := range pl.Nodes {
 			s := explainNode(n)
+			s.Phases = pl.phases(n)
 			for _, t := range s.State {
 				x.Memory.State += t.Bytes
 			}

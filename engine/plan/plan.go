@@ -91,11 +91,14 @@ type Node struct {
 	Lag int64
 	// Consumers are the nodes that read this one, with the input's number there.
 	Consumers []Consumer
+	// First is the first of two phases of which the node is the second; nil: it does all of its work itself.
+	First *Node
 	// Home is the channel whose tasks run the stage; nil for a sink, which takes rows from any.
 	Home *Channel
 	// Feeds is the channel that a sink feeds; nil for others.
 	Feeds *Channel
-	open  bool // names may still come
+	open  bool   // names may still come
+	whole string // why its rows are regrouped as they are
 }
 
 // Input is where a node's rows come from: another node, or a channel.

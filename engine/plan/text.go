@@ -107,6 +107,9 @@ func (p *PipelinePlan) text(b *strings.Builder) {
 		for _, t := range s.State {
 			sub("state", t.text()+": "+t.Name)
 		}
+		if s.Phases != "" {
+			sub("phases", s.Phases)
+		}
 		if s.Revises {
 			sub("late", "revises: the row comes again with a higher revision")
 		}

@@ -70,6 +70,9 @@ type At struct {
 	// channel's key, none for all rows in one partition: the block is bound again behind a channel that has
 	// them so. See CheckBy.
 	Regroup func(by []string)
+	// Parts says that the rows that come are those that Bound.First of the same block makes. All else that
+	// is said of the input is of what First reads; Channel and Keys are those of where the rows stand now.
+	Parts bool
 }
 
 // Delivery is how a sink keeps the promise that nothing is lost or doubled.
@@ -166,6 +169,12 @@ type Bound struct {
 	// Push says that a source cannot make its senders wait: the journal takes what comes
 	// however far the tasks are behind.
 	Push bool
+
+	// First is, of a stage that has asked for At.Regroup, the first of two phases: a stage that reads the same
+	// input where its rows stand, and makes fewer rows of them. They are what is regrouped then, and the
+	// block is bound again with At.Parts. Whole says instead why the rows must be regrouped as they are; "": it is not known.
+	First *Bound
+	Whole string
 
 	OpenSource func(Opening, SourceEnv) (Source, error)
 	OpenStage  func(Opening) (Stage, error)

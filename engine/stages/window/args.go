@@ -60,6 +60,8 @@ type program struct {
 	having               *member
 	meta, words          int // words of a pane: its own, and with the accumulators'
 	groupWords           int
+	parts                bool   // the rows that come are parts of windows, of layout
+	layout               string // names the column that holds them
 	out                  *arrow.Schema
 }
 
@@ -86,6 +88,7 @@ func (s *settings) bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 		p.meta, p.groupWords = metaWordsLong, groupTimesLong
 	}
 	diags := s.bindTimes(p)
+	asked := s.watchRegroup(&at)
 	scope := at.Scope(0)
 	by, more := stage.Columns(s.by, "by", scope)
 	diags = append(diags, more...)
@@ -99,14 +102,19 @@ func (s *settings) bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 	}
 	g, more := p.bindEmit(s.emit, s.having, scope, at.Eval)
 	diags = append(diags, more...)
-	return p.bound(g, at), diags
+	p.parts = at.Parts
+	b := p.bound(g, at)
+	if *asked {
+		s.bindPhases(p, g, &b)
+	}
+	return b, diags
 }
 
 func (s *settings) bindTimes(p *program) hcl.Diagnostics {
 	us := func(d config.Duration) int64 { return int64(d.Length() / time.Microsecond) }
 	p.every, p.offset, p.grace, p.keep, p.idle = us(s.every), us(s.offset), us(s.grace), us(s.keep), us(s.idle)
 	p.size, p.gap, p.early, p.rows = us(s.size), us(s.gap), us(s.early), s.rows
-	diags := s.bindLengths(p)
+	diags := append(s.bindLengths(p), s.checkPhases()...)
 	for _, x := range []struct {
 		name string
 		us   int64
@@ -337,11 +345,17 @@ func (p *program) bound(g *aggregates, at stage.At) stage.Bound {
 		key = at.Keys[0]
 	}
 	prog := *p
-	return stage.Bound{
+	b := stage.Bound{
 		Out: p.out, Key: key, By: stage.Names(p.by), Filters: true, Reads: slices.Compact(names), State: p.tables(g, at.Channel),
 		Revisions: stage.TakesFirst, Revises: p.revises(), Reach: p.reach(),
 		OpenStage: func(o stage.Opening) (stage.Stage, error) { return open(prog, o) },
 	}
+	if p.parts {
+		p.layout = p.layoutOf(g)
+		prog := *p
+		b.Reads, b.OpenStage = nil, func(o stage.Opening) (stage.Stage, error) { return openMerging(prog, o) }
+	}
+	return b
 }
 
 // revises tells whether a window can be emitted more than once.
@@ -358,6 +372,9 @@ func (p *program) digest(g *aggregates, ch *config.Channel) string {
 	}
 	if p.kind != tumbling {
 		digest += fmt.Sprintf(" kind %d size %d gap %d rows %d", p.kind, p.size, p.gap, p.rows)
+	}
+	if p.parts {
+		digest += " of parts"
 	}
 	return digest + " of " + strings.Join(g.names, " ") // of groups too: they link to panes
 }

@@ -24,7 +24,7 @@ func Tumbling() stage.Spec {
 	return stage.Spec{
 		Kind: "window", Type: "tumbling",
 		Help: "Sums rows up over windows of equal length in event time, key by key.",
-		Args: func() stage.Args { return &tumblingArgs{Late: "revise", Keep: "1h"} },
+		Args: func() stage.Args { return &tumblingArgs{Late: "revise", Keep: "1h", Phases: 2} },
 	}
 }
 
@@ -33,7 +33,7 @@ func Sliding() stage.Spec {
 	return stage.Spec{
 		Kind: "window", Type: "sliding",
 		Help: "Sums rows up over windows of equal length that overlap, such as the last hour, every minute.",
-		Args: func() stage.Args { return &slidingArgs{Late: "revise", Keep: "1h"} },
+		Args: func() stage.Args { return &slidingArgs{Late: "revise", Keep: "1h", Phases: 2} },
 	}
 }
 
@@ -75,9 +75,11 @@ type tumblingArgs struct {
 	Early  config.Duration `hcl:"early,optional" help:"How often open windows that have changed are emitted provisionally, by the journal's clock; by default never."`
 	Emit   hcl.Expression  `hcl:"emit" help:"Columns of the result: { name = expression over aggregates, ... }."`
 	Having hcl.Expression  `hcl:"having,optional" help:"Condition over aggregates and keys; windows for which it is not true are not emitted."`
+	Phases int64           `hcl:"phases,optional" help:"2 (default): where rows of several partitions belong together, each partition makes its part of a window, and the parts are merged. 1: the rows themselves go to one partition."`
 
-	EveryRange hcl.Range `hcl:"every,attr_value_range"`
-	LateRange  hcl.Range `hcl:"late,attr_value_range"`
+	EveryRange  hcl.Range `hcl:"every,attr_value_range"`
+	LateRange   hcl.Range `hcl:"late,attr_value_range"`
+	PhasesRange hcl.Range `hcl:"phases,attr_value_range"`
 }
 
 type slidingArgs struct {
@@ -92,10 +94,12 @@ type slidingArgs struct {
 	Early  config.Duration `hcl:"early,optional" help:"How often the window that closes next is emitted provisionally if it has changed, by the journal's clock; by default never."`
 	Emit   hcl.Expression  `hcl:"emit" help:"Columns of the result: { name = expression over aggregates, ... }."`
 	Having hcl.Expression  `hcl:"having,optional" help:"Condition over aggregates and keys; windows for which it is not true are not emitted."`
+	Phases int64           `hcl:"phases,optional" help:"2 (default): where rows of several partitions belong together, each partition makes its part of a window, and the parts are merged. 1: the rows themselves go to one partition."`
 
-	SizeRange  hcl.Range `hcl:"size,attr_value_range"`
-	EveryRange hcl.Range `hcl:"every,attr_value_range"`
-	LateRange  hcl.Range `hcl:"late,attr_value_range"`
+	SizeRange   hcl.Range `hcl:"size,attr_value_range"`
+	EveryRange  hcl.Range `hcl:"every,attr_value_range"`
+	LateRange   hcl.Range `hcl:"late,attr_value_range"`
+	PhasesRange hcl.Range `hcl:"phases,attr_value_range"`
 }
 
 type sessionArgs struct {
@@ -146,6 +150,8 @@ type settings struct {
 	late                                       string
 	ways                                       []string // with late rows
 	everyRange, sizeRange, gapRange, lateRange hcl.Range
+	phases                                     int64
+	phasesRange                                hcl.Range
 }
 
 // ways with late rows.
@@ -154,14 +160,14 @@ func ways() []string { return []string{"revise", "side", "drop"} }
 // Bind checks the arguments; see stage.Args.
 func (a *tumblingArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
 	s := &settings{kind: tumbling, by: a.By, emit: a.Emit, having: a.Having, every: a.Every, offset: a.Offset, grace: a.Grace, keep: a.Keep,
-		idle: a.Idle, early: a.Early, late: a.Late, ways: ways(), everyRange: a.EveryRange, lateRange: a.LateRange}
+		idle: a.Idle, early: a.Early, late: a.Late, ways: ways(), everyRange: a.EveryRange, lateRange: a.LateRange, phases: a.Phases, phasesRange: a.PhasesRange}
 	return s.bind(in, at)
 }
 
 // Bind checks the arguments; see stage.Args.
 func (a *slidingArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
 	s := &settings{kind: sliding, by: a.By, emit: a.Emit, having: a.Having, every: a.Every, size: a.Size, offset: a.Offset, grace: a.Grace, keep: a.Keep,
-		idle: a.Idle, early: a.Early, late: a.Late, ways: ways(), everyRange: a.EveryRange, sizeRange: a.SizeRange, lateRange: a.LateRange}
+		idle: a.Idle, early: a.Early, late: a.Late, ways: ways(), everyRange: a.EveryRange, sizeRange: a.SizeRange, lateRange: a.LateRange, phases: a.Phases, phasesRange: a.PhasesRange}
 	return s.bind(in, at)
 }
 

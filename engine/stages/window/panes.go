@@ -127,10 +127,10 @@ func mod(a, b int64) int64 {
 func (w *window) refuse(i int, t, end, mark int64) {
 	switch {
 	case w.late == drop:
-		w.o.Count("late_dropped", 1)
+		w.o.Count("late_dropped", w.rowsOf(i))
 		return
 	case w.late == revise:
-		w.o.Count("late_expired", 1)
+		w.o.Count("late_expired", w.rowsOf(i))
 		return
 	}
 	w.o.Count("late_side", 1)

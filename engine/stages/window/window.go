@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/stage"
@@ -133,6 +134,9 @@ type window struct {
 	key     []byte      // never nil
 	keyCol  arrow.Array // single: the key column of the batch at hand, once it was asked for
 
+	blobs *array.String // the column of parts of the batch at hand
+	part  []int64       // the words of a part
+
 	spans
 	passes []bool      // by emission of a batch: what having says
 	held   arrow.Array // state: the condition's values over the batch at hand
@@ -140,14 +144,46 @@ type window struct {
 }
 
 func open(p program, o stage.Opening) (*window, error) {
-	w := &window{program: p, o: o, keys: stage.Keys{By: p.by}, key: []byte{}, groups: o.Tables[0], panes: o.Tables[1]}
+	w := newWindow(p, o)
 	rest := o.Tables[2:]
 	if p.scheme == partition {
 		w.clock, rest = rest[0], rest[1:]
+		if err := onlySlot(w.clock, flow.NoMark, flow.NoMark); err != nil {
+			return nil, err
+		}
 	}
 	if p.early > 0 {
 		w.periods = rest[0]
+		if err := onlySlot(w.periods, flow.NoMark); err != nil {
+			return nil, err
+		}
 	}
+	w.groups.Range(func(g uint32) bool {
+		w.link(g)
+		times := w.groupTimes(g)
+		if times[groupDirty] != flow.NoMark || times[groupMark] >= times[groupNext] {
+			w.setDue(g)
+		}
+		return true
+	})
+	return w, nil
+}
+
+// onlySlot makes the slot of a table that has one, unless it is there.
+func onlySlot(t *state.Table, words ...int64) error {
+	if t.Len() > 0 {
+		return nil
+	}
+	if _, err := t.Anonymous(); err != nil {
+		return err
+	}
+	copy(t.I64(0), words)
+	return nil
+}
+
+// newWindow makes a window with its accumulators, over the tables that it has in any case.
+func newWindow(p program, o stage.Opening) *window {
+	w := &window{program: p, o: o, keys: stage.Keys{By: p.by}, key: []byte{}, groups: o.Tables[0], panes: o.Tables[1]}
 	w.template = make([]int64, p.words)
 	for _, a := range p.accs {
 		copy(w.template[a.at:], a.kind.start())
@@ -169,27 +205,7 @@ func open(p program, o stage.Opening) (*window, error) {
 		}
 	}
 	w.unhook = w.panes.BeforeSnapshot(w.storeSketches)
-	if w.clock != nil && w.clock.Len() == 0 {
-		if _, err := w.clock.Anonymous(); err != nil {
-			return nil, err
-		}
-		copy(w.clock.I64(0), []int64{flow.NoMark, flow.NoMark})
-	}
-	if w.periods != nil && w.periods.Len() == 0 {
-		if _, err := w.periods.Anonymous(); err != nil {
-			return nil, err
-		}
-		w.periods.I64(0)[0] = flow.NoMark
-	}
-	w.groups.Range(func(g uint32) bool {
-		w.link(g)
-		times := w.groupTimes(g)
-		if times[groupDirty] != flow.NoMark || times[groupMark] >= times[groupNext] {
-			w.setDue(g)
-		}
-		return true
-	})
-	return w, nil
+	return w
 }
 
 // Close puts sketches back, since another window may go on with the tables.
@@ -291,11 +307,10 @@ func (w *window) begin(rows arrow.RecordBatch) error {
 		w.idx = make([]uint32, n)
 	}
 	w.idx = w.idx[:n]
-	for i, p := range w.args {
-		w.inputs[i].set(p.Eval(rows, w.o.Alloc), w.float[i], &w.rooms[i])
-	}
-	if w.while != nil {
-		w.held = w.while.Eval(rows, w.o.Alloc)
+	if w.parts {
+		w.beginParts()
+	} else {
+		w.evaluate()
 	}
 	if w.scheme == single {
 		w.laneNos = flow.Slots(rows)
@@ -309,6 +324,16 @@ func (w *window) begin(rows arrow.RecordBatch) error {
 		w.finish()
 	}
 	return err
+}
+
+// evaluate computes the arguments of aggregates.
+func (w *window) evaluate() {
+	for i, p := range w.args {
+		w.inputs[i].set(p.Eval(w.rows, w.o.Alloc), w.float[i], &w.rooms[i])
+	}
+	if w.while != nil {
+		w.held = w.while.Eval(w.rows, w.o.Alloc)
+	}
 }
 
 // runningMarks turns the keys' watermarks into that of the partition.
@@ -348,6 +373,10 @@ func (w *window) add(hi int) {
 		return
 	}
 	w.done = hi
+	if w.parts {
+		w.addParts(lo, hi)
+		return
+	}
 	cells, words := w.panes.I64(0), w.words
 	offs, recv, index := flow.Offsets(w.rows)[lo:hi], flow.Received(w.rows)[lo:hi], flow.Indexes(w.rows)[lo:hi]
 	for r, p := range w.idx[lo:hi] {

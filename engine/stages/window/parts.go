@@ -1,0 +1,333 @@
+package window
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/stage"
+)
+
+// Words and links of a group of the first phase.
+const (
+	partMark  = iota // I64: latest event time of its rows, each no later than it was received
+	partTold         // I64: what of that went out; NoMark: nothing
+	partLast         // I64: _received of the latest row
+	partShown        // I64: of the latest row in a part that went out; NoMark: none did
+	partGroupWords
+)
+
+const (
+	partCount = iota // U32: parts
+	partReady        // 1: the words are filled in
+	partGroupLinks
+)
+
+// partRows is where a part counts its rows.
+const partRows = paneOffset
+
+// parts is the first phase of a window: phases.go has the whole. Its panes are parts.
+type parts struct {
+	*window
+	schema *arrow.Schema
+	near   []lane // by group: the part of its latest row
+	next   int64  // tick at which a part is due, at the earliest
+	blob   []byte
+}
+
+var _ stage.Stage = (*parts)(nil)
+
+func openParts(p program, out *arrow.Schema, o stage.Opening) (stage.Stage, error) {
+	s := &parts{window: newWindow(p, o), schema: out, next: math.MinInt64}
+	if p.early > 0 {
+		s.periods = o.Tables[2]
+		if err := onlySlot(s.periods, flow.NoMark); err != nil {
+			return nil, err
+		}
+	}
+	s.groups.Range(func(g uint32) bool {
+		s.setDue(g)
+		return true
+	})
+	return s, nil
+}
+
+func (s *parts) words(g uint32) []int64 {
+	return s.groups.I64(0)[g*partGroupWords : (g+1)*partGroupWords]
+}
+
+func (s *parts) links(g uint32) []uint32 {
+	return s.groups.U32(1)[g*partGroupLinks : (g+1)*partGroupLinks]
+}
+
+// Process adds rows to their parts.
+func (s *parts) Process(_ int, rows arrow.RecordBatch, _ flow.Emitter) error {
+	n := int(rows.NumRows())
+	s.rows, s.times = rows, flow.Times(rows)
+	defer s.finish()
+	if err := s.findGroups(rows, n); err != nil {
+		return s.explain(err)
+	}
+	s.evaluate()
+	if cap(s.idx) < n {
+		s.idx = make([]uint32, n)
+	}
+	s.idx = s.idx[:n]
+	received, every := flow.Received(rows), uint64(s.every)
+	for i, g := range s.laneNos[:n] {
+		t, r := int64(s.times[i]), int64(received[i])
+		if far(t) {
+			s.idx[i] = s.refuseFar(i)
+			s.setDue(g) // it may have nothing else
+			continue
+		}
+		l := &s.near[g]
+		if l.pane == noPane || uint64(t-l.start) >= every {
+			if err := s.find(g, t); err != nil {
+				return s.explain(err)
+			}
+		}
+		s.idx[i] = l.pane
+		c := (*[metaWords]int64)(s.cells(l.pane))
+		c[partRows], c[paneReceived] = c[partRows]+1, max(c[paneReceived], r)
+		s.panes.Touch(l.pane)
+		words := s.words(g)
+		words[partMark], words[partLast] = max(words[partMark], min(t, r)), max(words[partLast], r)
+		s.groups.Touch(g)
+		s.setDue(g)
+	}
+	cells := s.panes.I64(0)
+	for i := range s.accs {
+		s.accumulate(i, cells, 0, n)
+	}
+	return nil
+}
+
+// findGroups finds the group of each row.
+func (s *parts) findGroups(rows arrow.RecordBatch, n int) error {
+	if len(s.by) > 0 {
+		var err error
+		if s.laneNos, err = s.keys.Intern(rows, s.o.Alloc, s.groups, s.laneNos); err != nil {
+			return err
+		}
+	} else {
+		g, _, err := s.groups.Slot(s.key[:0])
+		if err != nil {
+			return err
+		}
+		if cap(s.laneNos) < n {
+			s.laneNos = make([]uint32, n)
+		}
+		s.laneNos = s.laneNos[:n]
+		for i := range s.laneNos {
+			s.laneNos[i] = g
+		}
+	}
+	for len(s.near) < s.groups.Slots() {
+		s.near = append(s.near, noLane())
+	}
+	return nil
+}
+
+// find makes the part that a row of a group at t belongs to the group's nearest one.
+func (s *parts) find(g uint32, t int64) error {
+	start := t - mod(t-s.offset, s.every)
+	s.key = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(s.key[:0], g), uint64(start))
+	p, fresh, err := s.panes.Slot(s.key)
+	if err != nil {
+		return err
+	}
+	links := s.links(g)
+	if links[partReady] == 0 {
+		copy(s.words(g), []int64{flow.NoMark, flow.NoMark, 0, flow.NoMark})
+		links[partReady] = 1
+	}
+	if fresh {
+		copy(s.cells(p), s.template)
+		s.cells(p)[paneStart] = start
+		s.panes.U32(1)[p] = g
+		links[partCount]++
+		s.next = min(s.next, start+s.every+s.grace)
+	}
+	s.near[g] = lane{start: start, pane: p}
+	return nil
+}
+
+// Advance sends the parts that are due, at ticks.
+func (s *parts) Advance(_ int, marks flow.Watermarks, out flow.Emitter) error {
+	if !marks.Ticked && !marks.Ended {
+		return nil
+	}
+	early := marks.Ticked && s.isEarly(marks.Tick)
+	s.found = s.found[:0]
+	if early || marks.Ended || s.idle > 0 || marks.Tick >= s.next {
+		s.findDue(marks.Tick, early || marks.Ended)
+	}
+	s.send(marks.Tick, out)
+	return nil
+}
+
+// findDue lists the parts that are due.
+func (s *parts) findDue(now int64, all bool) {
+	s.next = math.MaxInt64
+	s.panes.Range(func(p uint32) bool {
+		due := s.cells(p)[paneStart] + s.every + s.grace
+		if all || now >= due || s.idle > 0 && s.unseen(s.panes.U32(1)[p], now) {
+			s.found = append(s.found, p)
+		} else {
+			s.next = min(s.next, due)
+		}
+		return true
+	})
+}
+
+// unseen tells whether the second phase might take the group for idle while there are rows. Parts of it go out when the last
+// one that did is half of idle old: so those of a group that is idle everywhere have all gone out by then.
+func (s *parts) unseen(g uint32, now int64) bool {
+	shown := s.words(g)[partShown]
+	return shown == flow.NoMark || now-shown >= s.idle/2
+}
+
+// send emits the parts that were found, and rows that tell of watermarks alone.
+func (s *parts) send(now int64, out flow.Emitter) {
+	if s.sketched {
+		for _, p := range s.found {
+			s.rest(p, false)
+		}
+	}
+	rest := s.found
+	for ; len(rest) > 0; rest = rest[min(len(rest), emitRows):] {
+		some := rest[:min(len(rest), emitRows)]
+		groups := make([]uint32, len(some))
+		for i, p := range some {
+			groups[i] = s.panes.U32(1)[p]
+		}
+		out.Emit(s.emitParts(some, groups, now))
+	}
+	for _, p := range s.found {
+		g := s.panes.U32(1)[p]
+		words := s.words(g)
+		words[partTold], words[partShown] = min(words[partMark], now), max(words[partShown], s.cells(p)[paneReceived])
+		s.links(g)[partCount]--
+		s.groups.Touch(g)
+		s.setDue(g)
+		s.panes.Delete(p)
+		if int(g) < len(s.near) && s.near[g].pane == p {
+			s.near[g] = noLane()
+		}
+	}
+	s.tell(now, out)
+}
+
+// tell emits the watermarks that have passed something of a window, and forgets groups of which all is told.
+func (s *parts) tell(now int64, out flow.Emitter) {
+	var groups []uint32
+	s.groups.Range(func(g uint32) bool {
+		if int(g>>6) >= len(s.due) || s.due[g>>6]&(1<<(g&63)) == 0 {
+			return true
+		}
+		words := s.words(g)
+		if mark := min(words[partMark], now); s.passes(words[partTold], mark) {
+			groups = append(groups, g)
+			words[partTold] = mark
+			s.groups.Touch(g)
+		}
+		return true
+	})
+	for rest := groups; len(rest) > 0; rest = rest[min(len(rest), emitRows):] {
+		out.Emit(s.emitParts(nil, rest[:min(len(rest), emitRows)], now))
+	}
+	s.settleGroups()
+}
+
+// passes tells whether a watermark that goes from one time to another may close a window, or end what is kept of one.
+func (s *parts) passes(from, to int64) bool {
+	if from >= to {
+		return false
+	}
+	border := func(t, after int64) int64 { return t - mod(t-s.offset-after, s.every) }
+	return from == flow.NoMark || border(from, s.grace) != border(to, s.grace) || border(from, s.grace+s.keep) != border(to, s.grace+s.keep)
+}
+
+// settleGroups forgets groups of which all went out.
+func (s *parts) settleGroups() {
+	for i, b := range s.due {
+		for ; b != 0; b &= b - 1 {
+			g := uint32(i<<6 + bits.TrailingZeros64(b))
+			words := s.words(g)
+			switch {
+			case words[partTold] < words[partMark] && s.links(g)[partCount] == 0:
+				continue // a clock that is ahead: told at a later tick
+			case s.links(g)[partCount] == 0:
+				if int(g) < len(s.near) {
+					s.near[g] = noLane()
+				}
+				s.groups.Delete(g)
+			case words[partTold] < words[partMark] && s.passes(words[partTold], words[partMark]):
+				continue
+			}
+			s.due[i] &^= 1 << (g & 63)
+		}
+	}
+}
+
+// emitParts makes rows of parts of groups; of watermarks alone without parts.
+func (s *parts) emitParts(list, groups []uint32, now int64) arrow.RecordBatch {
+	n := len(groups)
+	offset, index, slot, mark := s.column64(n), s.column32(n), s.column32(n), s.column64(n)
+	received, time := s.column64(n), s.column64(n)
+	clear(offset.v)
+	clear(index.v)
+	clear(slot.v)
+	for i, g := range groups {
+		words := s.words(g)
+		received.v[i], time.v[i] = words[partLast], min(words[partMark], now)
+		mark.v[i] = time.v[i]
+	}
+	cols := append(make([]arrow.Array, 0, s.startColumn()+2), offset.array(arrow.PrimitiveTypes.Int64), index.array(arrow.PrimitiveTypes.Int32),
+		received.array(flow.Timestamp), time.array(flow.Timestamp), slot.array(arrow.PrimitiveTypes.Uint32), mark.array(arrow.PrimitiveTypes.Int64))
+	defer func() {
+		for _, c := range cols {
+			c.Release()
+		}
+	}()
+	cols = append(cols, s.keys.Columns(s.groups, groups, s.o.Alloc)...)
+	cols = append(cols, s.starts(list, n), s.blobsOf(list, n))
+	return array.NewRecordBatch(s.schema, cols, int64(n))
+}
+
+// starts makes the column window_start, of nulls without parts.
+func (s *parts) starts(list []uint32, n int) arrow.Array {
+	start, none := s.column64(n), (*memory.Buffer)(nil)
+	clear(start.v)
+	for i, p := range list {
+		start.v[i] = s.cells(p)[paneStart]
+	}
+	if len(list) == 0 {
+		none = s.bitmap(n)
+	}
+	return wrap(flow.Timestamp, n, n-len(list), none, start.buf)
+}
+
+// blobsOf makes the column of parts, of nulls without them.
+func (s *parts) blobsOf(list []uint32, n int) arrow.Array {
+	ends := s.buffer((n + 1) * 4)
+	at, none := arrow.Int32Traits.CastFromBytes(ends.Bytes()), (*memory.Buffer)(nil)
+	clear(at)
+	s.blob = s.blob[:0]
+	for i, p := range list {
+		s.blob = s.appendPart(s.blob, p)
+		at[i+1] = int32(len(s.blob))
+	}
+	if len(list) == 0 {
+		none = s.bitmap(n)
+	}
+	data := s.buffer(len(s.blob))
+	copy(data.Bytes(), s.blob)
+	return wrap(arrow.BinaryTypes.String, n, n-len(list), none, ends, data)
+}
