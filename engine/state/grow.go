@@ -12,7 +12,7 @@ func (t *Table) take(raw bool) (uint32, error) {
 		return 0, fmt.Errorf("table %s is full: it holds %d keys, which is its limit", t.decl.Name, t.n)
 	}
 	slot := t.lowestFree()
-	if int(slot) >= len(t.refs) {
+	if int(slot) >= t.size {
 		t.grow(int(slot) + 1)
 	}
 	if slot < t.high && !raw {
@@ -20,6 +20,31 @@ func (t *Table) take(raw bool) (uint32, error) {
 	}
 	t.occupy(slot)
 	return slot, nil
+}
+
+// ref is a slot's reference.
+func (t *Table) ref(slot uint32) keyRef {
+	if t.refs == nil {
+		return keyRef{n: isAnon}
+	}
+	return t.refs[slot]
+}
+
+// refer sets a slot's reference. With the first one all slots get theirs.
+func (t *Table) refer(slot uint32, ref keyRef) {
+	if t.refs == nil {
+		t.refs = make([]keyRef, t.size)
+		for i := range t.refs {
+			t.refs[i].n = isAnon
+		}
+	}
+	t.refs[slot] = ref
+}
+
+func (t *Table) anonymous(slot uint32) {
+	if t.refs != nil {
+		t.refs[slot] = keyRef{n: isAnon}
+	}
 }
 
 func (t *Table) occupy(slot uint32) {
@@ -59,14 +84,17 @@ func (t *Table) zero(slot uint32) {
 // grow makes room for n slots or more: double while small, then a quarter more,
 // since a large table's memory matters more than its copies.
 func (t *Table) grow(n int) {
-	size := len(t.refs)
+	size := t.size
 	if size < 1<<16 {
 		size *= 2
 	} else {
 		size += size / 4
 	}
 	size = (max(size, n, 64) + 63) &^ 63
-	t.refs = resized(t.refs, size)
+	t.size = size
+	if t.refs != nil {
+		t.refs = resized(t.refs, size)
+	}
 	t.live = resized(t.live, size/64)
 	t.dirty = resized(t.dirty, size/64)
 	for i := range t.cols {
@@ -107,7 +135,7 @@ func (t *Table) insert(ref keyRef, h uint32, key []byte) (uint32, error) {
 }
 
 func (t *Table) setKey(slot uint32, ref keyRef, h uint32, key []byte) {
-	t.refs[slot] = ref
+	t.refer(slot, ref)
 	t.arena = append(t.arena, key...)
 	t.index.add(h, slot)
 }

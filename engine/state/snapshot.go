@@ -87,7 +87,7 @@ func (t *Table) copyKeys(s *Snapshot) {
 	total := 0
 	s.kinds = make([]uint8, len(s.slots))
 	for i, slot := range s.slots {
-		switch ref := t.refs[slot]; {
+		switch ref := t.ref(slot); {
 		case !t.Live(slot):
 			s.kinds[i] = rowDeleted
 		case ref.n == isNull:
@@ -210,7 +210,7 @@ func (t *Table) apply(s *Snapshot) error {
 		if s.kinds[i] == rowDeleted {
 			continue
 		}
-		if int(slot) >= len(t.refs) {
+		if int(slot) >= t.size {
 			t.grow(int(slot) + 1)
 		}
 		if err := t.place(slot, s.kinds[i], s.keys.at(i)); err != nil {
@@ -219,7 +219,7 @@ func (t *Table) apply(s *Snapshot) error {
 		t.fill(slot, s, i)
 	}
 	if t.high < s.high {
-		if int(s.high) > len(t.refs) {
+		if int(s.high) > t.size {
 			t.grow(int(s.high))
 		}
 		t.high = s.high
@@ -231,12 +231,13 @@ func (t *Table) place(slot uint32, kind uint8, key []byte) error {
 	t.occupy(slot)
 	switch kind {
 	case rowAnonymous:
-		t.refs[slot] = keyRef{n: isAnon}
+		t.anonymous(slot)
 	case rowNullKey:
 		if t.nullSlot != noSlot {
 			return fmt.Errorf("slots %d and %d both have the null key", t.nullSlot, slot)
 		}
-		t.refs[slot], t.nullSlot = keyRef{n: isNull}, slot
+		t.refer(slot, keyRef{n: isNull})
+		t.nullSlot = slot
 	default:
 		ref, h := newRef(key, len(t.arena))
 		if other, ok := t.find(&ref, h, key); ok {

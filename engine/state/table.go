@@ -111,7 +111,8 @@ type Table struct {
 	decl  Decl
 	cols  []column
 	index index
-	refs  []keyRef
+	size  int      // slots that there is room for
+	refs  []keyRef // none while no slot has a key: all are anonymous
 	arena []byte
 	waste int // bytes of the arena that no live key uses
 
@@ -220,7 +221,7 @@ func (t *Table) slotOfNull() (slot uint32, fresh bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
-	t.refs[s] = keyRef{n: isNull}
+	t.refer(s, keyRef{n: isNull})
 	t.nullSlot = s
 	return s, true, nil
 }
@@ -232,7 +233,7 @@ func (t *Table) Anonymous() (slot uint32, err error) {
 	if err != nil {
 		return 0, err
 	}
-	t.refs[s] = keyRef{n: isAnon}
+	t.anonymous(s)
 	return s, nil
 }
 
@@ -243,7 +244,7 @@ func (t *Table) AnonymousRaw() (slot uint32, err error) {
 	if err != nil {
 		return 0, err
 	}
-	t.refs[s] = keyRef{n: isAnon}
+	t.anonymous(s)
 	return s, nil
 }
 
@@ -260,7 +261,7 @@ func (t *Table) Find(key []byte) (slot uint32, ok bool) {
 // table; nil for the null key and for a slot without a key, never nil for an empty key.
 func (t *Table) Key(slot uint32) []byte {
 	t.mustLive(slot)
-	ref := t.refs[slot]
+	ref := t.ref(slot)
 	if ref.n >= isAnon {
 		return nil
 	}
@@ -271,7 +272,7 @@ func (t *Table) Key(slot uint32) []byte {
 // Delete frees a live slot and its key.
 func (t *Table) Delete(slot uint32) {
 	t.mustLive(slot)
-	switch ref := t.refs[slot]; ref.n {
+	switch ref := t.ref(slot); ref.n {
 	case isNull:
 		t.nullSlot = noSlot
 	case isAnon:

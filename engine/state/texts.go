@@ -13,6 +13,9 @@ import (
 // releases; the null key and a slot without a key are null. It is the way back from InternStrings.
 func (t *Table) Texts(slots []uint32, alloc memory.Allocator) arrow.Array {
 	total, nulls := 0, 0
+	if t.refs == nil && len(slots) > 0 { // all are null
+		t.refer(slots[0], keyRef{n: isAnon})
+	}
 	for _, s := range slots {
 		t.mustLive(s)
 		if n := t.refs[s].n; n < isAnon {

@@ -85,7 +85,10 @@ func (s *settings) bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 	}
 	p := &program{kind: s.kind, late: revise, meta: metaWords, groupWords: groupTimes}
 	if s.kind != tumbling {
-		p.meta, p.groupWords = metaWordsLong, groupTimesLong
+		p.groupWords = groupTimesLong
+	}
+	if s.kind >= session {
+		p.meta = metaWordsLong
 	}
 	diags := s.bindTimes(p)
 	asked := s.watchRegroup(&at)

@@ -66,7 +66,7 @@
 //
 //	table panes, a slot for each window of a group, without a key
 //	  cells i64*n  start | _offset | _received | _index | words of the accumulators, see acc.go
-//	               (all but tumbling) between _index and the words: end | last row or number
+//	               (session, count, state) between _index and the words: end | last row or number
 //	  links u32*5  older pane | newer pane | group | next revision | flags
 //	  bytes        a column for each text, DDSketch and set of values
 //
@@ -82,11 +82,15 @@
 //
 // Process looks at each row's lane, 24 bytes that say whether the row belongs to
 // the same pane as the one before and whether anything is due. Only when not, roll() opens
-// the next window of a group that has nothing else to do, and place() does whatever there is. Then each
+// the next window of a group that has nothing else to do, in the oldest pane of which nothing is needed any more, and place()
+// does whatever there is. Then each
 // accumulator runs over the batch by itself. Results are made in one pass over their panes (frame), and
 // a loop for each aggregate: a look at a pane is what costs, and each window has twelve columns.
 //
 // # Questions
+//
+// Why do the panes of a key not stand side by side? Devices report in turn, more or less: what stands side by side is what is
+// read one after the other. Runs of eight panes a key made sliding windows a third slower.
 //
 // Why are aggregates blind to nulls? SQL. first and last skip them too: what
 // people ask for is the last known value.

@@ -193,11 +193,16 @@ func longer[T any](s []T, at uint32) []T {
 	return append(s, make([]T, int(at)+1-len(s)+len(s)/2)...)
 }
 
-func (w *window) setLane(no uint32, l lane) {
+// laneAt is a lane that there may not have been.
+func (w *window) laneAt(no uint32) *lane {
 	for int(no) >= len(w.lanes) {
 		w.lanes = append(w.lanes, noLane())
 	}
-	w.lanes[no] = l
+	return &w.lanes[no]
+}
+
+func (w *window) setLane(no uint32, l lane) {
+	*w.laneAt(no) = l
 	if int(no) < len(w.left) {
 		w.left[no] = 0
 	}
@@ -345,6 +350,9 @@ func (w *window) settle(g uint32, m int64, tick bool) {
 func (w *window) enqueue(p uint32, final bool) {
 	links := w.paneLinks(p)
 	g := links[paneGroup]
+	if w.kind == sliding {
+		w.spanOf(g).queued = uint32(len(w.queue))
+	}
 	w.queue = append(w.queue, emission{pane: p, group: g, revision: links[paneRevision], final: final})
 	links[paneRevision]++
 	links[paneFlags] = links[paneFlags]&^flagDirty | flagQueued

@@ -5,6 +5,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/bitutil"
 
 	"github.com/tidemill/tidemill/engine/flow"
 )
@@ -19,7 +20,36 @@ func (w *window) result(r *result, q []emission) arrow.Array {
 	case accMinS, accMaxS, accFirstS, accLastS, accArgMinS, accArgMaxS:
 		return w.texts(q, func(e emission) ([]byte, bool) { return w.textOf(a, e) })
 	}
+	if a.kind == accSumF && r.fn == "avg" {
+		return w.means(a.at)
+	}
 	return w.nullable(r.typ, q, w.valueOf(r, a))
+}
+
+// means is the column of the means of accSumF, the commonest aggregate.
+func (w *window) means(at int) arrow.Array {
+	n := len(w.ats)
+	out := w.column64(n)
+	nulls := 0
+	for i, from := range w.ats {
+		c := (*[3]int64)(w.from[from+at:])
+		v, ok := meanOf(c[:])
+		out.v[i] = v
+		if !ok {
+			nulls++
+		}
+	}
+	if nulls == 0 {
+		return wrap(arrow.PrimitiveTypes.Float64, n, 0, nil, out.buf)
+	}
+	valid := w.allSet(n)
+	for i, v := range out.v {
+		if f := float(v); math.IsNaN(f) || math.IsInf(f, 0) {
+			bitutil.ClearBit(valid.Bytes(), i)
+			out.v[i] = 0
+		}
+	}
+	return wrap(arrow.PrimitiveTypes.Float64, n, nulls, valid, out.buf)
 }
 
 // valueOf returns the function that says what an aggregate is in one window.
@@ -40,10 +70,6 @@ func (w *window) valueOf(r *result, a *acc) func(e *emission, c []int64) (int64,
 		}
 	case accRows, accCount:
 		return func(_ *emission, c []int64) (int64, bool) { return c[at], true }
-	case accSumF:
-		if r.fn == "avg" {
-			return func(_ *emission, c []int64) (int64, bool) { return meanOf(c[at : at+3]) }
-		}
 	}
 	if r.fn == "delta" || r.fn == "rate" {
 		return func(_ *emission, c []int64) (int64, bool) { return w.change(r, c) }

@@ -9,42 +9,7 @@ import (
 
 // Sliding windows share panes as long as a step. The window that ends with a pane has its
 // revision and flags in that pane's links; a pane without rows is made where a window ends and no row is.
-//
-//	panes      |  0  |  1  |  2  |  3  |  4  |  5  |      size = 3 steps: blocks of 3 panes
-//	suffixes   |<----------|<----|<-   |                  of block 0: what is from a pane to its block's end
-//	prefix                       |---->|---->|            of block 1: what is from its beginning to a pane
-//	window 4               |     1 .. 2 | 3 .. 4 |        = suffix 2 and prefix 4
-//
-// So a window costs two merges, and the panes of a block one each when the window leaves
-// it, however many panes a window has (van Herk 1992, Gil and Werman 1993). Suffixes and prefixes follow
-// from the panes and are in no table; since blocks stand where they do in time, what comes out does not depend
-// on when they were computed.
-
-// spans is what sliding windows keep in memory alone.
-type spans struct {
-	merged   []int64 // words of the windows of a batch
-	suffix   []int64 // words by pane
-	prefix   []int64 // words by group
-	prefixTo []int64 // by group: number of the last pane in it, or NoMark
-	suffixOf []int64 // by group: the block whose suffixes are good, or NoMark
-	suffixAt []uint32
-	ends     []int64
-	stale    []uint32 // groups to look for panes that no window needs
-	panesIn  []uint32
-	fault    error
-}
-
-// paneNumber counts panes from the border next to 1970-01-01; exact, since a pane begins at a border.
-func (w *window) paneNumber(p uint32) int64 {
-	return (w.cells(p)[paneStart] - w.offset) / w.every
-}
-
-// forgetSpans drops what was computed of a group of which a pane in it has changed.
-func (w *window) forgetSpans(g uint32) {
-	if int(g) < len(w.prefixTo) {
-		w.prefixTo[g], w.suffixOf[g] = flow.NoMark, flow.NoMark
-	}
-}
+// What is in a window is gathered in spans.go.
 
 // firstWindow returns the end of the first window with rows that ends at from or later.
 func (w *window) firstWindow(g uint32, from int64) (int64, bool) {
@@ -202,12 +167,10 @@ func (w *window) expireStale() {
 				break
 			}
 			links := w.paneLinks(at - 1)
-			if links[paneFlags]&flagClosed == 0 || links[paneFlags]&flagDirty != 0 || w.endOf(at-1)+w.size-w.every+w.grace+w.keep > settled {
-				break
+			if !w.outlived(at-1, settled) || !w.bytes && links[paneNewer] != 0 && !w.outlived(links[paneNewer]-1, settled) {
+				break // the last one of several that are of no use is what roll makes the next one of
 			}
-			if int(g) < len(w.suffixAt) && w.suffixAt[g] == at {
-				w.suffixAt[g] = links[paneNewer]
-			}
+			w.spanOf(g).leave(at-1, links[paneNewer])
 			w.join(g, links[paneNewer], links[paneOlder])
 			w.rest(at-1, true)
 			w.panes.Delete(at - 1)
@@ -216,126 +179,9 @@ func (w *window) expireStale() {
 	w.stale = w.stale[:0]
 }
 
-// mergeWindows computes the words of the windows that are emitted.
-func (w *window) mergeWindows(q []emission) {
-	w.merged = grown(w.merged, len(q)*w.words)
-	for k := range q {
-		q[k].merged = k
-		w.mergeWindow(&q[k], w.merged[k*w.words:(k+1)*w.words])
-		if !q[k].final { // a pane was in it to which more rows come
-			w.forgetSpans(q[k].group)
-		}
-	}
-}
-
-func grown[T any](s []T, n int) []T {
-	if len(s) >= n {
-		return s
-	}
-	return append(s, make([]T, n-len(s)+n/4)...)
-}
-
-func (w *window) blank(words []int64) {
-	copy(words, w.template)
-	words[paneOffset] = -1
-}
-
-func (w *window) mergeWindow(e *emission, out []int64) {
-	n := w.size / w.every
-	j := w.paneNumber(e.pane)
-	first, block := j-n+1, j-mod(j, n)
-	w.readySpans(e.group)
-	var suffix []int64
-	if first < block {
-		suffix = w.suffixFrom(e, first, block, n)
-	}
-	prefix := w.prefixUntil(e, j, block)
-	if suffix == nil {
-		copy(out, prefix)
-	} else {
-		copy(out, suffix)
-		w.mergeWords(out, prefix)
-	}
-	out[paneStart] = w.cells(e.pane)[paneStart] + w.every - w.size
-}
-
-func (w *window) readySpans(g uint32) {
-	for len(w.prefixTo) <= int(g) {
-		w.prefixTo, w.suffixOf, w.suffixAt = append(w.prefixTo, flow.NoMark), append(w.suffixOf, flow.NoMark), append(w.suffixAt, 0)
-	}
-	w.prefix = grown(w.prefix, len(w.prefixTo)*w.words)
-}
-
-// prefixUntil returns what is in the panes from the block's first to j, which is the emission's.
-func (w *window) prefixUntil(e *emission, j, block int64) []int64 {
-	g := e.group
-	words := w.prefix[int(g)*w.words : int(g+1)*w.words]
-	to := w.prefixTo[g]
-	if older := w.paneLinks(e.pane)[paneOlder]; to >= block && to < j && older != 0 && w.paneNumber(older-1) == to {
-		if w.paneLinks(e.pane)[paneFlags]&flagEmpty == 0 { // the commonest case: one pane more
-			w.mergeWords(words, w.cells(e.pane))
-		}
-		w.prefixTo[g] = j
-		return words
-	}
-	if to < block || to > j {
-		w.blank(words)
-		to = block - 1
-	}
-	w.panesIn = w.panesIn[:0]
-	for at := e.pane + 1; at != 0 && w.paneNumber(at-1) > to; at = w.paneLinks(at - 1)[paneOlder] {
-		w.panesIn = append(w.panesIn, at-1)
-	}
-	for _, p := range slices.Backward(w.panesIn) {
-		if w.paneLinks(p)[paneFlags]&flagEmpty == 0 {
-			w.mergeWords(words, w.cells(p))
-		}
-	}
-	w.prefixTo[g] = j
-	return words
-}
-
-// suffixFrom returns what is in the panes from number first to the end of its block, which is the one before
-// that of the emission; nil when nothing is.
-func (w *window) suffixFrom(e *emission, first, next, n int64) []int64 {
-	g := e.group
-	if w.suffixOf[g] != next-n {
-		w.buildSuffixes(e, next, n)
-	}
-	at := w.suffixAt[g]
-	for at != 0 && w.paneNumber(at-1) < first {
-		at = w.paneLinks(at - 1)[paneNewer]
-	}
-	if w.suffixAt[g] = at; at == 0 || w.paneNumber(at-1) >= next {
-		return nil
-	}
-	return w.suffix[int(at-1)*w.words : int(at)*w.words]
-}
-
-// buildSuffixes computes the suffixes of the block of n panes that ends before number next.
-func (w *window) buildSuffixes(e *emission, next, n int64) {
-	w.suffix = grown(w.suffix, w.panes.Slots()*w.words)
-	at := e.pane + 1
-	for at != 0 && w.paneNumber(at-1) >= next {
-		at = w.paneLinks(at - 1)[paneOlder]
-	}
-	w.suffixOf[e.group], w.suffixAt[e.group] = next-n, 0
-	after := []int64(nil)
-	for ; at != 0 && w.paneNumber(at-1) >= next-n; at = w.paneLinks(at - 1)[paneOlder] {
-		own := w.suffix[int(at-1)*w.words : int(at)*w.words]
-		switch empty := w.paneLinks(at - 1)[paneFlags]&flagEmpty != 0; {
-		case after == nil && empty:
-			w.blank(own)
-		case after == nil:
-			copy(own, w.cells(at-1))
-		default:
-			copy(own, after)
-			if !empty {
-				w.mergeWords(own, w.cells(at-1))
-			}
-		}
-		after, w.suffixAt[e.group] = own, at
-	}
+// outlived tells whether no window needs a pane, and none that may be revised, with all closed up to the watermark settled.
+func (w *window) outlived(p uint32, settled int64) bool {
+	return !active(w.paneLinks(p)[paneFlags]) && w.endOf(p)+w.size-w.every+w.grace+w.keep <= settled
 }
 
 // panesOf lists the panes of an emission's window, the oldest first; good until the next call.
@@ -357,6 +203,5 @@ func (w *window) panesOf(e emission) []uint32 {
 // memory is about how many bytes a window holds beside its tables.
 func (w *window) memory() int64 {
 	n := int64(cap(w.lanes))*24 + int64(cap(w.groupOf))*4 + int64(cap(w.due))*8 + int64(cap(w.left))*8
-	n += int64(cap(w.merged)+cap(w.suffix)+cap(w.prefix)+cap(w.prefixTo)+cap(w.suffixOf))*8 + int64(cap(w.suffixAt))*4
-	return n
+	return n + w.spanBytes()
 }

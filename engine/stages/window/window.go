@@ -111,6 +111,8 @@ type window struct {
 	lists    []*sketches[series]
 	tops     []*sketches[top]
 	sketched bool         // some accumulators work on decoded values
+	bytes    bool         // some have a column of byte strings
+	oneSum   bool         // of a sliding window: all that it gathers is one accSumF
 	periods  *state.Table // when windows were last emitted early
 
 	groupOf []uint32        // single: group by _slot, plus one
@@ -192,7 +194,7 @@ func newWindow(p program, o stage.Opening) *window {
 	w.drawn, w.uniq = make([]*sketches[sketchOf], len(p.accs)), make([]*sketches[unique], len(p.accs))
 	w.lists, w.tops = make([]*sketches[series], len(p.accs)), make([]*sketches[top], len(p.accs))
 	for i, a := range p.accs {
-		w.sketched = w.sketched || a.kind.decoded()
+		w.sketched, w.bytes = w.sketched || a.kind.decoded(), w.bytes || a.kind.raw()
 		switch a.kind {
 		case accSketch:
 			w.drawn[i] = percentileSketches()
@@ -204,6 +206,7 @@ func newWindow(p program, o stage.Opening) *window {
 			w.tops[i] = topSketches(a)
 		}
 	}
+	w.oneSum = p.kind == sliding && len(p.accs) == 1 && p.accs[0].kind == accSumF
 	w.unhook = w.panes.BeforeSnapshot(w.storeSketches)
 	return w
 }

@@ -2,6 +2,7 @@ package window
 
 import (
 	"fmt"
+	"math/bits"
 	"runtime"
 	"strings"
 	"testing"
@@ -16,6 +17,34 @@ import (
 	"github.com/tidemill/tidemill/engine/stages/stagetest"
 	"github.com/tidemill/tidemill/engine/state"
 )
+
+// kept is an allocator that keeps what is freed, as the engine's does.
+type kept map[int][][]byte
+
+func (k kept) Allocate(n int) []byte {
+	class := bits.Len(uint(max(n, 64) - 1))
+	free := k[class]
+	if len(free) == 0 {
+		return make([]byte, 1<<class)[:n]
+	}
+	k[class] = free[:len(free)-1]
+	return free[len(free)-1][:n]
+}
+
+func (k kept) Free(b []byte) {
+	class := bits.Len(uint(cap(b) - 1))
+	k[class] = append(k[class], b)
+}
+
+func (k kept) Reallocate(n int, b []byte) []byte {
+	if n <= cap(b) {
+		return b[:n]
+	}
+	more := k.Allocate(n)
+	copy(more, b)
+	k.Free(b)
+	return more
+}
 
 // void takes rows and drops them.
 type void struct{ rows int64 }
@@ -58,7 +87,7 @@ func openBench(tb testing.TB, spec stage.Spec, body string, schema *arrow.Schema
 	for _, d := range bound.State {
 		tables = append(tables, state.New(d))
 	}
-	st, err := bound.OpenStage(stage.Opening{Alloc: memory.DefaultAllocator, Tables: tables,
+	st, err := bound.OpenStage(stage.Opening{Alloc: kept{}, Tables: tables,
 		Reject: func(stage.Reject) { tb.Fatal("reject") }, Count: func(string, int64) {}})
 	if err != nil {
 		tb.Fatal(err)
