@@ -12,9 +12,9 @@ import (
 	"github.com/tidemill/tidemill/engine/stages"
 )
 
-// binder binds configurations for the worlds of one seed. Binding cost more than all else that a seed does, and gives the
-// same every time, so that a life gets a plan that one before it has had: there are two of each text, since a swap
-// needs another plan than the one that runs. What tasks run is bound anew at each start all the same (plan.Plan.With).
+// binder binds configurations for the worlds of one seed. Binding cost more than all else that a seed did, so a life goes
+// over the plans of those before it, of which there are two of each text: a swap needs another than the one that runs.
+// A stage that kept anything beside its tables would have it from another life, and give itself away.
 type binder struct {
 	far   farSite
 	specs []stage.Spec
@@ -25,6 +25,15 @@ func newBinder() *binder {
 	b := &binder{bound: map[string][]*plan.Plan{}}
 	b.specs = append(stages.Builtin(), b.far.spec(), dripSpec())
 	return b
+}
+
+// again says that nothing runs of what was planned.
+func (b *binder) again() {
+	for _, plans := range b.bound {
+		for _, p := range plans {
+			p.Again()
+		}
+	}
 }
 
 // plan gives a plan of a configuration that is not the one that runs.
@@ -46,6 +55,7 @@ func (b *binder) plan(text string, runs *plan.Plan) (*plan.Plan, error) {
 	if diags.HasErrors() {
 		return nil, errors.Join(diags.Errs()...)
 	}
+	p.Again()
 	b.bound[text] = append(have, p)
 	return p, nil
 }

@@ -126,6 +126,7 @@ func (w *world) life(budget *int) (done bool, err error) {
 	}()
 	w.arm()
 	w.runs, w.asked = nil, nil
+	w.binder.again()
 	*budget -= 100 // a life that ends at once costs something too
 	p, err := w.load()
 	if err != nil {

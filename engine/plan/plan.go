@@ -21,7 +21,7 @@ import (
 )
 
 // Plan is a configuration bound to the stages there are. A Plan is opened at
-// most once; With gives another of the same configuration.
+// most once, but for Again; With gives another of the same configuration.
 type Plan struct {
 	Config    *config.Config
 	Digest    string // of everything that decides an outcome, hex
@@ -36,6 +36,7 @@ type Plan struct {
 	own     int                // how many of Channels the configuration has; the engine's own follow
 	order   []*config.Pipeline // those that feed a channel before those that read it
 	keep    map[side]columns   // what is read of channels that pipelines feed; nil before it is known
+	again   again
 }
 
 // Learned holds, by channel, the fields that its partitions have learned.
@@ -165,6 +166,10 @@ func Build(c *config.Config, specs []stage.Spec, learned Learned) (*Plan, hcl.Di
 // with what that has learned; there are no ingests in the result, and other channels are as they
 // were. It fails where an expression names a field that this partition has not met.
 func (p *Plan) With(channel string, learned []decode.Field) (*Plan, hcl.Diagnostics) {
+	key := p.keyOf(channel, learned)
+	if q := p.again.take(key); q != nil {
+		return q, nil
+	}
 	q := &Plan{Config: p.Config, Digest: p.Digest, specs: p.specs, only: channel, own: p.own, keep: p.keep}
 	for _, was := range p.Channels {
 		ch := *was
@@ -186,6 +191,7 @@ func (p *Plan) With(channel string, learned []decode.Field) (*Plan, hcl.Diagnost
 		return nil, diags
 	}
 	q.findMarks()
+	p.again.give(key, q)
 	return q, nil
 }
 

@@ -98,3 +98,29 @@ func TestFateOfState(t *testing.T) {
 		}
 	}
 }
+
+// TestAgain: what With has given is given again when nothing of it runs any more, and not before.
+func TestAgain(t *testing.T) {
+	p := build(t, []byte(strings.NewReplacer("WINDOW", "channel.c", "EVERY", "10m", "LIMIT", "5").Replace(watched)))
+	with := func() *plan.Plan {
+		q, diags := p.With("c", nil)
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		return q
+	}
+	kept := with()
+	p.Again()
+	first, second := with(), with()
+	if first == kept || second == kept || first == second {
+		t.Error("a plan was given that may run")
+	}
+	p.Again()
+	third, fourth, fifth := with(), with(), with()
+	if third == fourth || third != first && third != second || fourth != first && fourth != second {
+		t.Error("plans that nothing runs of were bound anew")
+	}
+	if fifth == first || fifth == second || fifth == kept {
+		t.Error("a plan was given twice")
+	}
+}
