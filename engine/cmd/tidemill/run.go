@@ -14,6 +14,7 @@ import (
 
 	"github.com/tidemill/tidemill/engine/admin"
 	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/lake"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/run"
@@ -77,6 +78,7 @@ func (a *app) run(f *runFlags) (err error) {
 		return w.failed(err)
 	}
 	defer func() { err = failed(errors.Join(err, lock.release())) }()
+	_ = env.Relax() // it costs more CPU time where that is not allowed, and nothing else
 	if _, set := os.LookupEnv("GOGC"); !set {
 		debug.SetGCPercent(leanGC)
 	}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package env
+
+// Relax does nothing here.
+func Relax() bool { return false }
