@@ -20,6 +20,7 @@ type inode struct {
 	forgot bool   // a sync failed: the medium may lack what is not dirty
 	dirty  []span // written, or cut off, since the last sync; in order of writing
 	cut    int    // least size since the last sync; bytes of durable past it are dirty too
+	like   int    // bytes that it may come to
 	gone   bool   // no name leads here any more; takes no room
 	opens  int    // files that are open, also those of processes that are dead
 }
@@ -69,8 +70,9 @@ func roomFor(b []byte, n int) int {
 }
 
 // stretch is grow for what is written from off on: only the bytes before that become
-// zeros. Large memory comes from files that are gone, and goes to the next ones.
-func (s *Sim) stretch(b []byte, off, n int) []byte {
+// zeros. Large memory comes from files that are gone, and goes to the next ones; at once so much
+// as the file may come to.
+func (s *Sim) stretch(b []byte, off, n, like int) []byte {
 	had := len(b)
 	switch {
 	case n <= had:
@@ -79,6 +81,9 @@ func (s *Sim) stretch(b []byte, off, n int) []byte {
 		b = b[:n]
 	default:
 		room := roomFor(b, n)
+		if like > n {
+			room = like + like/16
+		}
 		var out []byte
 		if room >= quickly {
 			out = s.reuse(room)
@@ -132,6 +137,7 @@ func (s *Sim) forget(n *inode) {
 // simFile is an open file of one process.
 type simFile struct {
 	s      *Sim
+	dir    *simDir
 	node   *inode
 	name   string
 	life   int
@@ -217,7 +223,7 @@ func (f *simFile) put(p []byte, off int64) int {
 		n.part()
 	}
 	size := len(n.data)
-	n.data = f.s.stretch(n.data, int(off), int(off)+len(p))
+	n.data = f.s.stretch(n.data, int(off), int(off)+len(p), n.like)
 	copy(n.data[off:], p)
 	n.touch(min(size, int(off)), int(off)+len(p))
 	if !n.gone {
@@ -303,6 +309,9 @@ func (f *simFile) Close() error {
 	if !f.closed && f.life == f.s.life {
 		f.closed = true
 		f.node.opens--
+		if f.write {
+			f.dir.like = len(f.node.data)
+		}
 	}
 	return err
 }

@@ -14,6 +14,7 @@ type simDir struct {
 	durable map[string]*inode
 	pending []dirOp // since the last SyncDir, in order
 	folders map[string]bool
+	like    int // bytes of the file that was closed last after writing
 }
 
 // dirOp is one creation, renaming or removal: it sets names, to nil to remove
@@ -94,11 +95,11 @@ func (f simFS) Open(name string, flag Flag) (File, error) {
 	case node == nil && flag != Create:
 		return nil, pathErr(OpOpen, name, fs.ErrNotExist)
 	case node == nil:
-		node = &inode{}
+		node = &inode{like: d.like}
 		d.change(dirSet{base, node})
 	}
 	node.opens++
-	return &simFile{s: f.s, node: node, name: name, life: f.s.life, write: flag != ReadOnly}, nil
+	return &simFile{s: f.s, dir: d, node: node, name: name, life: f.s.life, write: flag != ReadOnly}, nil
 }
 
 func (f simFS) Rename(from, to string) error {

@@ -5,7 +5,7 @@
 //	(append.go)                                   (flush.go)      (format.go)   (cache.go)   (reader.go)
 //	                                                 Open: open.go, recover.go, scan.go
 //
-// Imports: env
+// Imports: flow, env
 //
 // Not here: where records come from (stages/), how they become columns
 // (decode), when a group is committed and who reads (run). Start with log.go,

@@ -1,9 +1,6 @@
 package journal
 
-import (
-	"strings"
-	"sync"
-)
+import "sync"
 
 // memory is what a block is made of while it is filled, written and cached. It
 // goes from hand to hand with its Block, and back to the pool with the last
@@ -31,73 +28,6 @@ type memory struct {
 
 	envelopes    []byte
 	envelopeEnds []uint32
-}
-
-// dictionary numbers the different strings of a block in order of appearance.
-type dictionary struct {
-	names  []string
-	index  map[string]uint16 // made with the second name
-	of     []uint16          // by record, once there are two names
-	last   string
-	lastID uint16
-	bytes  int // of all names
-}
-
-// again notes that one more record has the name of the last.
-func (d *dictionary) again() {
-	if len(d.names) > 1 {
-		d.of = append(d.of, d.lastID)
-	}
-}
-
-// add notes the name of the n-th record.
-func (d *dictionary) add(name string, n int) {
-	if n > 0 && name == d.last {
-		d.again()
-		return
-	}
-	id, known := d.index[name]
-	if !known {
-		name = strings.Clone(name)
-		id = uint16(len(d.names))
-		d.names = append(d.names, name)
-		d.bytes += len(name)
-		if id == 1 {
-			d.second(n)
-		}
-		if id >= 1 {
-			d.index[name] = id
-		}
-	}
-	d.last, d.lastID = name, id
-	if len(d.names) > 1 {
-		d.of = append(d.of, id)
-	}
-}
-
-// second is called when the first n records all had the first name.
-func (d *dictionary) second(n int) {
-	if d.index == nil {
-		d.index = map[string]uint16{}
-	}
-	d.index[d.names[0]] = 0
-	for range n {
-		d.of = append(d.of, 0)
-	}
-}
-
-func (d *dictionary) reset() {
-	clear(d.names)
-	clear(d.index)
-	d.names, d.of, d.last, d.lastID, d.bytes = d.names[:0], d.of[:0], "", 0, 0
-}
-
-// indexes returns the names' numbers by record, or nil when there is one name.
-func (d *dictionary) indexes() []uint16 {
-	if len(d.names) > 1 {
-		return d.of
-	}
-	return nil
 }
 
 // classes is how many sizes of buffers are pooled; each is four times the one

@@ -18,10 +18,10 @@ type Branch struct {
 	At          hcl.Range
 }
 
-// probe counts a condition: a rule beside the stage that has it, which passes
-// the rows for which it is true to nobody.
+// probe counts a condition: the rule that has it, or a rule beside another stage,
+// which passes the rows for which it is true to nobody.
 type probe struct {
-	rule   string   // address of the probe
+	rule   string   // address of the rule
 	inputs []string // addresses of what it reads
 	name   string   // "pipeline.p.rule.r where"
 	at     hcl.Range
@@ -48,7 +48,11 @@ func (w *world) addProbes(c *config.Config) {
 			}
 			for _, name := range conditions(s.Kind) {
 				if a := body.Attributes[name]; a != nil {
-					w.addProbe(p, s, name, a.Expr)
+					if s.Kind == "rule" { // what it emits tells how often it was true
+						w.measure(p, s, name, a.Expr, s.Address())
+					} else {
+						w.addProbe(p, s, name, a.Expr)
+					}
 					w.addChoices(p, s, name, a.Expr)
 				}
 			}
@@ -72,8 +76,13 @@ func (w *world) addProbe(p *config.Pipeline, s *config.Block, name string, x hcl
 	own := fmt.Sprintf("%s_probe_%d", ownType, len(w.probes)+1)
 	p.Stages = append(p.Stages, &config.Block{Kind: "rule", Name: own, From: s.From, Enabled: true, Range: s.Range,
 		Body: &hclsyntax.Body{Attributes: hclsyntax.Attributes{"where": {Name: "where", Expr: x, SrcRange: x.Range(), NameRange: x.Range()}}}})
+	w.measure(p, s, name, x, "rule."+own)
+}
+
+// measure has what a rule emits counted as the rows for which a condition of s is true.
+func (w *world) measure(p *config.Pipeline, s *config.Block, name string, x hclsyntax.Expression, rule string) {
 	prefix := "pipeline." + p.Name + "."
-	pr := probe{rule: prefix + "rule." + own, name: prefix + s.Address() + " " + name, at: x.Range()}
+	pr := probe{rule: prefix + rule, name: prefix + s.Address() + " " + name, at: x.Range()}
 	for _, from := range s.From {
 		if from.Kind == "channel" {
 			pr.inputs = append(pr.inputs, from.String())
@@ -93,7 +102,9 @@ func (w *world) measureBranches(out *Outcome) {
 		}
 		yes := w.counters[p.rule+" rows"]
 		out.Branches[p.name] = Branch{True: yes, False: max(0, in-yes), At: p.at}
-		delete(out.Rows, p.rule)
+		if strings.Contains(p.rule, ".rule."+ownType) {
+			delete(out.Rows, p.rule)
+		}
 	}
 }
 

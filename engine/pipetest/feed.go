@@ -22,26 +22,26 @@ type arriving struct {
 	at      int64 // us since 1970
 	topic   string
 	payload []byte // good until the next call
-	// member gives a member of the payload as text, where that is known without reading it.
-	member func(name string) string
+	// from gives members of the payload as text, where these are known without reading it; or nil.
+	from   *trailers
 	sender int    // from 1: equal ones have the same topic while site is the same; 0: not known
 	site   string // of the sender
 }
 
 // supply gives records in order of arrival; ok is false at its end.
 type supply interface {
-	next() (r arriving, ok bool)
+	next(r *arriving) (ok bool)
 }
 
 // listed is records that are all there.
 type listed struct{ list []arriving }
 
-func (l *listed) next() (r arriving, ok bool) {
+func (l *listed) next(r *arriving) (ok bool) {
 	if len(l.list) == 0 {
-		return arriving{}, false
+		return false
 	}
-	r, l.list = l.list[0], l.list[1:]
-	return r, true
+	*r, l.list = l.list[0], l.list[1:]
+	return true
 }
 
 // supply makes records of the rows in the file. A record arrives at its `at`; without
@@ -142,7 +142,6 @@ func (o *object) append(dst []byte) []byte {
 type trailers struct {
 	fleet *simulate.Fleet
 	line  []byte
-	of    func(name string) string // member, bound once
 }
 
 func (f *fleetBlock) supply(start time.Time) (supply, error) {
@@ -152,16 +151,16 @@ func (f *fleetBlock) supply(start time.Time) (supply, error) {
 		Faults: simulate.Faults{Malformed: f.Malformed, OutOfRange: f.OutOfRange, Duplicated: f.Duplicated,
 			Missing: f.Missing, Failing: f.Failing, DoorMoving: f.DoorMoving},
 	})
-	t := &trailers{fleet: fleet}
-	t.of = t.member
-	return t, err
+	return &trailers{fleet: fleet}, err
 }
 
-func (t *trailers) next() (r arriving, ok bool) {
-	line, at, ok := t.fleet.Next(t.line[:0])
-	t.line = line
-	device, site := t.fleet.Sender()
-	return arriving{at: at, payload: bytes.TrimSuffix(line, []byte("\n")), member: t.of, sender: device + 1, site: site}, ok
+func (t *trailers) next(r *arriving) (ok bool) {
+	r.from = t
+	t.line, r.at, ok = t.fleet.Next(t.line[:0])
+	r.payload, r.topic = bytes.TrimSuffix(t.line, []byte("\n")), ""
+	r.sender, r.site = t.fleet.Sender()
+	r.sender++
+	return ok
 }
 
 // member tells of the trailer that sent the latest line.
@@ -184,9 +183,7 @@ type feed struct {
 	until    int64 // us since 1970: not at its end before
 	seq      uint64
 	batch    journal.Batch
-	appended int    // records of the latest Step
-	text     []byte // payloads of batch
-	spans    [][2]int
+	text     []byte // payloads of batch, in memory that they share
 	to       stage.SourceEnv
 	now      func() time.Time
 	reached  []uint64
@@ -206,7 +203,7 @@ const (
 func newFeed(supplies []supply, until time.Time) *feed {
 	f := &feed{supplies: supplies, heads: make([]arriving, len(supplies)), live: make([]bool, len(supplies)), until: until.UnixMicro()}
 	for i := range supplies {
-		f.heads[i], f.live[i] = supplies[i].next()
+		f.live[i] = supplies[i].next(&f.heads[i])
 	}
 	return f
 }
@@ -233,15 +230,15 @@ func (f *feed) head() (which int, at int64) {
 // more tells whether records are still to come, or time is to pass.
 func (f *feed) more() bool {
 	which, _ := f.head()
-	return which >= 0 || f.now == nil || f.now().UnixMicro() < f.until
+	return len(f.batch.Records) > 0 || which >= 0 || f.now == nil || f.now().UnixMicro() < f.until
 }
 
 // Step appends what has arrived by now.
 func (f *feed) Step() (stage.Status, error) {
-	f.prepare()
-	f.appended = 0
-	if len(f.batch.Records) == 0 {
-		if which, _ := f.head(); which < 0 && f.now().UnixMicro() >= f.until {
+	now := f.now()
+	f.prepare(now)
+	if n := len(f.batch.Records); n == 0 || f.batch.Records[n-1].Received > now.UnixMicro() {
+		if which, _ := f.head(); n == 0 && which < 0 && now.UnixMicro() >= f.until {
 			return stage.Ended, nil
 		}
 		return stage.Idle, nil
@@ -251,44 +248,41 @@ func (f *feed) Step() (stage.Status, error) {
 	if errors.Is(err, journal.ErrBusy) || errors.As(err, &full) {
 		return stage.Idle, nil
 	}
-	f.appended = len(f.batch.Records)
 	f.batch.Records = f.batch.Records[:0]
 	return stage.Busy, err
 }
 
-// prepare makes the batch that the next Step appends, unless there is one. It touches
-// nothing of the engine.
-func (f *feed) prepare() {
-	if f.now != nil && len(f.batch.Records) == 0 {
-		f.gather()
+// prepare makes the batch that a Step appends, of what arrives until then, unless
+// there is one. It touches nothing of the engine. Its text does not move while it
+// grows: what does not fit any more is of the next batch.
+func (f *feed) prepare(until time.Time) {
+	records := f.batch.Records
+	if f.now == nil || len(records) > 0 {
+		return
 	}
-}
-
-// gather makes the next batch of what has arrived.
-func (f *feed) gather() {
-	now := f.now().UnixMicro()
-	f.text, f.spans = f.text[:0], f.spans[:0]
-	records := f.batch.Records[:0]
+	f.text = f.text[:0]
 	for len(records) < mostFed && len(f.text) < mostFedBytes {
 		which, at := f.head()
-		if which < 0 || at > now {
+		if which < 0 || at > until.UnixMicro() {
 			break
 		}
-		r := f.heads[which]
+		r := &f.heads[which]
+		if room := cap(f.text) - len(f.text); room < len(r.payload) {
+			if len(f.text) > 0 {
+				break
+			}
+			f.text = make([]byte, 0, mostFedBytes+len(r.payload))
+		}
 		f.seq++
 		if f.seq > f.skip {
-			p := f.place(&r)
+			p := f.place(r)
 			if f.seq > f.reached[p] {
 				start := len(f.text)
 				f.text = append(f.text, r.payload...)
-				f.spans = append(f.spans, [2]int{start, len(f.text)})
-				records = append(records, journal.Record{Partition: p, Topic: r.topic, Received: at, Pos: f.seq})
+				records = append(records, journal.Record{Partition: p, Topic: r.topic, Payload: f.text[start:len(f.text):len(f.text)], Received: at, Pos: f.seq})
 			}
 		}
-		f.heads[which], f.live[which] = f.supplies[which].next()
-	}
-	for i, s := range f.spans { // the text does not move any more
-		records[i].Payload = f.text[s[0]:s[1]]
+		f.live[which] = f.supplies[which].next(r)
 	}
 	f.batch = journal.Batch{Records: records, Source: feedName, Pos: f.seq}
 }

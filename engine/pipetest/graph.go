@@ -29,7 +29,7 @@ func (w *world) rewrite(c *config.Config) (*config.Config, hcl.Diagnostics) {
 	for _, ch := range c.Channels {
 		mine := *ch
 		if mine.Retention, mine.RetainBytes = 0, 0; !isFed(c, ch.Name) {
-			mine.RetainBytes = journalBytes
+			mine.Retention = w.tick // what a checkpoint has behind it goes: the disk is memory
 		}
 		own.Channels = append(own.Channels, &mine)
 	}
@@ -59,9 +59,6 @@ func (w *world) rewrite(c *config.Config) (*config.Config, hcl.Diagnostics) {
 	}
 	return &own, diags
 }
-
-// journalBytes is how much of a channel's journal a test keeps: its disk is memory.
-const journalBytes = 64 << 20
 
 // isFed tells whether a pipeline feeds the channel: what is read of it is let go of anyway.
 func isFed(c *config.Config, channel string) bool {

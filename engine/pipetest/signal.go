@@ -135,28 +135,28 @@ func (g *signalBlock) supply(start time.Time) supply {
 	return s
 }
 
-func (s *signal) next() (r arriving, ok bool) {
+func (s *signal) next(r *arriving) (ok bool) {
 	for len(s.waiting) == 0 {
 		if s.round >= s.rounds {
-			return s.rest()
+			return s.rest(r)
 		}
 		s.makeRound()
 	}
-	r, s.waiting = s.waiting[0], s.waiting[1:]
-	return r, true
+	*r, s.waiting = s.waiting[0], s.waiting[1:]
+	return true
 }
 
 // rest gives what devices still hold that never came back.
-func (s *signal) rest() (r arriving, ok bool) {
+func (s *signal) rest(r *arriving) (ok bool) {
 	at := s.start.Add(s.For.Length()).UnixMicro()
 	for d, list := range s.held {
 		if len(list) > 0 {
-			r, s.held[d] = list[0], list[1:]
+			*r, s.held[d] = list[0], list[1:]
 			r.at = at
-			return r, true
+			return true
 		}
 	}
-	return arriving{}, false
+	return false
 }
 
 // makeRound makes one record of every device.

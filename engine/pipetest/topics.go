@@ -74,8 +74,10 @@ func (t *topics) of(r *arriving) (topic string, partition int) {
 }
 
 func (t *topics) make(r *arriving) (topic string, partition int) {
-	member := r.member
-	if member == nil {
+	var member func(name string) string
+	if r.from != nil {
+		member = r.from.member
+	} else {
 		var all map[string]any
 		_ = json.Unmarshal(r.payload, &all) // what is no record has a topic all the same
 		member = func(name string) string {

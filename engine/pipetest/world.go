@@ -247,7 +247,7 @@ func (t *turn) take() {
 
 // cast is the actors of a life, by what they do in a round.
 type cast struct {
-	sources, work, sinks []*turn
+	intake, tasks, sinks []*turn // intake: sources and flushers
 	coordinator          *turn
 	all                  []*turn
 	much                 bool // records are on their way that are worth it to have several at work
@@ -259,33 +259,30 @@ func castOf(actors []run.Actor) *cast {
 		t := &turn{actor: a, steps: mostSteps}
 		c.all = append(c.all, t)
 		switch kind, _, _ := strings.Cut(a.Name(), " "); kind {
-		case "task", "flush":
-			c.work = append(c.work, t)
+		case "task":
+			c.tasks = append(c.tasks, t)
 		case "sink", "deliver":
 			c.sinks = append(c.sinks, t)
 		case "coordinator":
 			c.coordinator = t
+		case "flush":
+			c.intake = append(c.intake, t)
 		default:
 			t.steps = 1
-			c.sources = append(c.sources, t)
+			c.intake = append(c.intake, t)
 		}
 	}
 	return c
 }
 
-// round lets everything move that can. Sources append what has arrived. What was
-// appended before is made durable and goes through the tasks, while the
-// next records are made ready: these know nothing of one another, so they may move at the
-// same time. Then sinks get rows, and when nothing has moved the coordinator
-// has its turn: ticks and barriers stand behind what came before them, however
-// quick anything was.
+// round lets everything move that can. Sources append what has arrived and flushers make it durable,
+// while what was there before goes through the tasks: none of these knows of
+// another, so they may move at the same time. Then sinks get rows, and when nothing has
+// moved the coordinator has its turn: ticks and barriers stand behind what came
+// before them, however quick anything was.
 func (w *world) round(c *cast) (moved bool, err error) {
 	for _, t := range c.all {
 		t.moved = false
-	}
-	for _, t := range c.sources {
-		t.take()
-		moved = moved || t.moved
 	}
 	w.work(c)
 	for _, t := range c.sinks {
@@ -307,22 +304,29 @@ func (w *world) round(c *cast) (moved bool, err error) {
 // worthwhile is for how many records it pays to have several at work.
 const worthwhile = 256
 
-// work lets flushers and tasks move, and feeds make the next records ready.
+// work lets records come in and tasks move.
 func (w *world) work(c *cast) {
+	next, _ := w.next(w.machine.Env().Clock.Now())
 	for _, f := range w.feeds {
-		c.much = c.much || f.appended >= worthwhile
+		c.much = c.much || len(f.batch.Records) >= worthwhile
+	}
+	intake := func() {
+		for _, t := range c.intake {
+			t.take()
+		}
+		for _, f := range w.feeds {
+			f.prepare(next)
+		}
 	}
 	if !c.much || w.o.Together == nil {
-		for _, t := range c.work {
+		intake()
+		for _, t := range c.tasks {
 			t.take()
 		}
 		return
 	}
-	list := make([]func(), 0, len(w.feeds)+len(c.work))
-	for _, f := range w.feeds {
-		list = append(list, f.prepare)
-	}
-	for _, t := range c.work {
+	list := []func(){intake}
+	for _, t := range c.tasks {
 		list = append(list, t.take)
 	}
 	w.o.Together(list)

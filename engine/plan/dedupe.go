@@ -47,11 +47,12 @@ func (ch *Channel) SentDecl() state.Decl {
 	}
 }
 
-// SeenDecl is the table of a channel's partition of rows seen; only where the channel has a dedupe.
+// SeenDecl is the table of a channel's partition of rows seen; only where the channel has a dedupe. A row
+// enters before the oldest leaves.
 func (ch *Channel) SeenDecl() state.Decl {
 	d := ch.Config.Dedupe
 	return state.Decl{
-		Name: "channel." + ch.Config.Name + ".seen", Digest: fmt.Sprintf("1:%q", d.Keys), MaxKeys: d.Max,
+		Name: "channel." + ch.Config.Name + ".seen", Digest: fmt.Sprintf("1:%q", d.Keys), MaxKeys: d.Max + 1,
 		Columns: []state.Column{{Name: "at", Type: state.I64}},
 	}
 }

@@ -261,15 +261,12 @@ func (s *seen) before(received int64) bool {
 	for s.head < len(s.order) && at[s.order[s.head]] < now-within {
 		s.forget()
 	}
-	if _, ok := s.table.Find(s.key); ok {
-		return true
+	slot, fresh, err := s.table.Slot(s.key)
+	if err != nil || !fresh {
+		return err == nil
 	}
-	for s.table.Len() >= s.o.Max {
+	for s.table.Len() > s.o.Max {
 		s.forget()
-	}
-	slot, _, err := s.table.Slot(s.key)
-	if err != nil {
-		return false
 	}
 	s.table.I64(0)[slot] = now
 	s.table.Touch(slot)
