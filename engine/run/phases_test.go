@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/plan"
 )
 
 // sites is a pipeline whose windows take rows of all partitions together.
@@ -69,4 +72,201 @@ func TestPhases(t *testing.T) {
 			}
 		}
 	}
+}
+
+// live is a pipeline whose windows follow the clock.
+const live = `
+engine {
+  checkpoint = "100ms"
+  tick       = "1s"
+}
+channel "telemetry" {
+  key        = device
+  time       = ts
+  partitions = 3
+  schema     = { ts = timestamp, device = string, site = string, temp = number }
+}
+ingest "file" "input" {
+  to     = channel.telemetry
+  path   = "/in/a.ndjson"
+  follow = true
+}
+pipeline "p" {
+  from = channel.telemetry
+  window "tumbling" "site" {
+    by    = [site]
+    every = "10m"
+    grace = "10s"
+    keep  = "3h"
+    MORE
+    emit  = { n = count(), total = sum(temp) }
+  }
+  sink "file" "sites" {
+    from = window.site
+    path = "/out/sites.ndjson"
+  }
+}
+`
+
+// clocked feeds records of the machine's time to an engine.
+type clocked struct {
+	*lab
+	records int
+	late    strings.Builder // what a device that is away has kept
+	want    map[string]int  // records by site and window
+}
+
+// minute lets a minute go by in which each device of those given reports every ten seconds; those with a ! keep it.
+func (c *clocked) minute(devices ...string) {
+	c.t.Helper()
+	for range 6 {
+		now := c.machine.Env().Clock.Now()
+		var b strings.Builder
+		for _, d := range devices {
+			name := strings.TrimPrefix(d, "!")
+			line := fmt.Sprintf(`{"device":"%s","site":"s%d","ts":"%s","temp":1}`+"\n", name, name[1]%2, now.UTC().Format(time.RFC3339))
+			c.want[fmt.Sprint("s", name[1]%2, " ", now.UTC().Truncate(10*time.Minute).Format(time.RFC3339))]++
+			if name != d {
+				c.late.WriteString(line)
+			} else {
+				b.WriteString(line)
+			}
+		}
+		c.feed(b.String())
+		c.goOn(300 * time.Millisecond)
+		c.machine.Advance(now.Add(10 * time.Second).Sub(c.machine.Env().Clock.Now()))
+	}
+}
+
+// goOn lets the engine run for a while.
+func (c *clocked) goOn(d time.Duration) {
+	c.t.Helper()
+	end := c.machine.Env().Clock.Now().Add(d)
+	c.steps(func() bool { return c.machine.Env().Clock.Now().After(end) })
+}
+
+// last is the latest revision of each window: rows, and which revision.
+func (c *clocked) last() map[string][2]int {
+	out := map[string][2]int{}
+	for _, line := range c.lines("/out/sites.ndjson") {
+		var site, start string
+		var n, revision int
+		if _, err := fmt.Sscanf(strings.NewReplacer(`{"site":"`, "", `","window_start":"`, " ", `","window_end":"`, " ", `","n":`, " ", `,"total":`, " ", `,"revision":`, " ", `,"final"`, " ").Replace(line),
+			"%s %s %s %d %d %d", &site, &start, new(string), &n, new(int), &revision); err != nil {
+			c.t.Fatal(err, line)
+		}
+		id := site + " " + start
+		if was, ok := out[id]; !ok || was[1] < revision {
+			out[id] = [2]int{n, revision}
+		}
+	}
+	return out
+}
+
+// TestPhasesOffline: devices of one site are in several partitions. One device is away for two hours, a partition
+// falls silent, the engine crashes: windows of the others come out in time, and in the end nothing is missing.
+func TestPhasesOffline(t *testing.T) {
+	c := &clocked{lab: newLab(t), want: map[string]int{}}
+	c.write("/out/x", "")
+	text := strings.Replace(live, "MORE", "", 1)
+	c.open(text, false)
+	everyone, fewer := []string{"d0", "d1", "d2", "d3", "d4", "d5", "d6"}, []string{"!d0", "d1", "d2"}
+	for range 15 {
+		c.minute(everyone...)
+	}
+	for m := range 120 { // of seven devices only two go on: there are partitions without any
+		if c.minute(fewer...); m%40 == 20 {
+			c.machine.Crash(uint64(m))
+			c.open(text, false)
+		}
+	}
+	start := c.machine.Env().Clock.Now().UTC().Add(-11 * time.Minute).Truncate(10 * time.Minute).Format(time.RFC3339)
+	if got := c.last()["s1 "+start]; got != [2]int{60, 0} {
+		t.Errorf("with partitions that are silent, the window from %s is %v", start, got)
+	}
+	c.feed(c.late.String())
+	c.goOn(3 * time.Second)
+	for range 12 {
+		c.minute(everyone...)
+	}
+	revised := 0
+	got := c.last()
+	ends := c.machine.Env().Clock.Now().UTC().Add(-10 * time.Minute).Format(time.RFC3339)
+	for id, n := range c.want {
+		if id[3:] > ends {
+			continue
+		}
+		if got[id][0] != n {
+			t.Errorf("window %s has %v, want %d rows", id, got[id], n)
+		}
+		if got[id][1] > 0 {
+			revised++
+		}
+	}
+	if revised < 11 {
+		t.Errorf("%d windows were revised", revised)
+	}
+	parts := c.engine.Status()
+	for _, s := range parts.Stages {
+		if strings.HasSuffix(s.Address, "~parts") && (s.Rows == 0 || s.Rows > 400) {
+			t.Errorf("%d rows went from partition to partition", s.Rows)
+		}
+	}
+	c.close()
+}
+
+// TestPhasesApply goes from one phase to two and to other aggregates while data flows.
+func TestPhasesApply(t *testing.T) {
+	c := &clocked{lab: newLab(t), want: map[string]int{}}
+	c.write("/out/x", "")
+	one, two := strings.Replace(live, "MORE", "phases = 1", 1), strings.Replace(live, "MORE", "phases = 2", 1)
+	devices := []string{"d0", "d1", "d2", "d3", "d4"}
+	fates := func(text string) map[string]plan.Change {
+		out := map[string]plan.Change{}
+		for _, x := range c.plan(text).Diff(c.engine.Held()) {
+			out[x.Address] = x
+		}
+		return out
+	}
+	c.open(one, false)
+	for range 12 {
+		c.minute(devices...)
+	}
+	f := fates(two)
+	if f["pipeline.p.window.site"].Fate != plan.Lost || f["pipeline.p.window.site~parts"].Fate != plan.New || f["channel.p~channel.telemetry~site"].Fate != plan.Lost {
+		t.Errorf("what becomes of things: %+v", f)
+	}
+	c.must(c.swap(two))
+	for range 20 {
+		c.minute(devices...)
+	}
+	clear(c.want)
+	for range 8 {
+		c.minute(devices...)
+	}
+	more := strings.Replace(two, "n = count(),", "n = count(), hi = max(temp),", 1)
+	f = fates(more)
+	if f["pipeline.p.window.site"].Fate != plan.Lost || f["pipeline.p.window.site~parts"].Fate != plan.Rebuilt {
+		t.Errorf("what becomes of things: %+v", f)
+	}
+	kept := strings.Replace(two, `keep  = "3h"`, `keep  = "4h"`, 1)
+	if f = fates(kept); f["pipeline.p.window.site"].Entries == 0 || f["pipeline.p.window.site~parts"].Entries == 0 {
+		t.Errorf("what becomes of things: %+v", f)
+	}
+	c.must(c.swap(kept))
+	for range 25 {
+		c.minute(devices...)
+	}
+	got, full := c.last(), 0
+	for id, n := range c.want {
+		if n == 60*3 || n == 60*2 {
+			if full++; got[id] != [2]int{n, 0} {
+				t.Errorf("window %s has %v, want %d rows", id, got[id], n)
+			}
+		}
+	}
+	if full < 4 {
+		t.Errorf("%d windows", full)
+	}
+	c.close()
 }

@@ -293,12 +293,12 @@ func (e *Engine) countersByAddress() map[string]map[string]int64 {
 	return out
 }
 
-// Rows sums the rows that stages of a kind ("window", "alarm") have emitted.
+// Rows sums the rows that stages of a kind ("window", "alarm") have emitted, the engine's own left out.
 func (s *Status) Rows(kind string) int64 {
 	var n int64
 	for i := range s.Stages {
 		parts := strings.Split(s.Stages[i].Address, ".")
-		if len(parts) > 2 && parts[2] == kind {
+		if len(parts) > 2 && parts[2] == kind && !strings.Contains(s.Stages[i].Address, "~") {
 			n += s.Stages[i].Rows
 		}
 	}
