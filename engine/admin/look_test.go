@@ -183,6 +183,7 @@ func TestMetrics(t *testing.T) {
 		Stages:  []run.StageStatus{{Address: "pipeline.p.rule.r", Rows: 3, Counters: map[string]int64{"late_dropped": 2}}},
 		Sinks:   []run.SinkStatus{{Address: "pipeline.p.sink.s", Rows: 3, Waiting: 2, Failures: 4, Failing: true}},
 		Rejects: []run.RejectStatus{{Stage: "channel.c", Reason: "field", Count: 6}},
+		State:   []run.StateStatus{{Owner: "pipeline.p.window.w", Table: "groups", Entries: 2, Bytes: 128}},
 	}
 	got, err := readMetrics(string(metricsOf(&s)))
 	if err != nil {
@@ -195,6 +196,7 @@ func TestMetrics(t *testing.T) {
 		"tidemill_lag_seconds{" + c + `,partition="1"}`: 0, "tidemill_watermark_age_seconds{" + c + `,partition="0"}`: 60,
 		"tidemill_journal_bytes{" + c + "}": 1 << 40, `tidemill_rejects_total{stage="channel.c",reason="field"}`: 6,
 		`tidemill_ingest_events_total{ingest="ingest.a",event="refused_401"}`: 1, `tidemill_stage_events_total{stage="pipeline.p.rule.r",event="late_dropped"}`: 2,
+		`tidemill_state_bytes{owner="pipeline.p.window.w",table="groups"}`: 128, `tidemill_state_entries{owner="pipeline.p.window.w",table="groups"}`: 2,
 		`tidemill_sink_errors_total{sink="pipeline.p.sink.s"}`: 4, `tidemill_sink_failing{sink="pipeline.p.sink.s"}`: 1,
 		"tidemill_checkpoint_age_seconds{}": 2, "tidemill_checkpoint_duration_seconds{}": 0.03, "tidemill_checkpoint_epoch{}": 7,
 	} {

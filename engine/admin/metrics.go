@@ -55,6 +55,7 @@ func metricsOf(s *run.Status) []byte {
 	x.rejects(s)
 	x.ingests(s)
 	x.stages(s)
+	x.state(s)
 	x.sinks(s)
 	x.checkpoint(s)
 	x.process()
@@ -174,6 +175,17 @@ func (x *exposition) stages(s *run.Status) {
 	x.family("tidemill_stage_events_total", "counter", "A stage's own counters.")
 	for i := range s.Stages {
 		x.events("tidemill_stage_events_total", "stage", s.Stages[i].Address, s.Stages[i].Counters)
+	}
+}
+
+func (x *exposition) state(s *run.Status) {
+	x.family("tidemill_state_bytes", "gauge", "Memory of a table of a stage or channel, over all partitions, as of the latest tick.")
+	for _, t := range s.State {
+		x.sample("tidemill_state_bytes", float64(t.Bytes), "owner", t.Owner, "table", t.Table)
+	}
+	x.family("tidemill_state_entries", "gauge", "Entries of a table of a stage or channel, over all partitions, as of the latest tick.")
+	for _, t := range s.State {
+		x.sample("tidemill_state_entries", float64(t.Entries), "owner", t.Owner, "table", t.Table)
 	}
 }
 

@@ -28,7 +28,7 @@ func (ch *Channel) explainClock() *ClockPlan {
 		out.Behind, out.Past = config.FormatDuration(k.Behind), k.Past.String()
 	}
 	if k.Correct {
-		t := explainTable(ch.ClockDecl())
+		t := explainTable(ch.ClockDecl(), ch.Config.Partitions)
 		out.Tolerance, out.Estimates = config.FormatDuration(k.Tolerance), &t
 	}
 	return out

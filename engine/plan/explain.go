@@ -148,7 +148,7 @@ func (n *Node) Name() string { return n.Block.Address() }
 func (p *Plan) explainChannel(ch *Channel) ChannelPlan {
 	c := ch.Config
 	out := ChannelPlan{Name: c.Name, Partitions: c.Partitions, Key: c.Key, Time: "receive time", Retention: "for ever",
-		Learns: c.Learn, Explode: c.Explode, Keys: explainTable(ch.KeysDecl())}
+		Learns: c.Learn, Explode: c.Explode, Keys: explainTable(ch.KeysDecl(), ch.Config.Partitions)}
 	if c.Key == "" {
 		out.Keys.Entries, out.Keys.Bytes, out.Keys.Most = 1, 0, 1
 	}
@@ -164,7 +164,7 @@ func (p *Plan) explainChannel(ch *Channel) ChannelPlan {
 		out.Retention = "at most " + Bytes(c.RetainBytes)
 	}
 	if d := c.Dedupe; d != nil {
-		out.Dedupe = &DedupePlan{d.Keys, config.FormatDuration(d.Within), explainTable(ch.SeenDecl())}
+		out.Dedupe = &DedupePlan{d.Keys, config.FormatDuration(d.Within), explainTable(ch.SeenDecl(), c.Partitions)}
 	}
 	out.Clock = ch.explainClock()
 	if ch.Decoder != nil {
@@ -208,7 +208,7 @@ func explainNode(n *Node) StagePlan {
 		s.Columns = explainColumns(n.Bound.Out)
 	}
 	for _, d := range n.Bound.State {
-		s.State = append(s.State, explainTable(d))
+		s.State = append(s.State, explainTable(d, n.Home.Config.Partitions))
 	}
 	if n.IsSink() {
 		s.Promise, s.Why = sinkPromise(n.Bound.Delivery)
@@ -228,8 +228,8 @@ func explainColumns(s *arrow.Schema) []FieldPlan {
 // Entries that an estimate counts with where a declaration does not say.
 const plannedEntries = 10_000
 
-func explainTable(d state.Decl) TablePlan {
-	t := TablePlan{Name: d.Name, Entries: d.KeysPlanned, Bytes: d.PlannedBytes(), Most: d.MaxKeys}
+func explainTable(d state.Decl, parts int) TablePlan {
+	t := TablePlan{Name: d.Name, Entries: d.KeysPlanned, Bytes: d.PlannedBytes(max(1, parts)), Most: d.MaxKeys}
 	if t.Entries == 0 {
 		t.Entries = plannedEntries
 	}

@@ -23,6 +23,7 @@ type Status struct {
 	Channels   []ChannelStatus  `json:"channels"`
 	Stages     []StageStatus    `json:"stages"`
 	Sinks      []SinkStatus     `json:"sinks"`
+	State      []StateStatus    `json:"state,omitempty"`   // sorted by owner and table
 	Rejects    []RejectStatus   `json:"rejects,omitempty"` // sorted by stage and reason
 	// Stranded are spools of sinks that are gone, with what was not delivered.
 	Stranded []plan.HeldSpool `json:"stranded,omitempty"`
@@ -142,7 +143,7 @@ func (e *Engine) Status() Status {
 	for _, ch := range v.plan.Channels {
 		s.Channels = append(s.Channels, v.channel(ch.Config.Name))
 	}
-	s.Stranded = v.stranded
+	s.Stranded, s.State = v.stranded, v.state()
 	for _, pl := range v.plan.Pipelines {
 		for _, n := range pl.Nodes {
 			if n.IsSink() {

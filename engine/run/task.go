@@ -78,6 +78,7 @@ type taskCounters struct {
 	records, fast, rows, rejects, ignored, lost, blocks Counter
 	resent, repeated                                    Counter // duplicates by packet, and by the channel's dedupe
 	devices                                             devices
+	state                                               atomic.Pointer[[]StateStatus] // see measure
 }
 
 func (t *task) Name() string { return fmt.Sprintf("task %s/%d", t.name, t.part) }
@@ -163,6 +164,9 @@ func (t *task) advance(marks flow.Watermarks) {
 			p.advance(t, marks)
 		}
 		p.flushRejects(t)
+	}
+	if marks.Ticked || marks.Ended {
+		t.measure()
 	}
 }
 

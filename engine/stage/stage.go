@@ -187,6 +187,9 @@ type Table struct {
 	Place objects.Config // a place that begins with data:// is below the engine's data folder
 }
 
+// Sized is a stage that tells how many bytes it holds beside its tables, about.
+type Sized interface{ MemoryBytes() int64 }
+
 // Opening is what every Open gets.
 type Opening struct {
 	Env       *env.Env

@@ -84,13 +84,7 @@ func (t *Table) zero(slot uint32) {
 // grow makes room for n slots or more: double while small, then a quarter more,
 // since a large table's memory matters more than its copies.
 func (t *Table) grow(n int) {
-	size := t.size
-	if size < 1<<16 {
-		size *= 2
-	} else {
-		size += size / 4
-	}
-	size = (max(size, n, 64) + 63) &^ 63
+	size := roomier(t.size, n)
 	t.size = size
 	if t.refs != nil {
 		t.refs = resized(t.refs, size)
@@ -110,6 +104,16 @@ func (t *Table) grow(n int) {
 			c.raw = resized(c.raw, size)
 		}
 	}
+}
+
+// roomier is for how many slots a table with room for size of them makes room when it needs n.
+func roomier(size, n int) int {
+	if size < 1<<12 {
+		size *= 2
+	} else {
+		size += size / 4
+	}
+	return (max(size, n, 64) + 63) &^ 63
 }
 
 func resized[T any](old []T, n int) []T {

@@ -53,6 +53,10 @@ type Decl struct {
 	KeysPlanned int
 	// BytesPlanned is how many bytes the plan counts for a value of a Bytes column; default 64.
 	BytesPlanned int
+	// Keyless says to the plan that no slot has a key, and Beside how many bytes a stage holds beside the table for
+	// each of its slots.
+	Keyless bool
+	Beside  int
 }
 
 // Limits of every table.
@@ -79,14 +83,29 @@ func (d Decl) maxKeys() int {
 	return min(d.MaxKeys, hardMaxKeys)
 }
 
-// PlannedBytes estimates the memory that the table takes with KeysPlanned keys
-// of 16 bytes. Byte strings are counted with what is planned for them.
-func (d Decl) PlannedBytes() int64 {
-	keys := int64(d.KeysPlanned)
+// PlannedBytes estimates the memory that tables of the declaration take, one for each of parts partitions, with
+// KeysPlanned keys of 16 bytes that are spread over them evenly: with the room that tables make as they grow. Byte strings are counted with
+// what is planned for them.
+func (d Decl) PlannedBytes(parts int) int64 {
+	keys := d.KeysPlanned
 	if keys <= 0 {
 		keys = 10_000
 	}
-	slot := int64(16 + 24 + 3*8)
+	keys = (keys + parts - 1) / parts
+	room := int64(0)
+	for room < int64(keys) {
+		room = int64(roomier(int(room), int(room)+1))
+	}
+	slot, raw := int64(d.Beside), int64(0)
+	if !d.Keyless {
+		slot += 24
+		raw += 20 * int64(keys) // with the room of the arena
+		var x index
+		for x.init(0); 3*keys > len(x.cells); {
+			x.init(2 * (len(x.cells)/3 + 1))
+		}
+		raw += 8 * int64(len(x.cells))
+	}
 	for _, c := range d.Columns {
 		switch c.Type {
 		case U32:
@@ -96,12 +115,13 @@ func (d Decl) PlannedBytes() int64 {
 			if planned <= 0 {
 				planned = 64
 			}
-			slot += 24 + planned
+			slot += 24
+			raw += planned * int64(keys)
 		default:
 			slot += 8 * int64(c.width())
 		}
 	}
-	return keys * slot
+	return int64(parts) * (room*slot + raw)
 }
 
 // Table maps keys to slots, small dense numbers, and holds value columns that

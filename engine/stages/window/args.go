@@ -400,6 +400,12 @@ func (p *program) tables(g *aggregates, ch *config.Channel) []state.Decl {
 		}
 	}
 	panes.MaxKeys = min(maxPanes, maxPaneBytes/(8*p.words+4*paneLinks+24))
+	groups.Beside = 24 + 4 // its lane, and where that is
+	panes.Keyless = true
+	if p.kind == sliding {
+		groups.Beside += 24 + 8*p.words
+		panes.Beside = 8 * p.words * 9 / 8 // suffixes, with their room to grow
+	}
 	panes.KeysPlanned = int(min(p.panesOfKey()*10_000, math.MaxInt32))
 	decls := []state.Decl{groups, panes}
 	if p.scheme == partition {

@@ -79,11 +79,14 @@ func (w *window) mergeWindows(q []emission) {
 	}
 }
 
+// grown is s with n elements or more: an eighth more, since append would double what is large.
 func grown[T any](s []T, n int) []T {
 	if len(s) >= n {
 		return s
 	}
-	return append(s, make([]T, n-len(s)+n/4)...)
+	more := make([]T, n+n/8)
+	copy(more, s)
+	return more
 }
 
 func (w *window) blank(words []int64) {

@@ -152,7 +152,7 @@ func BenchmarkWindow(b *testing.B) {
 			}
 			b.ReportMetric(float64(spent)/float64(seen), "cpu-ns/row")
 			b.ReportMetric(float64(out.rows)/float64(seen), "out/row")
-			held := st.(*window).memory()
+			held := st.(*window).MemoryBytes()
 			for _, t := range tables {
 				held += t.MemoryBytes()
 			}
@@ -194,7 +194,7 @@ func TestMemoryOfManyDevices(t *testing.T) {
 	for _, tb := range tables {
 		total += tb.MemoryBytes()
 	}
-	total += st.(*window).memory()
+	total += st.(*window).MemoryBytes()
 	t.Logf("%d MB", total>>20)
 	if total > 100<<20 {
 		t.Errorf("200,000 devices take %d MB, more than 100", total>>20)
