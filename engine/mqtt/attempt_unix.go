@@ -4,36 +4,24 @@ package mqtt
 
 import "syscall"
 
-// attempt is one read or write that does not wait. The function that it gives to the
-// runtime is made once, since making it every time would allocate.
-type attempt struct {
-	p   []byte
-	n   int
-	err error
-	do  func(fd uintptr) bool
-}
+// attempt is a read or write that does not wait.
+type attempt func(fd int, p []byte) (int, error)
 
-func (a *attempt) bind(call func(fd int, p []byte) (int, error)) {
-	a.do = func(fd uintptr) bool {
-		for {
-			a.n, a.err = call(int(fd), a.p)
-			if a.err != syscall.EINTR {
-				return true
-			}
+var (
+	reading attempt = readNow
+	writing attempt = writeNow
+)
+
+// try returns how many bytes the system took or gave, perhaps none; again says that it could do nothing yet.
+func (call attempt) try(fd int, p []byte) (n int, again bool, err error) {
+	for {
+		n, err = call(fd, p)
+		switch err {
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return 0, true, nil
+		default:
+			return max(n, 0), false, err
 		}
 	}
 }
-
-// try returns how many bytes the system took or gave, perhaps none.
-func (a *attempt) try(raw syscall.RawConn, p []byte) (int, error) {
-	a.p = p
-	err := raw.Write(a.do)
-	a.p = nil
-	if err == nil && a.err != syscall.EAGAIN {
-		err = a.err
-	}
-	return max(a.n, 0), err
-}
-
-// again says of the last try that it could do nothing yet.
-func (a *attempt) again() bool { return a.err == syscall.EAGAIN }

@@ -20,60 +20,67 @@ const (
 // ask for; bytes to write are gathered in out, and one of the server's writers
 // writes them.
 type conn struct {
-	s      *Server
-	sock   *sock
-	t      io.ReadWriteCloser // sock, or TLS, WebSocket or both over it
-	v      Version
-	client Client
-	sess   *session
-	gone   chan struct{} // closed when nothing of the connection is left
-
-	// Of the reading goroutine.
+	// What every message needs stands together, first what is of the reading goroutine.
+	s          *Server
+	sock       *sock
+	t          io.ReadWriteCloser // sock, or TLS, WebSocket or both over it
+	sess       *session
+	last       *topic
 	buf        []byte
 	from, to   int // of buf: what has come and is not decoded yet
-	small      int // reads in a row that left the buffer mostly empty
+	acks       []ack
+	batch      []Inbound
+	v          Version
+	graceful   bool  // DISCONNECT has come
+	stored     bool  // something of the batch is being written down
+	full       bool  // the last read filled the buffer: there may be more
+	swept      bool  // a sweeper reads it
+	place      int32 // there; -1: none
 	now        time.Time
 	nowUS      int64
-	topics     map[string]*topic
-	last       *topic
-	aliases    []*topic
-	batch      []Inbound
-	acks       []ack
-	tokens     float64
-	tokensAt   time.Time
-	graceful   bool // DISCONNECT has come
-	stored     bool // something of the batch is being written down
 	sessionTTL time.Duration
-	full       bool          // the last read filled the buffer: there may be more
-	failure    error         // what ended the reading, when a sweeper read
-	quiet      int64         // when everything was answered, us; 0: since settled nothing is known
-	settled    int64         // up to here the client has its answers, us
-	owes       time.Duration // how long the client has to wait to be within its rate
-	after      chan struct{} // closed when the inlet has what a sweeper read
+	quiet      int64 // when everything was answered, us; 0: since settled nothing is known
+	settled    int64 // up to here the client has its answers, us
 
-	sweeper *sweeper // nil: none may read this connection
-	swept   bool     // it does
-	place   int32    // there; -1: none
-
-	// Of the client; set before the session is attached.
-	window    int // messages in flight to it
-	clientMax int // bytes of a packet to it; 0: no limit
-
+	waiting   atomic.Int32 // messages of QoS 1 in groups
+	behind    atomic.Bool  // messages may wait in the session for room; set while session.mu is held
 	mu        sync.Mutex
-	change    sync.Cond
-	out       []byte
-	counted   int // bytes of out that are counted in the server's backlog
 	scheduled bool
 	closing   bool // after out is written
 	dead      bool
+	out       []byte
+	counted   int        // bytes of out that are counted in the server's backlog
 	groups    []*pending // batches not acknowledged yet, oldest first
 	free      []*pending
+	own       pending // the first of free
+	memory    handful // memory, so that a connection with one batch on its way touches no other
+	change    sync.Cond
 	failed    []ack   // of batches that the inlet has not
 	unsent    []ack   // of batches that it has, when the client was gone
 	told      aliases // that the client knows
 
-	waiting atomic.Int32 // messages of QoS 1 in groups
-	behind  atomic.Bool  // messages may wait in the session for room; set while session.mu is held
+	// Of the reading goroutine.
+	small    int // reads in a row that left the buffer mostly empty
+	topics   map[string]*topic
+	aliases  []*topic
+	tokens   float64
+	tokensAt time.Time
+	failure  error         // what ended the reading, when a sweeper read
+	owes     time.Duration // how long the client has to wait to be within its rate
+	after    chan struct{} // closed when the inlet has what a sweeper read
+
+	// Set before the session is attached.
+	client    Client
+	gone      chan struct{} // closed when nothing of the connection is left
+	sweeper   *sweeper      // nil: none may read this connection
+	window    int           // messages in flight to it
+	clientMax int           // bytes of a packet to it; 0: no limit
+}
+
+// handful is memory for what mostly is one or two.
+type handful struct {
+	groups, free [1]*pending
+	acks         [2][2]ack
 }
 
 // ack is the answer to one PUBLISH. Answers are sent in order.
@@ -106,6 +113,9 @@ type topic struct {
 func newConn(s *Server, k *sock) *conn {
 	c := &conn{s: s, sock: k, t: k, gone: make(chan struct{}), place: -1, sweeper: s.sweeperOf(k)}
 	c.change.L = &c.mu
+	c.own = pending{c: c, acks: c.memory.acks[0][:0]}
+	c.own.call = c.own.finish
+	c.acks, c.groups, c.free = c.memory.acks[1][:0], c.memory.groups[:0], append(c.memory.free[:0], &c.own)
 	k.idle = c.drained
 	return c
 }

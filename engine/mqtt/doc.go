@@ -109,6 +109,14 @@
 //
 // They never wait. Telling the runtime of each, as package syscall does, costs a little, and more where a call is
 // long, as writing to a client on the same machine is: after 20 us its processor is given to another thread.
+// Nor do they go through package net, whose own lock and poller's entry of a connection are cache misses: with 5,000 connections
+// those took 1 us a message. A sock closes its descriptor itself, under the locks under which it reads and writes it.
+//
+// # Why are connections touched before they are visited?
+//
+// With thousands, what is known of one is in no cache when something comes of it. A loop that only loads a word
+// of each has many misses under way at one time; a visit has one after the other. With that, what a message needs of its connection standing
+// together, and edge-triggered events, a record of W3S costs an eighth less.
 //
 // # Why do few connections begin or end at one time?
 //

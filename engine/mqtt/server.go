@@ -35,6 +35,7 @@ type Server struct {
 	turn      atomic.Uint32 // of the sweepers
 	open      atomic.Int64  // connections
 	backlog   atomic.Int64  // bytes that Options.MaxBacklog limits
+	warm      atomic.Int32  // of no meaning: see sweeper.meet
 	hurry     atomic.Bool   // nobody waits for the inlet any more
 
 	mu        sync.Mutex
@@ -266,7 +267,7 @@ func (s *Server) Close() error {
 		if connected {
 			c.kick(&Error{Reason: ShuttingDown, Text: "the server stops"})
 		} else {
-			c.sock.Conn.Close()
+			c.sock.Close()
 		}
 	}
 	for _, sess := range s.sessions {

@@ -33,19 +33,21 @@ type sock struct {
 	backlog *atomic.Int64 // bytes kept by all socks are counted here
 
 	// Of the reading goroutine.
-	gate    *gate // given up while waiting for bytes; nil: none held
-	hall    *hall // of handshakes under way; nil: not in a handshake
-	inside  bool  // it has a place in the hall
-	first   firstRecord
-	hello   bool          // the first record has come whole, and it has had a place
-	quiet   time.Duration // how long nothing may come; 0: for ever
-	last    time.Time     // when something came
-	raw     syscall.RawConn
-	peek    attempt // reads
-	swept   bool    // Read never waits
-	dry     bool    // it has found less than there was room for
-	attempt attempt // writes
+	gate   *gate // given up while waiting for bytes; nil: none held
+	hall   *hall // of handshakes under way; nil: not in a handshake
+	inside bool  // it has a place in the hall
+	first  firstRecord
+	hello  bool          // the first record has come whole, and it has had a place
+	quiet  time.Duration // how long nothing may come; 0: for ever
+	last   time.Time     // when something came
+	raw    syscall.RawConn
+	swept  bool // Read never waits
+	dry    bool // it has found less than there was room for
+	over   bool // the other side has said that no more comes, so that less says nothing
 
+	// fd is read and written without package net; -1: it cannot be, or is closed. It changes while mu and looking are held.
+	fd       int
+	looking  sync.Mutex // is held while fd is read; taken while mu is held, never the other way round
 	mu       sync.Mutex
 	unsent   []byte
 	draining atomic.Bool // changes while mu is held
@@ -55,15 +57,28 @@ type sock struct {
 }
 
 func newSock(c net.Conn, clock env.Clock, timeout time.Duration, backlog *atomic.Int64) *sock {
-	s := &sock{Conn: c, clock: clock, timeout: timeout, backlog: backlog, last: clock.Now()}
+	s := &sock{Conn: c, clock: clock, timeout: timeout, backlog: backlog, last: clock.Now(), fd: -1}
 	if sc, ok := c.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
+		if raw, err := sc.SyscallConn(); err == nil && raw.Control(func(fd uintptr) { s.fd = int(fd) }) == nil {
 			s.raw = raw
-			s.attempt.bind(writeNow)
-			s.peek.bind(readNow)
 		}
 	}
 	return s
+}
+
+// Close closes the connection. Nothing else may, since another one gets the number of its descriptor.
+func (s *sock) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.close()
+}
+
+// close is Close where s.mu is held.
+func (s *sock) close() error {
+	s.looking.Lock()
+	s.fd = -1
+	s.looking.Unlock()
+	return s.Conn.Close()
 }
 
 // setQuiet says how long nothing may come from now on.
@@ -82,7 +97,7 @@ func (s *sock) touch(now time.Time) { s.last = now }
 // sweep says whether Read waits from now on: without, the deadline is not the
 // system's to watch, since it would fail reads that find something.
 func (s *sock) sweep(on bool) {
-	s.swept, s.dry = on, false
+	s.swept, s.dry, s.over = on, false, false
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -99,17 +114,23 @@ func (s *sock) look(p []byte) (int, error) {
 	if s.dry {
 		return 0, errAgain
 	}
-	n, err := s.peek.try(s.raw, p)
+	s.looking.Lock()
+	if s.fd < 0 {
+		s.looking.Unlock()
+		return 0, net.ErrClosed
+	}
+	n, again, err := reading.try(s.fd, p)
+	s.looking.Unlock()
 	switch {
 	case err != nil:
 		return 0, err
-	case s.peek.again():
+	case again:
 		s.dry = true
 		return 0, errAgain
 	case n == 0:
 		return 0, io.EOF
 	}
-	s.dry = n < len(p)
+	s.dry = n < len(p) && !s.over
 	return n, nil
 }
 
@@ -185,9 +206,13 @@ func (s *sock) Write(p []byte) (int, error) {
 	if s.broken != nil {
 		return 0, s.broken
 	}
+	if s.raw != nil && s.fd < 0 {
+		s.broken = net.ErrClosed
+		return 0, s.broken
+	}
 	rest := p
 	if len(s.unsent) == 0 && !s.draining.Load() && s.raw != nil {
-		n, err := s.attempt.try(s.raw, p)
+		n, _, err := writing.try(s.fd, p)
 		if err != nil {
 			s.broken = err
 			return 0, err
@@ -199,7 +224,7 @@ func (s *sock) Write(p []byte) (int, error) {
 	}
 	if len(s.unsent)+len(rest) > maxUnsent {
 		s.broken = errors.New("mqtt: the client does not read")
-		s.Conn.Close()
+		s.close()
 		return 0, s.broken
 	}
 	s.unsent = append(s.unsent, rest...)
@@ -233,7 +258,7 @@ func (s *sock) drain() {
 			s.unsent = nil
 			s.draining.Store(false)
 			if s.broken != nil {
-				s.Conn.Close()
+				s.close()
 			} else if s.closing {
 				s.end()
 			}
@@ -278,7 +303,7 @@ func (s *sock) end() {
 	s.ending.Store(true)
 	half, ok := s.Conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
-		s.Conn.Close()
+		s.close()
 		return
 	}
 	s.Conn.SetReadDeadline(s.clock.Now().Add(lingering))
@@ -292,7 +317,7 @@ func (s *sock) discard(buf []byte) {
 			break
 		}
 	}
-	s.Conn.Close()
+	s.Close()
 }
 
 // SetDeadline and its relatives do nothing: the sock keeps its own deadlines,

@@ -63,6 +63,11 @@ func newSwept(s *Server) *swept {
 }
 
 func (g *swept) finish(err error) {
+	warm := int32(0)
+	for _, p := range g.answers { // see sweeper.meet
+		warm += p.c.waiting.Load()
+	}
+	g.s.warm.Store(warm)
 	for _, p := range g.answers {
 		if p.settled(err) {
 			g.wake = append(g.wake, p.c)
@@ -102,7 +107,7 @@ func (w *sweeper) visit(c *conn) {
 			w.release(c)
 			return
 		}
-		if !encrypted && n < sweepRead {
+		if !encrypted && c.sock.dry {
 			return
 		}
 	}
@@ -328,10 +333,15 @@ func (t *places) put(c *conn) (at, turn int32) {
 	return at, p.turn
 }
 
-// at returns the connection that an event is meant for; nil: it has left.
-func (t *places) at(at, turn int32) *conn {
+// find is at where t.mu is not held.
+func (t *places) find(at, turn int32) *conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.at(at, turn)
+}
+
+// at returns the connection that an event is meant for; nil: it has left. t.mu is held.
+func (t *places) at(at, turn int32) *conn {
 	if p := &t.list[at]; p.turn == turn {
 		return p.c
 	}

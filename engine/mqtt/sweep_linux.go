@@ -5,12 +5,14 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/tidemill/tidemill/engine/env"
 )
 
 // sweeper reads many connections with one goroutine, as the kernel says which of
-// them have something: epoll(7), level-triggered. doc.go says when.
+// them have something: epoll(7), edge-triggered, since the kernel would else look at each of them once more when it has nothing
+// left. doc.go says when.
 type sweeper struct {
 	s *Server
 	places
@@ -22,6 +24,8 @@ type sweeper struct {
 	sweep
 	events [512]syscall.EpollEvent
 	came   int // of events
+	due    [512]*conn
+	warm   int // of no meaning: it keeps what touch reads from being left out
 	failed error
 	look   func(fd uintptr) bool // takes events, bound once
 	now    time.Time
@@ -30,6 +34,11 @@ type sweeper struct {
 }
 
 const bellSlot = -1
+
+const (
+	edge = 1 << 31 // EPOLLET, which package syscall has as a negative number
+	over = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+)
 
 // newSweeper returns nil where the system has no room for one: then each
 // connection keeps a goroutine.
@@ -71,6 +80,7 @@ func (w *sweeper) run() {
 		w.await()
 		w.now = w.s.o.Env.Clock.Now()
 		w.nowUS = w.now.UnixMicro()
+		w.meet()
 		for i := range w.came {
 			e := &w.events[i]
 			if e.Fd == bellSlot {
@@ -80,7 +90,8 @@ func (w *sweeper) run() {
 			if w.low() {
 				w.flush()
 			}
-			if c := w.at(e.Fd, e.Pad); c != nil {
+			if c := w.find(e.Fd, e.Pad); c != nil {
+				c.sock.over = e.Events&over != 0
 				w.visit(c)
 			}
 		}
@@ -93,6 +104,32 @@ func (w *sweeper) run() {
 			return
 		}
 	}
+}
+
+// meet touches the connections that events are meant for. Most of what is known of a connection has left the processor's
+// caches since it last had something: one thing of each at a time, the processor waits for many at once, where
+// visits would wait for each thing of each connection.
+func (w *sweeper) meet() {
+	due := w.due[:0]
+	w.mu.Lock()
+	for i := range w.came {
+		if e := &w.events[i]; e.Fd != bellSlot {
+			if c := w.at(e.Fd, e.Pad); c != nil {
+				due = append(due, c)
+			}
+		}
+	}
+	w.mu.Unlock()
+	warm := 0
+	for _, c := range due {
+		warm += int(c.v) + len(c.acks) + int(c.settled) + int(c.waiting.Load())
+	}
+	for _, c := range due {
+		if warm += int(c.sock.quiet); c.sock.swept && c.last != nil {
+			warm += int(c.last.memo)
+		}
+	}
+	w.warm = warm
 }
 
 // await waits for events, or until it is time for errands. The runtime's poller waits, in place of a thread
@@ -114,12 +151,21 @@ func (w *sweeper) await() {
 
 // takeEvents asks the kernel without waiting; false: there is nothing, and the runtime's poller is to wait.
 func (w *sweeper) takeEvents(fd uintptr) bool {
-	n, err := syscall.EpollWait(int(fd), w.events[:], 0)
+	n, err := eventsNow(int(fd), w.events[:])
 	for err == syscall.EINTR {
-		n, err = syscall.EpollWait(int(fd), w.events[:], 0)
+		n, err = eventsNow(int(fd), w.events[:])
 	}
 	w.came, w.failed = max(n, 0), err
 	return n != 0
+}
+
+// eventsNow is epoll_wait that does not wait. The runtime is not told of it: that would wake its watch over system calls.
+func eventsNow(epoll int, into []syscall.EpollEvent) (int, error) {
+	n, _, e := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(&into[0])), uintptr(len(into)), 0, 0, 0)
+	if e != 0 {
+		return -1, e
+	}
+	return int(n), nil
 }
 
 // errands lets those go that were asked to, or have kept silent for too long;
@@ -170,7 +216,7 @@ func (w *sweeper) enter(c *conn) bool {
 	at, turn := w.put(c)
 	ok := false
 	err := c.sock.raw.Control(func(fd uintptr) {
-		e := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: at, Pad: turn}
+		e := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLRDHUP | edge, Fd: at, Pad: turn}
 		ok = syscall.EpollCtl(w.epoll, syscall.EPOLL_CTL_ADD, int(fd), &e) == nil
 	})
 	if err != nil || !ok {

@@ -221,6 +221,34 @@ func TestSweepDrop(t *testing.T) {
 	})
 }
 
+// TestSweepLastWords has clients end in the moment in which they say something: a sweeper that finds less than there was room
+// for has to look for the end, of which the kernel tells once.
+func TestSweepLastWords(t *testing.T) {
+	m := &moody{rng: rand.New(rand.NewPCG(1, 1)), next: map[string]uint32{}}
+	s := NewServer(Options{Env: env.Real(), Inlet: m})
+	defer s.Close()
+	address := listen(t, s, Listener{})
+	var crowd []net.Conn
+	for i := range 64 {
+		crowd = append(crowd, join(t, address, fmt.Sprint("c", i), 0))
+	}
+	wait(t, "all are parked", func() bool { return parked(s) == len(crowd) })
+	m.mu.Lock() // the sweeper waits here with the first of them
+	for _, nc := range crowd {
+		if _, err := nc.Write(Append(nil, &Packet{Type: Publish, Topic: []byte("t"), Payload: make([]byte, 4)}, V5)); err != nil {
+			t.Error(err)
+		}
+		nc.Close()
+	}
+	m.mu.Unlock()
+	wait(t, "all have left", func() bool { return s.Stats().Connections == 0 && parked(s) == 0 })
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.next) != len(crowd) {
+		t.Errorf("of %d clients the last words were heard of %d", len(crowd), len(m.next))
+	}
+}
+
 func wait(t *testing.T, what string, true func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !true(); time.Sleep(2 * time.Millisecond) {

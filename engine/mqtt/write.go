@@ -213,6 +213,16 @@ func (s *Server) write() {
 		if conns = s.dirty.take(conns[:0]); len(conns) == 0 {
 			return
 		}
+		warm := 0
+		for _, c := range conns { // see sweeper.meet
+			warm += int(c.waiting.Load())
+		}
+		for _, c := range conns {
+			if c.sock.busy() {
+				warm++
+			}
+		}
+		s.warm.Store(int32(warm))
 		for _, c := range conns {
 			c.flush()
 		}
