@@ -4,16 +4,12 @@ package mqtt
 
 import "syscall"
 
-// attempt is a read or write that does not wait.
-type attempt func(fd int, p []byte) (int, error)
+// readOnce and writeOnce do not wait. They return how many bytes the system gave or took, perhaps none; again says that it could
+// do nothing yet.
+func readOnce(fd int, p []byte) (n int, again bool, err error)  { return once(readNow, fd, p) }
+func writeOnce(fd int, p []byte) (n int, again bool, err error) { return once(writeNow, fd, p) }
 
-var (
-	reading attempt = readNow
-	writing attempt = writeNow
-)
-
-// try returns how many bytes the system took or gave, perhaps none; again says that it could do nothing yet.
-func (call attempt) try(fd int, p []byte) (n int, again bool, err error) {
+func once(call func(fd int, p []byte) (int, error), fd int, p []byte) (n int, again bool, err error) {
 	for {
 		n, err = call(fd, p)
 		switch err {

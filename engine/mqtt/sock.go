@@ -119,7 +119,7 @@ func (s *sock) look(p []byte) (int, error) {
 		s.looking.Unlock()
 		return 0, net.ErrClosed
 	}
-	n, again, err := reading.try(s.fd, p)
+	n, again, err := readOnce(s.fd, p)
 	s.looking.Unlock()
 	switch {
 	case err != nil:
@@ -212,7 +212,7 @@ func (s *sock) Write(p []byte) (int, error) {
 	}
 	rest := p
 	if len(s.unsent) == 0 && !s.draining.Load() && s.raw != nil {
-		n, _, err := writing.try(s.fd, p)
+		n, _, err := writeOnce(s.fd, p)
 		if err != nil {
 			s.broken = err
 			return 0, err
