@@ -5,7 +5,8 @@
 //	                              (history.go)  (replay.go)                          printed, compared, stepped
 //
 // What decides an outcome stands in the journal, the ticks of the clock too, and
-// so what comes out is what came out then. The machine on which it runs is simulated:
+// so what comes out is what came out then. Of tables that rows are enriched from, each version stands in the data
+// folder with the tick of its first use (tables.go). The machine on which it runs is simulated:
 // checkpoints, and the channels that pipelines feed, are in its memory. Sinks write
 // nothing, unless they are asked for by name.
 //
@@ -21,7 +22,7 @@
 // same key and window, or of the same record, are shown as one row that changed. Its cause is
 // the first stage on its way whose rows differ, and the records these came from (why.go).
 //
-// Imports: flow, env, config, journal, modules, decode, stage, stages, plan, run
+// Imports: flow, env, config, journal, modules, decode, stage, stages, stages/enrich, plan, run
 //
 // Not here: detectors tried on history (backtest), tests (pipetest), the command (cmd/tidemill).
 // Start with replay.go.

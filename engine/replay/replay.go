@@ -119,10 +119,10 @@ func Open(o Options) (*Replay, hcl.Diagnostics, map[string]*hcl.File, error) {
 			r.feeds++
 		}
 	}
-	err := r.silence(p)
+	err := errors.Join(r.silence(p), r.openTables(p))
 	if err == nil {
 		r.skipPartitions()
-		r.engine, err = run.Open(p, run.Options{Env: r.machine.Env(), Data: "/data", Specs: all, Report: o.Report, SegmentBytes: 4 << 20,
+		r.engine, err = run.Open(p, run.Options{Env: r.world(), Data: dataDir, Specs: all, Report: o.Report, SegmentBytes: 4 << 20,
 			OpenLog: func(channel string, _ journal.Options) (journal.Log, error) { return r.pieces[channel], nil },
 			Watch:   r.watch, Modules: modules.Open(r.o.Env, r.o.Data)})
 	}

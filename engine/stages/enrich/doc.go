@@ -19,8 +19,11 @@
 //
 // Yes, where the data folder is: each version of the table is written there before its first use, with the
 // tick of the journal from which on it is used, and a stage that comes to that tick again takes that version
-// and does not look outside. A checkpoint holds which version is in use. In another data folder a replay starts with the table as it
-// is then, and is not exact. Who wants history that replays everywhere brings the table into a channel and uses join "latest".
+// and does not look outside. A checkpoint holds which version is in use. `tidemill replay` reads these versions where history lies, from the
+// one that was in use when its piece of history begins, and asks neither file nor server for anything; of a stage of which no
+// version is kept there, such as one that a what-if adds, it says that the table is taken as it is now. An engine
+// with another data folder starts with the table as it is then, and is not exact. Who wants history that replays
+// everywhere brings the table into a channel and uses join "latest".
 //
 //	enrich/ADDRESS.PARTITION/
 //	  versions     a line a version: tick, us | digest of what was read

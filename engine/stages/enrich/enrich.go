@@ -2,7 +2,6 @@ package enrich
 
 import (
 	"fmt"
-	"path"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -48,7 +47,7 @@ func open(p *program, o stage.Opening) (*enrich, error) {
 		e.cols = append(e.cols, carry.NewColumn(p.fields[i].Type))
 	}
 	var err error
-	if e.versions, err = openVersions(o.Env, path.Join(o.DataDir, "enrich", fmt.Sprintf("%s.%d", o.Address, o.Partition))); err != nil {
+	if e.versions, err = openVersions(o.Env, Folder(o.DataDir, o.Address, o.Partition)); err != nil {
 		return nil, err
 	}
 	if p.path != "" {
@@ -80,6 +79,9 @@ func (e *enrich) start() error {
 		}
 		if err == nil {
 			return nil
+		}
+		if e.versions.closed {
+			return fmt.Errorf("the version that was in use is not at hand any more: %w", err)
 		}
 		e.failed(fmt.Errorf("the version in use is not at hand, and another takes its place: %w", err))
 	}
@@ -153,7 +155,7 @@ func (e *enrich) Advance(_ int, marks flow.Watermarks, _ flow.Emitter) error {
 		return nil
 	}
 	t := e.state.I64(0)
-	if marks.Tick <= e.versions.last() {
+	if marks.Tick <= e.versions.last() || e.versions.closed {
 		if v, ok := e.versions.due(t[tickUsed], marks.Tick); ok {
 			data, err := e.versions.read(v.digest, e.bytes)
 			if err == nil {

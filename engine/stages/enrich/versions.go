@@ -26,9 +26,41 @@ type versions struct {
 	env *env.Env
 	dir string
 	log []version
+	// closed says that nothing was looked for outside after the last of them: it is history that is replayed.
+	closed bool
 }
 
-const logName = "versions"
+const (
+	logName  = "versions"
+	closedBy = "closed"
+)
+
+// Past is the log of versions of the stage at an address, of one partition, as a replay that begins at a time, us
+// since 1970, needs it: it begins with the version that was in use then, and is closed. nil: none was kept in the data folder.
+func Past(e *env.Env, data, address string, partition int, from int64) ([]byte, error) {
+	v := &versions{env: e, dir: Folder(data, address, partition)}
+	if err := v.load(); err != nil || len(v.log) == 0 {
+		return nil, err
+	}
+	first := 0
+	for i, x := range v.log {
+		if x.tick <= from {
+			first = i
+		}
+	}
+	text := ""
+	for _, x := range v.log[first:] {
+		text += x.line()
+	}
+	return []byte(text + closedBy + "\n"), nil
+}
+
+// Folder is where versions are kept in a data folder.
+func Folder(data, address string, partition int) string {
+	return path.Join(data, "enrich", fmt.Sprintf("%s.%d", address, partition))
+}
+
+func (x version) line() string { return fmt.Sprintf("%d %s\n", x.tick, x.digest) }
 
 // maxVersions is how many versions are kept. A replay of what came before them begins with the oldest.
 const maxVersions = 1000
@@ -43,24 +75,34 @@ func openVersions(e *env.Env, dir string) (*versions, error) {
 	if err := e.FS.MkdirAll(dir); err != nil {
 		return nil, err
 	}
-	data, err := readFile(e, path.Join(dir, logName), 1<<26)
+	return v, v.load()
+}
+
+// load reads the log, if there is one.
+func (v *versions) load() error {
+	name := path.Join(v.dir, logName)
+	data, err := readFile(v.env, name, 1<<26)
 	if errors.Is(err, fs.ErrNotExist) {
-		return v, nil
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for line := range strings.Lines(string(data)) {
 		var x version
 		if !strings.HasSuffix(line, "\n") {
 			break // a crash came while it was written, and so before it was used
 		}
+		if line == closedBy+"\n" {
+			v.closed = true
+			break
+		}
 		if _, err := fmt.Sscanf(line, "%d %s", &x.tick, &x.digest); err != nil {
-			return nil, fmt.Errorf("%s is damaged: %q", path.Join(dir, logName), line)
+			return fmt.Errorf("%s is damaged: %q", name, line)
 		}
 		v.log = append(v.log, x)
 	}
-	return v, nil
+	return nil
 }
 
 // due is the newest version that is in use at a tick and was not before: after a tick that is past.
@@ -92,7 +134,7 @@ func (v *versions) add(tick int64, data []byte) (string, error) {
 	log = log[len(gone):]
 	text := ""
 	for _, x := range log {
-		text += fmt.Sprintf("%d %s\n", x.tick, x.digest)
+		text += x.line()
 	}
 	if err := v.write(logName, []byte(text)); err != nil {
 		return "", err
