@@ -223,7 +223,7 @@ func (b *builder) assemblyScript() error {
 	asc := filepath.Join(b.dir, "node_modules", ".bin", "asc")
 	if _, err := os.Stat(asc); err != nil {
 		if asc, err = exec.LookPath("asc"); err != nil {
-			return &Missing{"asc", "AssemblyScript plugins need its compiler: npm install assemblyscript@0.28 in the plugin's folder, or npm install -g assemblyscript"}
+			return &Missing{"asc", "AssemblyScript plugins need its compiler: npm install assemblyscript@0.28 in the plugin's folder, or npm install -g assemblyscript (in Tidemill's own repository .ci/needs installs it)"}
 		}
 	}
 	if runtime.GOOS == "windows" {

@@ -2,7 +2,7 @@ name     = "sparkplug"
 version  = "1.0.0"
 kind     = decode
 language = rust
-flags    = ["-C", "opt-level=z"]
+flags    = ["-C", "opt-level=s"]
 help     = "Sparkplug B: a row for each metric of NBIRTH, NDATA, DBIRTH, DDATA, NCMD and DCMD, one for each NDEATH and DDEATH."
 max_rows = 1024
 

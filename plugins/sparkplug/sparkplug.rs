@@ -40,6 +40,16 @@ const SHORT: &str = "the payload ends in the middle of a field";
 
 impl<'a> Fields<'a> {
     fn varint(&mut self) -> Result<u64> {
+        match self.rest {
+            [b, rest @ ..] if *b < 128 => {
+                self.rest = rest;
+                Ok(*b as u64)
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64> {
         let mut v = 0u64;
         for i in 0..10 {
             let (b, rest) = self.rest.split_first().ok_or(SHORT)?;

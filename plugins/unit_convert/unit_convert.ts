@@ -86,6 +86,15 @@ add(RATIO, 0.000001, "[ppm] ppm");
 let ready = false;
 let from = "";
 let to = "";
+let target: Unit = new Unit(0, 1, 0);
+let base: Unit | null = null; // of rows without a unit
+
+/** A name as rows have it, in UTF-8, and its unit, which can be converted. */
+class Seen {
+  constructor(public name: ArrayBuffer, public unit: Unit) {}
+}
+
+const seen = new StaticArray<Seen | null>(64); // by place(): rows have few different units
 
 function configure(): void {
   const f = tm.configText("from");
@@ -93,28 +102,48 @@ function configure(): void {
   from = f ? f : "";
   to = t ? t : "";
   if (!units.has(to)) tm.fail("to: the unit " + to + " is not known");
+  target = units.get(to);
   if (from != "" && !units.has(from)) tm.fail("from: the unit " + from + " is not known");
+  if (from != "" && units.get(from).dimension == target.dimension) base = units.get(from);
   ready = true;
+}
+
+/** Finds a unit by its name; null when it cannot be converted, and the row is refused. */
+function find(name: string): Unit | null {
+  if (!units.has(name)) {
+    tm.reject("the unit is not known: " + (name.length > 40 ? name.substring(0, 40) : name));
+    return null;
+  }
+  const u = units.get(name);
+  if (u.dimension == target.dimension) return u;
+  tm.reject(name + " cannot be had in " + to);
+  return null;
+}
+
+function place(at: usize, len: i32): i32 {
+  return (7 * len + 31 * <i32>load<u8>(at) + <i32>load<u8>(at + len - 1)) & 63;
+}
+
+function unit(): Unit | null {
+  if (tm.isNull(READ_UNIT) && from != "") return base ? base : find(from);
+  const len = tm.isNull(READ_UNIT) ? 0 : tm.bytesLength(READ_UNIT);
+  if (len == 0) {
+    tm.reject("the value has no unit");
+    return null;
+  }
+  const at = tm.bytesAt(READ_UNIT), slot = place(at, len), known = seen[slot];
+  if (known && known.name.byteLength == len && memory.compare(at, changetype<usize>(known.name), len) == 0) return known.unit;
+  const name = tm.text(READ_UNIT), found = find(name);
+  if (found) seen[slot] = new Seen(String.UTF8.encode(name), found);
+  return found;
 }
 
 function row(): void {
   if (tm.isNull(READ_VALUE)) return;
-  let name = tm.isNull(READ_UNIT) ? from : tm.text(READ_UNIT);
-  if (name == "") {
-    tm.reject("the value has no unit");
-    return;
-  }
-  if (!units.has(name)) {
-    tm.reject("the unit is not known: " + (name.length > 40 ? name.substring(0, 40) : name));
-    return;
-  }
-  const u = units.get(name), v = units.get(to);
-  if (u.dimension != v.dimension) {
-    tm.reject(name + " cannot be had in " + to);
-    return;
-  }
-  if (u == v) tm.setNumber(WRITE_CONVERTED, tm.number(READ_VALUE));
-  else tm.setNumber(WRITE_CONVERTED, ((tm.number(READ_VALUE) - u.offset) * u.factor) / v.factor + v.offset);
+  const u = unit();
+  if (!u) return;
+  const v = tm.number(READ_VALUE);
+  tm.setNumber(WRITE_CONVERTED, u == target ? v : ((v - u.offset) * u.factor) / target.factor + target.offset);
 }
 
 export function tidemill_run(batch: usize): usize {

@@ -6,7 +6,7 @@ export { tidemill_alloc } from "./tidemill";
 function whole(): void {
   const temp = tm.numbersAt(READ_TEMP), setpoint = tm.numbersAt(READ_SETPOINT);
   const gain = tm.numbersAt(READ_GAIN), offset = tm.numbersAt(READ_OFFSET), out = tm.outNumbersAt(WRITE_OVER);
-  const end = 8 * <usize>tm.rows();
+  const end: usize = <usize>tm.rows() << 3;
   for (let i: usize = 0; i < end; i += 8) {
     store<f64>(out + i, (load<f64>(temp + i) - load<f64>(setpoint + i)) * load<f64>(gain + i) + load<f64>(offset + i));
   }

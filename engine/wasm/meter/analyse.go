@@ -3,8 +3,8 @@ package meter
 import "fmt"
 
 const (
-	// smallLeaf is the price up to which a function without loops and calls is
-	// paid for by its callers.
+	// smallLeaf is the price up to which a function without loops is paid for by its
+	// callers, together with all that it calls.
 	smallLeaf = 64
 	// coarse is the price up to which a loop's turn is paid for at its header as a whole,
 	// whatever branch it takes.
@@ -20,16 +20,17 @@ type function struct {
 	groupAt int    // where the groups begin
 	regions []region
 	charges []int64 // what the places where something may be charged cost, in their order
-	loops   bool
-	calls   bool // other functions that are metered, or anything that is not known
+	turns   []int64 // of each loop that is paid for as a whole before it begins; 0 for others
+	loops   bool    // there are loops with a meter, or counted ones that are worth a place of their own
+	counted bool    // there are loops that are paid for as a whole
+	calls   bool    // other functions that are metered, or anything that is not known
 	bulk    bool
-	blocks  int64    // blocks, and branches out of them
-	direct  []uint32 // functions of the module that it calls, once per call
+	blocks  int64  // blocks, and branches out of them
+	opaque  bool   // it calls what is not known: functions in tables, or others in its own place
+	hosts   bool   // it calls imports
+	direct  []call // of functions of the module
 	total   int64
 }
-
-// free says that the function has no meter of its own.
-func (f *function) free() bool { return !f.loops && !f.calls && !f.bulk && f.total <= smallLeaf }
 
 // region is a loop, or the function around all loops. Instructions belong to
 // the innermost one.
@@ -43,12 +44,16 @@ type analysis struct {
 	w     *walker
 	f     *function
 	stack []open // of blocks
+	loop  int    // the next loop
 }
 
 // open is a block that is not closed.
 type open struct {
-	op     byte
-	region int // the innermost region within
+	op      byte
+	region  int // the innermost region within
+	counted bool
+	turns   int64 // of the counted loops around it, multiplied
+	payer   int   // the place that pays for those
 }
 
 // analyse walks through a function for the first time. Calls of free functions are priced by paid.
@@ -73,6 +78,7 @@ func (m *Module) analyse(index int, limits Limits, paid func(function uint32) (i
 	}
 	f.declAt, f.locals = r.at, uint32(locals)
 	a := &analysis{w: &walker{reader: r, m: m, locals: f.locals}, f: f}
+	f.turns = turnsOf(&walker{reader: &reader{b: b.data, base: b.base, at: f.declAt}, m: m, locals: f.locals}, paid)
 	a.enter(opBlock)
 	for {
 		i, ok := a.w.next()
@@ -81,6 +87,7 @@ func (m *Module) analyse(index int, limits Limits, paid func(function uint32) (i
 		}
 		a.step(i, paid)
 	}
+	f.loops = f.loops || f.counted && f.total > coarse
 	if r.err == nil && !a.w.ended {
 		r.fail("a function has no end")
 	}
@@ -95,16 +102,34 @@ func (m *Module) analyse(index int, limits Limits, paid func(function uint32) (i
 	return f, nil
 }
 
-// enter opens a block. Loops, and the function itself, are regions.
+// enter opens a block. Loops that are not counted, and the function itself, are regions.
 func (a *analysis) enter(op byte) {
-	region := 0
+	b := open{turns: 1}
 	if len(a.stack) > 0 {
-		region = a.stack[len(a.stack)-1].region
+		b = a.stack[len(a.stack)-1]
 	}
-	if op == opLoop || len(a.stack) == 0 {
-		region = a.newRegion()
+	b.op = op
+	turns := int64(0)
+	if op == opLoop {
+		turns = a.f.turns[a.loop]
+		a.loop++
 	}
-	a.stack = append(a.stack, open{op, region})
+	switch {
+	case turns > 0:
+		if !b.counted {
+			b.payer = len(a.f.charges)
+		}
+		a.f.counted, b.counted = true, true
+		b.turns *= turns
+		a.place()
+	case op == opLoop || len(a.stack) == 0:
+		b.region = a.newRegion()
+		if op == opLoop {
+			a.f.loops = true
+			a.f.blocks += 3 // that the emitter puts around it
+		}
+	}
+	a.stack = append(a.stack, b)
 	a.f.blocks++
 }
 
@@ -123,9 +148,10 @@ func (a *analysis) step(i instruction, paid func(uint32) (int64, bool)) {
 		c, free := paid(i.arg)
 		cost += c
 		a.f.calls = a.f.calls || !free
+		a.calls(i.arg)
 	case opTailCall, opTailIndirect, opCallIndirect:
 		cost += smallLeaf
-		a.f.calls = true
+		a.f.calls, a.f.opaque = true, true
 	}
 	a.f.bulk = a.f.bulk || bulkLength(i)
 	switch i.op {
@@ -134,18 +160,19 @@ func (a *analysis) step(i instruction, paid func(uint32) (int64, bool)) {
 	case opBrTable:
 		a.f.blocks += int64(i.arg)
 	}
+	payer := len(a.f.charges) - 1
 	if len(a.stack) > 0 {
-		a.f.regions[a.stack[len(a.stack)-1].region].cost += cost
+		b := &a.stack[len(a.stack)-1]
+		if cost *= b.turns; b.counted {
+			payer = b.payer
+		}
+		a.f.regions[b.region].cost += cost
 	}
-	a.f.charges[len(a.f.charges)-1] += cost
+	a.f.charges[payer] += cost
 	a.f.total += cost
 	switch i.op {
-	case opLoop:
-		a.f.loops = true
-		a.f.blocks += 3 // that the emitter puts around it
-		a.enter(opLoop)
-	case opBlock:
-		a.enter(opBlock)
+	case opLoop, opBlock:
+		a.enter(i.op)
 	case opIf:
 		a.enter(opIf)
 		a.place()
@@ -157,6 +184,19 @@ func (a *analysis) step(i instruction, paid func(uint32) (int64, bool)) {
 			a.place()
 		}
 	}
+}
+
+// calls notes a call.
+func (a *analysis) calls(function uint32) {
+	imported := a.w.m.imported[Func]
+	if function < imported {
+		return
+	}
+	times := int64(1)
+	if len(a.stack) > 0 {
+		times = a.stack[len(a.stack)-1].turns
+	}
+	a.f.direct = append(a.f.direct, call{int(function - imported), times})
 }
 
 // settle decides where code is paid for. Functions without loops pay at once; so does a loop's turn
@@ -194,11 +234,13 @@ const manyLabels = 8
 
 // gathering is a walk that moves what places cost to earlier ones.
 type gathering struct {
-	f     *function
-	open  []gathered // blocks
-	place int
-	next  int // region
-	payer int // the place that pays for what comes
+	f       *function
+	open    []gathered // blocks
+	place   int
+	loop    int
+	next    int // region
+	payer   int // the place that pays for what comes
+	counted int // counted loops that are open: what stands in them is paid for before them
 }
 
 // gathered is an open block: every way to what stands behind it leads through its beginning.
@@ -206,16 +248,14 @@ type gathered struct {
 	region     int
 	payer      int
 	dispatched bool // its end is a target of a dispatcher
+	counted    bool
 }
 
 func (g *gathering) step(i instruction) {
 	last := &g.open[len(g.open)-1]
 	switch i.op {
 	case opLoop:
-		g.place++
-		g.next++
-		g.open = append(g.open, gathered{region: g.next, payer: g.payer})
-		g.payer = g.place
+		g.enter(last.region)
 	case opBlock:
 		g.open = append(g.open, gathered{region: last.region, payer: g.payer})
 	case opIf:
@@ -235,6 +275,9 @@ func (g *gathering) step(i instruction) {
 	case opEnd:
 		ended := *last
 		g.open = g.open[:len(g.open)-1]
+		if ended.counted {
+			g.counted--
+		}
 		if len(g.open) > 0 {
 			g.place++
 			g.pay(g.open[len(g.open)-1].region, ended.payer, ended.dispatched)
@@ -242,10 +285,26 @@ func (g *gathering) step(i instruction) {
 	}
 }
 
+// enter opens a loop.
+func (g *gathering) enter(region int) {
+	g.place++
+	g.loop++
+	if g.f.turns[g.loop-1] > 0 {
+		g.pay(region, g.payer, false)
+		g.counted++
+		g.open = append(g.open, gathered{region: region, payer: g.payer, counted: true})
+		return
+	}
+	g.next++
+	g.open = append(g.open, gathered{region: g.next, payer: g.payer})
+	g.payer = g.place
+}
+
 // pay decides who pays for the place under way, in a region: payer, an earlier place, or itself.
 func (g *gathering) pay(region, payer int, alone bool) {
 	r, cost := g.f.regions[region], g.f.charges
 	switch {
+	case g.counted > 0: // it costs nothing more
 	case r.cost <= coarse: // its beginning pays for all of it
 		cost[g.place] = 0
 		g.payer = r.place

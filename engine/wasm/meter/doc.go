@@ -4,8 +4,9 @@
 // The rewritten module has one import more, one global more (mutable, i64,
 // exported) and a check at every place where it could run on for ever:
 //
-//	function entry    unless it is short and calls nothing: its callers pay then
-//	loop header       in a local, which costs a subtraction and a branch a turn
+//	function entry    unless it is short and calls nothing else: its callers pay then
+//	loop header       in a local, which costs a subtraction and a branch a turn; a loop that
+//	                  is counted pays for all its turns before it begins (counted.go)
 //	bulk operations   memory.fill, memory.copy, memory.init, table.*: by length
 //	memory.grow       a flat price, likewise table.grow; limits are lowered too
 //
@@ -33,6 +34,19 @@
 //
 // $more is the import, (i64) -> (i64): it takes what is left, a negative number,
 // and returns what there is then, or does not return.
+//
+// # What is a unit of fuel?
+//
+// An instruction, of those that a module has; block, loop, else, end, drop and nop are free. Ways that are not
+// taken may be paid for too: of a function without loops, of a cheap loop's turn (256), of what a counted loop leaves
+// out when it is left early (4,096). That depends on the module's code alone, so the same rows cost the same in
+// every run and on every machine; another version of this package may count otherwise.
+//
+// # Where does code look whether there is fuel?
+//
+// In every turn of a loop that is not counted, and where functions begin that are in a ring of calls, that call
+// through a table, or that cost more than 4,096 with all they call (calls.go). So between two looks the code runs
+// straight, bounded by its own length and some 65,536 units of what it calls.
 //
 // # Why a local, and not the global alone?
 //

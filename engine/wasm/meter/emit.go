@@ -4,12 +4,14 @@ package meter
 type emitter struct {
 	m      *Module
 	f      *function
-	free   func(function uint32) bool
+	known  callees
+	run    int64  // what quiet functions cost that were called so far
 	more   uint32 // the import
 	fuel   uint32 // the global
 	local  uint32 // fuel in a local, of a function with loops
 	length uint32 // a local for lengths
 	place  int
+	loops  int     // that have begun
 	depth  uint32  // blocks that are open
 	labels []label // of those of the original, the function's own first
 	out    []byte
@@ -27,14 +29,14 @@ func (e *emitter) emit(index int) []byte {
 	b := e.m.bodies[index]
 	w := &walker{reader: &reader{b: b.data, base: b.base, at: e.f.declAt}, m: e.m, locals: e.f.locals}
 	e.declare(b.data)
-	wrapped := e.f.loops
+	wrapped, check := e.f.loops, (e.f.calls || e.f.counted) && !e.known[index].quiet
 	if e.f.loops {
 		e.op(opGlobalGet, e.fuel)
 		e.op(opLocalSet, e.local)
-		e.charge(e.f.calls)
+		e.charge(check)
 		e.begin(opBlock, e.m.resultBlock(e.f.typ.Results))
-	} else if !e.free(e.m.imported[Func] + uint32(index)) {
-		e.charge(e.f.calls)
+	} else if !e.known[index].free {
+		e.charge(check)
 	}
 	e.labels = []label{{depth: e.depth}}
 	e.place = 1
@@ -201,6 +203,12 @@ func (e *emitter) begin(op byte, typ []byte) {
 // of its turn has happened yet.
 func (e *emitter) loop(i instruction) {
 	typ := i.raw[1:]
+	if e.loops++; e.f.turns[e.loops-1] > 0 {
+		e.nextPlace(false)
+		e.begin(opLoop, typ)
+		e.labels = append(e.labels, label{depth: e.depth})
+		return
+	}
 	if !e.m.withoutParams(typ) {
 		e.begin(opLoop, typ)
 		e.labels = append(e.labels, label{depth: e.depth})
@@ -261,8 +269,15 @@ func (e *emitter) branch(i instruction) {
 }
 
 func (e *emitter) call(i instruction) {
-	synced := i.op != opCall || !e.free(i.arg)
+	to := callee{most: quietMost}
+	if i.op == opCall {
+		to = e.known.of(e.m, i.arg)
+	}
+	synced := !to.free
 	if synced {
+		if e.run += to.most; e.run > loudRun {
+			e.check()
+		}
 		e.save()
 	}
 	if i.op == opCall || i.op == opTailCall {

@@ -24,7 +24,7 @@ func (g *generator) byte() byte {
 
 func (g *generator) emit(b ...byte) { g.out = append(g.out, b...) }
 
-// Locals: 0 i32 parameter, 1 i64 parameter, 2 i64, 3 i64.
+// Locals: 0 i32 parameter, 1 i64 parameter, 2 i64, 3 i64, 4 i32 that counts.
 func (g *generator) expression() {
 	if g.depth++; g.depth > 12 || len(g.src) == 0 {
 		g.emit(0x42, g.byte()&0x3f)
@@ -102,7 +102,7 @@ func (g *generator) statement() {
 		g.depth--
 		return
 	}
-	switch g.byte() % 12 {
+	switch g.byte() % 15 {
 	case 0, 1:
 		g.expression()
 		g.emit(0x21, 1+g.byte()%3)
@@ -160,8 +160,29 @@ func (g *generator) statement() {
 		} else {
 			g.emit(0x0a, 0, 0)
 		}
+	case 12:
+		g.emit(0x41, g.byte()&15, 0x21, 4)
+	case 13, 14:
+		g.counted()
 	}
 	g.depth--
+}
+
+// counted is a loop that counts in local 4; whether that can be told depends on what stands in it and before it.
+func (g *generator) counted() {
+	g.emit(0x41, g.byte()&15, 0x21, 4)
+	if g.byte()%4 == 0 {
+		g.statement()
+	}
+	g.emit(0x03, 0x40)
+	g.loops = append(g.loops, true)
+	g.statements()
+	g.emit(0x20, 4, 0x41, 1+g.byte()&3, 0x6a, 0x22, 4)
+	if g.byte()%4 != 0 {
+		g.emit(0x41, 16+g.byte()&31, 0x47)
+	}
+	g.emit(0x0d, 0, 0x0b)
+	g.loops = g.loops[:len(g.loops)-1]
 }
 
 func vec(items ...[]byte) []byte {
@@ -181,7 +202,7 @@ func generate(source []byte) []byte {
 	g := &generator{src: source}
 	var bodies [][]byte
 	for range 3 {
-		g.out, g.loops, g.depth = []byte{1, 2, 0x7e}, nil, 0
+		g.out, g.loops, g.depth = []byte{2, 2, 0x7e, 1, 0x7f}, nil, 0
 		g.statements()
 		g.statement()
 		g.expression()

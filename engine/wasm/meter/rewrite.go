@@ -33,16 +33,16 @@ func Rewrite(module []byte, limits Limits) ([]byte, *Module, error) {
 			return nil, nil, fmt.Errorf("%w: it exports %s, which is the host's own", ErrMalformed, e.Name)
 		}
 	}
-	functions, free, err := m.functions(limits)
+	functions, known, err := m.functions(limits)
 	if err != nil {
 		return nil, nil, err
 	}
-	w := &rewriter{read: m, m: m.withMore(functions), limits: limits, functions: functions, free: free}
+	w := &rewriter{read: m, m: m.withMore(functions), limits: limits, functions: functions, known: known}
 	return w.write(), m, nil
 }
 
-// functions analyses all functions. Leaves that are paid for by their callers are found first.
-func (m *Module) functions(limits Limits) ([]*function, func(uint32) bool, error) {
+// functions analyses all functions. Those that are paid for by their callers are found first.
+func (m *Module) functions(limits Limits) ([]*function, callees, error) {
 	list := make([]*function, len(m.Functions))
 	unknown := func(uint32) (int64, bool) { return 0, false }
 	for i := range list {
@@ -59,15 +59,10 @@ func (m *Module) functions(limits Limits) ([]*function, func(uint32) bool, error
 	if work > limits.Work {
 		return nil, nil, fmt.Errorf("the module would take too long to compile: its functions have too many blocks and locals (%d; at most %d)", work, limits.Work)
 	}
-	leaves := make([]bool, len(list))
-	for i, f := range list {
-		leaves[i] = f.free()
-	}
-	imported := m.imported[Func]
-	free := func(f uint32) bool { return f >= imported && leaves[f-imported] }
-	known := func(f uint32) (int64, bool) {
-		if free(f) {
-			return list[f-imported].total, true
+	known := learn(list)
+	paid := func(f uint32) (int64, bool) {
+		if c := known.of(m, f); c.free {
+			return c.total, true
 		}
 		return 0, false
 	}
@@ -76,13 +71,13 @@ func (m *Module) functions(limits Limits) ([]*function, func(uint32) bool, error
 		if !f.calls {
 			continue
 		}
-		g, err := m.analyse(i, limits, known)
+		g, err := m.analyse(i, limits, paid)
 		if err != nil {
 			return nil, nil, err
 		}
 		again[i] = g
 	}
-	return again, free, nil
+	return again, known, nil
 }
 
 // withMore is the module with the types that the rewritten code needs.
@@ -112,7 +107,7 @@ type rewriter struct {
 	m         *Module // with more types
 	limits    Limits
 	functions []*function
-	free      func(uint32) bool
+	known     callees
 	out       []byte
 }
 
@@ -199,7 +194,7 @@ func (w *rewriter) exports() []byte {
 func (w *rewriter) code() []byte {
 	out := appendU32(nil, uint32(len(w.functions)))
 	for i, f := range w.functions {
-		e := &emitter{m: w.m, f: f, free: w.free, more: w.read.imported[Func], fuel: w.read.globalCount()}
+		e := &emitter{m: w.m, f: f, known: w.known, more: w.read.imported[Func], fuel: w.read.globalCount()}
 		body := e.emit(i)
 		out = append(appendU32(out, uint32(len(body))), body...)
 	}
