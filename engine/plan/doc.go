@@ -16,7 +16,8 @@
 // # When does the engine put a channel between two stages?
 //
 // Where a stage groups rows by other columns than the key of the channel that they come from, and that has
-// several partitions (regroup); and where a stage wants rows of several channels together (stage.Bound.Meet).
+// several partitions (regroup), or else, where the stage can work in two phases (stage.Bound.First), behind a first phase
+// that makes fewer rows of them (split); and where a stage wants rows of several channels together (stage.Bound.Meet).
 // Such a channel is spread by the first of the columns alone: that brings the rows of a group together. Its
 // name has a ~, which no name in a file has. All that reads on from the stage runs in its tasks
 // (Node.Home); a sink takes rows from tasks of several channels.

@@ -30,7 +30,11 @@ func (x *Explanation) Text(w io.Writer) error {
 func (c *ChannelPlan) text(b *strings.Builder, ingests []IngestPlan) {
 	fmt.Fprintf(b, "Channel %s\n", c.Name)
 	if c.Regrouped {
-		wrapped(b, "is", "the engine's own: it brings rows together that were in different partitions")
+		what := "rows"
+		if strings.Contains(c.Name, partsSuffix) {
+			what = "parts of results"
+		}
+		wrapped(b, "is", "the engine's own: it brings "+what+" together that were in different partitions")
 	}
 	line := func(name, value string) { wrapped(b, name, value) }
 	from := []string{}

@@ -164,7 +164,7 @@ func (k *timekeeper) fillMarks(rows arrow.RecordBatch) {
 	k.marks = k.marks[:0]
 	slots, times, received, out := flow.Slots(rows), flow.Times(rows), flow.Received(rows), flow.Marks(rows)
 	if k.ch.ByTick {
-		k.fillDue(slots, times, out)
+		k.fillDue(slots, times, received, out)
 		return
 	}
 	if k.sides > 1 {
@@ -194,13 +194,14 @@ func (k *timekeeper) fillMarks(rows arrow.RecordBatch) {
 	}
 }
 
-// fillDue gives rows the watermark as of the latest tick, and notes what it will be at the next.
-func (k *timekeeper) fillDue(slots []uint32, times []arrow.Timestamp, out []int64) {
+// fillDue gives rows the watermark as of the latest tick, and notes what it will be at the next. The key may be that of many
+// devices: of one whose clock is ahead the moment counts at which the row was received, so that it harms no other.
+func (k *timekeeper) fillDue(slots []uint32, times, received []arrow.Timestamp, out []int64) {
 	marks, due := k.keys.I64(0), k.keys.I64(1)
 	for i, slot := range slots {
-		at := int(slot)*k.sides + k.side
-		if m := due[at]; m < int64(times[i]) || m == 0 {
-			due[at] = int64(times[i])
+		at, t := int(slot)*k.sides+k.side, int64(min(times[i], received[i]))
+		if m := due[at]; m < t || m == 0 {
+			due[at] = t
 			k.keys.Touch(slot)
 		}
 		if out[i] = marks[at]; marks[at] == 0 {

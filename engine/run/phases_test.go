@@ -151,7 +151,7 @@ func (c *clocked) last() map[string][2]int {
 	for _, line := range c.lines("/out/sites.ndjson") {
 		var site, start string
 		var n, revision int
-		if _, err := fmt.Sscanf(strings.NewReplacer(`{"site":"`, "", `","window_start":"`, " ", `","window_end":"`, " ", `","n":`, " ", `,"total":`, " ", `,"revision":`, " ", `,"final"`, " ").Replace(line),
+		if _, err := fmt.Sscanf(strings.NewReplacer(`{"site":"`, "", `","window_start":"`, " ", `","window_end":"`, " ", `","n":`, " ", `,"hi":1`, "", `,"total":`, " ", `,"revision":`, " ", `,"final"`, " ").Replace(line),
 			"%s %s %s %d %d %d", &site, &start, new(string), &n, new(int), &revision); err != nil {
 			c.t.Fatal(err, line)
 		}
@@ -257,16 +257,56 @@ func TestPhasesApply(t *testing.T) {
 	for range 25 {
 		c.minute(devices...)
 	}
-	got, full := c.last(), 0
+	c.whole(4)
+	clear(c.want)
+	for range 14 {
+		c.minute(devices...)
+	}
+	// The parts of a window that is open when the aggregates change follow from the journal: it has all of its rows.
+	c.must(c.swap(more))
+	for range 13 {
+		c.minute(devices...)
+	}
+	c.whole(2)
+	c.close()
+}
+
+// whole tells that all windows whose every minute was wanted came once, with all rows.
+func (c *clocked) whole(least int) {
+	c.t.Helper()
+	got, whole := c.last(), 0
 	for id, n := range c.want {
 		if n == 60*3 || n == 60*2 {
-			if full++; got[id] != [2]int{n, 0} {
-				t.Errorf("window %s has %v, want %d rows", id, got[id], n)
+			if whole++; got[id] != [2]int{n, 0} {
+				c.t.Errorf("window %s has %v, want %d rows", id, got[id], n)
 			}
 		}
 	}
-	if full < 4 {
-		t.Errorf("%d windows", full)
+	if whole < least {
+		c.t.Errorf("%d windows", whole)
 	}
-	c.close()
+}
+
+// TestPhasesAhead: a device whose clock is a year ahead costs the others of its site no row, in either number of phases.
+func TestPhasesAhead(t *testing.T) {
+	for n := 1; n <= 2; n++ {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			c := &clocked{lab: newLab(t), want: map[string]int{}}
+			c.write("/out/x", "")
+			c.open(strings.Replace(live, "MORE", fmt.Sprintf("phases = %d\nlate = \"drop\"", n), 1), false)
+			for m := range 45 {
+				if m == 22 {
+					c.feed(`{"device":"d9","site":"s1","ts":"2027-01-01T12:00:00Z","temp":1}` + "\n" + `{"device":"d8","site":"s0","ts":"2027-01-01T12:00:00Z","temp":1}` + "\n")
+				}
+				c.minute("d0", "d1", "d2", "d3", "d4")
+			}
+			got := c.last()
+			for id, rows := range c.want {
+				if id[3:] < "2026-01-01T12:40:00Z" && got[id][0] != rows {
+					t.Errorf("window %s has %v, want %d rows", id, got[id], rows)
+				}
+			}
+			c.close()
+		})
+	}
 }

@@ -44,9 +44,17 @@
 // a watermark: they have no grace, and what is late does not concern a count. A state window refuses rows that are
 // older than one of their key that came before.
 //
-// If by lacks the channel's key (then the channel has one partition) windows
+// If by lacks the channel's key and the channel has one partition, windows
 // close by the partition's watermark, the highest of its keys, and those of
 // other groups than the row's at ticks.
+//
+// # Rows of several partitions
+//
+// If the channel has several, their rows of a group come together behind a channel of the engine's own, which is keyed by the
+// first column of by: its watermark is the latest event time that any device has brought up to a tick, a clock that is
+// ahead counting as the moment of receipt. A device or a partition from which nothing comes holds nobody up; what comes late revises.
+// Tumbling and sliding windows send parts of windows there, and not rows: phases.go draws it. What
+// comes out is the same, and phases = 1 asks for rows. Sessions, counts and states need the rows, as does late = "side".
 //
 // # What identifies an emitted row
 //
@@ -73,6 +81,8 @@
 //	table clock, only without the channel's key
 //	  marks i64*2  watermark of the partition | watermark told and not acted on
 //
+//	(the tables of the first of two phases: phases.go)
+//
 //	table early, only with early
 //	  period i64   in which windows were last emitted early
 //
@@ -91,6 +101,14 @@
 //
 // Why do the panes of a key not stand side by side? Devices report in turn, more or less: what stands side by side is what is
 // read one after the other. Runs of eight panes a key made sliding windows a third slower.
+//
+// Why are parts not held back until a partition's own watermark passes the window? Others would wait for a partition that has
+// fallen silent, or not and revise each window once for every partition. The journal's ticks are the same in
+// all partitions, and no watermark of a group is ahead of them: by them all parts leave before any window closes.
+//
+// Why may first and last tell otherwise in two phases? Only of rows of the same moment in different partitions:
+// in one phase the earlier tick counts and then the lower partition, in two the part that left first, and then the lower partition.
+// Either is the same whenever the same records come again.
 //
 // Why are aggregates blind to nulls? SQL. first and last skip them too: what
 // people ask for is the last known value.
@@ -122,5 +140,5 @@
 //
 // Not here: what a row's watermark is (run), who takes revisions (run filters
 // for those who take the first only). Start with kinds.go, args.go,
-// window.go, panes.go; oracle_test.go has the meaning in few lines.
+// window.go, panes.go, and for two phases phases.go, parts.go; oracle_test.go has the meaning in few lines.
 package window
