@@ -3,6 +3,7 @@ package mqtt
 import (
 	"errors"
 	"io"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,6 +72,7 @@ type conn struct {
 
 	// Set before the session is attached.
 	client    Client
+	address   netip.Prefix  // that it is counted under
 	gone      chan struct{} // closed when nothing of the connection is left
 	sweeper   *sweeper      // nil: none may read this connection
 	window    int           // messages in flight to it

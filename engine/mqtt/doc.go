@@ -36,7 +36,7 @@
 //	$ topics                    no filter with a wildcard in front finds them; allowed where a rule names them
 //	QoS 0 to a slow reader      dropped and counted, once 256 KiB wait for it
 //	QoS 1, 2 to a slow reader   queued up to the limits, then dropped and counted
-//	connections over the limit  closed without an answer
+//	connections over the limit  closed without an answer; of one address, where that is limited, likewise
 //
 // # When is a message acknowledged?
 //

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -51,7 +52,7 @@ func FuzzServer(f *testing.F) {
 	f.Cleanup(func() { s.Close() })
 	f.Fuzz(func(t *testing.T, b []byte, version byte, cut int) {
 		client, server := net.Pipe()
-		s.start(server, Listener{})
+		s.start(server, netip.Prefix{}, Listener{})
 		drained := make(chan struct{})
 		go func() {
 			defer close(drained)

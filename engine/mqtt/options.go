@@ -23,6 +23,7 @@ type Options struct {
 	MaxPacket        int // bytes; default 1 MiB
 	MaxLevels        int // of topics and filters; default 32
 	MaxConnections   int // default 20,000
+	MaxPerAddress    int // connections from one address, or one network of 64 bits of IPv6, handshakes included; default 0: no limit
 	MaxSessions      int // connected or not; default 50,000
 	MaxSubscriptions int // of a session; default 100
 	MaxRetained      int // messages; default 100,000

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -34,6 +35,7 @@ type Server struct {
 	groups    sync.Pool     // of *swept
 	turn      atomic.Uint32 // of the sweepers
 	open      atomic.Int64  // connections
+	addresses addresses     // that they come from
 	backlog   atomic.Int64  // bytes that Options.MaxBacklog limits
 	warm      atomic.Int32  // of no meaning: see sweeper.meet
 	hurry     atomic.Bool   // nobody waits for the inlet any more
@@ -62,6 +64,7 @@ type Listener struct {
 func NewServer(o Options) *Server {
 	o.setDefaults()
 	s := &Server{o: o, proof: proofAfter, gate: newGate(o.Handshakes), hall: newHall(handshakesAtOnce), quit: make(chan struct{}), sessions: map[string]*session{}, conns: map[*conn]struct{}{}}
+	s.addresses.most = o.MaxPerAddress
 	s.retained.maxCount, s.retained.maxBytes = o.MaxRetained, o.MaxRetainedBytes
 	s.dirty.some.L = &s.dirty.mu
 	s.startSweepers()
@@ -119,15 +122,21 @@ func (s *Server) accept(l Listener) {
 			nc.Close()
 			continue
 		}
-		s.start(nc, l)
+		from, ok := s.addresses.enter(nc.RemoteAddr())
+		if !ok {
+			s.o.Count("connections_over_address_limit", 1)
+			nc.Close()
+			continue
+		}
+		s.start(nc, from, l)
 	}
 }
 
 // start serves a connection on a goroutine of its own.
-func (s *Server) start(nc net.Conn, l Listener) {
+func (s *Server) start(nc net.Conn, from netip.Prefix, l Listener) {
 	s.readers.Add(1)
 	s.open.Add(1)
-	go s.serve(nc, l)
+	go s.serve(nc, from, l)
 }
 
 // wait waits, or until Close.
@@ -150,8 +159,9 @@ func (s *Server) stopped() bool {
 }
 
 // serve is the life of a connection.
-func (s *Server) serve(nc net.Conn, l Listener) {
+func (s *Server) serve(nc net.Conn, from netip.Prefix, l Listener) {
 	c := newConn(s, newSock(nc, s.o.Env.Clock, s.o.WriteTimeout, &s.backlog))
+	c.address = from
 	c.client.Remote = nc.RemoteAddr().String()
 	if !s.enlist(c) {
 		nc.Close()
@@ -189,6 +199,7 @@ func (c *conn) over() {
 // leave ends the count of the connection.
 func (c *conn) leave() {
 	c.s.delist(c)
+	c.s.addresses.leave(c.address)
 	c.s.open.Add(-1)
 	c.s.readers.Done()
 }
