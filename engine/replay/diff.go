@@ -206,7 +206,7 @@ func (c *comparison) order() {
 	at := map[string]int{}
 	for _, r := range c.sides {
 		for edge, n := range r.order() {
-			if r.seen[edge] {
+			if r.seen[edge] && !strings.HasSuffix(edge, ".rule."+ownRule) {
 				at[edge] = max(at[edge], n)
 			}
 		}

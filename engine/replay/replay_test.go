@@ -69,15 +69,18 @@ type past struct {
 	at      []time.Time // before n was received, and after n-1
 }
 
-func newPast(t *testing.T) *past { return newPastOf(t, text, minutes, 0) }
+func newPast(t *testing.T) *past { return newPastOf(t, text, minutes, right) }
 
-// newPastOf lets the engine run for some minutes. The clock of c is ahead by so much, or behind.
-func newPastOf(t *testing.T, text string, minutes int, ahead time.Duration) *past {
+// right is clocks that are.
+func right(string, int) time.Duration { return 0 }
+
+// newPastOf lets the engine run for some minutes. The clock of a device is ahead by so much at its n, or behind.
+func newPastOf(t *testing.T, text string, minutes int, ahead func(device string, n int) time.Duration) *past {
 	return newPastWith(t, text, minutes, ahead, func(*past, int) {})
 }
 
 // newPastWith calls before ahead of each minute, the first time before the engine is there.
-func newPastWith(t *testing.T, text string, minutes int, ahead time.Duration, before func(h *past, n int)) *past {
+func newPastWith(t *testing.T, text string, minutes int, ahead func(device string, n int) time.Duration, before func(h *past, n int)) *past {
 	h := &past{t: t, machine: env.NewSim(1)}
 	world := h.machine.Env()
 	h.must(world.FS.MkdirAll("/p"))
@@ -106,10 +109,7 @@ func newPastWith(t *testing.T, text string, minutes int, ahead time.Duration, be
 			h.began = now
 		}
 		for _, d := range []string{"a", "b", "c"} {
-			ts := now
-			if d == "c" {
-				ts = ts.Add(ahead)
-			}
+			ts := now.Add(ahead(d, n))
 			fmt.Fprintf(&in, `{"device":%q,"ts":%d,"n":%d}`+"\n", d, ts.UnixMilli(), n)
 		}
 		h.write("/p/in.ndjson", in.String())
@@ -228,7 +228,12 @@ func TestRun(t *testing.T) {
 func TestClocks(t *testing.T) {
 	corrected := strings.Replace(strings.Replace(text, "default = 10", "default = 100", 1),
 		"partitions = 2", "partitions = 2\n  clock {\n    correct_skew = true\n    far_future   = \"receive\"\n  }", 1)
-	h := newPastOf(t, corrected, 20, -30*time.Minute)
+	h := newPastOf(t, corrected, 20, func(device string, _ int) time.Duration {
+		if device == "c" {
+			return -30 * time.Minute
+		}
+		return 0
+	})
 	lines := h.written("/p/out.ndjson")
 	for _, o := range []replay.Options{{Channel: "c"}, {Channel: "c", Device: "c"}} {
 		again := h.rows(o, windows)

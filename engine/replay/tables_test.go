@@ -80,7 +80,7 @@ func TestTables(t *testing.T) {
 	} {
 		t.Run(c.kind, func(t *testing.T) {
 			now.Store(0)
-			h := newPastWith(t, tabled(fmt.Sprintf(table, c.kind, c.args)), minutes, 0, func(h *past, n int) {
+			h := newPastWith(t, tabled(fmt.Sprintf(table, c.kind, c.args)), minutes, right, func(h *past, n int) {
 				if n%3 != 0 {
 					return
 				}
