@@ -7,14 +7,15 @@ import (
 )
 
 // This file decodes records by plans. It holds everything that takes bytes
-// eight at a time, and, with strips.go, all of the package's unsafe code, which is safe because
+// eight at a time, and, with strips.go and strip_values.go, all of the package's unsafe code, which is safe because
 //
 //   - a payload has journal.Slack readable bytes after it: Decode checks that;
 //   - nothing is read more than 32 bytes past the record's end: every step begins
 //     at or before the end (follow), and values look at most that far ahead;
 //   - in a strip a literal begins within its record, and 64 bytes are read from there;
 //     a value begins and ends within it, or is a word behind the literal (stripLiteral);
-//   - everything that is written goes through slices, whose bounds Go checks.
+//   - everything that is written goes through slices, whose bounds Go checks, or, in assembly, to as many
+//     rows of slices of that length; texts are checked for room before (strip_values.go).
 
 // fit decodes the record payload[start:end] into the current row by one of the
 // plans; false when it fits none, and then nothing has happened. There are
@@ -180,10 +181,15 @@ func (d *jsonDecoder) fastIgnore(s *step, f *feed, p int) int {
 	return f.start + end
 }
 
+// true and false as words.
+const (
+	yesWord = 'e'<<24 | 'u'<<16 | 'r'<<8 | 't'
+	noWord  = 'e'<<32 | 's'<<24 | 'l'<<16 | 'a'<<8 | 'f'
+)
+
 func (d *jsonDecoder) fastBool(s *step, f *feed, p int) int {
 	w := word(f.base, p)
 	no := w >> 1 & 1 // bit 1 tells 't' (0x74) from 'f' (0x66)
-	const yesWord, noWord = 'e'<<24 | 'u'<<16 | 'r'<<8 | 't', 'e'<<32 | 's'<<24 | 'l'<<16 | 'a'<<8 | 'f'
 	want := yesWord ^ (yesWord^noWord)&-no
 	if (w^want)<<(32-8*no) != 0 {
 		return d.slow(s, f, p)

@@ -35,6 +35,16 @@ func (m *metaColumns) set(row int, offset, received int64) {
 	m.offset[row], m.index[row], m.received[row] = offset, 0, received
 }
 
+// setStrip sets rows from row on, of as many records that give one each, the first of them at offset.
+func (m *metaColumns) setStrip(row int, offset int64, received []int64) {
+	rows := m.offset[row : row+len(received)]
+	for i := range rows {
+		rows[i] = offset + int64(i)
+	}
+	clear(m.index[row : row+len(received)])
+	copy(m.received[row:], received)
+}
+
 // setMany sets the rows from row to end of one exploded record.
 func (m *metaColumns) setMany(row, end int, offset, received int64) {
 	for i := row; i < end; i++ {

@@ -1,7 +1,6 @@
 package decode
 
 import (
-	"encoding/binary"
 	"unsafe"
 
 	"github.com/tidemill/tidemill/engine/journal"
@@ -53,8 +52,9 @@ type stripLit struct {
 type strips struct {
 	delims []uint32             // positions in the block's payload, by record
 	places [2][stripRows]uint32 // where the literals before a value begin, and those before the next
-	rest   int                  // strips for which nothing is tried
-	failed int                  // how many of the latest were otherwise
+	spare  spareText
+	rest   int // strips for which nothing is tried
+	failed int // how many of the latest were otherwise
 }
 
 // stripPlanOf returns what the record s with the values in trace is for strips.
@@ -129,9 +129,7 @@ func (d *jsonDecoder) strip(b *journal.Block, i int) int {
 		d.out.Stats.Ignored += d.feed.ignored
 		d.out.Stats.Fast += rows
 		d.index = 0
-		for r := range rows {
-			d.meta.set(d.rows+r, int64(b.First)+int64(i+r), b.Received[i+r])
-		}
+		d.meta.setStrip(d.rows, int64(b.First)+int64(i), b.Received[i:i+rows])
 		d.rows += rows
 		return rows
 	}
@@ -170,7 +168,7 @@ func (d *jsonDecoder) fitStrip(pl *plan, b *journal.Block, i, rows int) bool {
 	v.first, d.feed.base, d.feed.ignored = uint32(begin), base, 0
 	for k := range pl.steps {
 		s, l := &pl.steps[k], &pl.strip.literals[k]
-		if s.kind != stepToken && !sameBytes(base, &from[0], rows, l) {
+		if s.kind != stepToken && s.kind != stepText && !sameBytes(base, &from[0], rows, l) {
 			return false
 		}
 		if s.kind == stepEnd {
@@ -201,14 +199,24 @@ type stripValues struct {
 
 // read reads the values of a step behind the literals in from. They end at every stride-th of ends, which it copies to to.
 func (v *stripValues) read(s *step, l *stripLit, from, to, ends []uint32) bool {
-	if s.kind == stepToken {
+	switch s.kind {
+	case stepToken:
 		return v.tokens(s, l, from, to, ends)
+	case stepText:
+		return v.texts(s, l, from, to, ends)
 	}
 	for r := range to {
 		to[r] = ends[r*v.stride]
 	}
-	if s.kind == stepText && !s.col.skip {
-		return v.texts(s, from, to)
+	if s.col != nil && !s.col.skip {
+		switch s.kind {
+		case stepTextTime:
+			return v.times(s, from, to)
+		case stepBool:
+			return v.bools(s, from, to)
+		case stepInt:
+			return v.ints(s, from, to)
+		}
 	}
 	for r := range to {
 		if !v.one(s, r, int(from[r])+s.n, int(to[r])) {
@@ -257,40 +265,5 @@ func (v *stripValues) tokens(s *step, l *stripLit, from, to, ends []uint32) bool
 			return false
 		}
 	}
-	return true
-}
-
-// texts copies texts of plain ASCII that are short, and leaves others to one.
-func (v *stripValues) texts(s *step, from, to []uint32) bool {
-	c := s.col
-	row := v.d.rows
-	offsets := c.ends[row : row+v.rows+1]
-	used := int(offsets[0])
-	for r := range to {
-		at, end := int(from[r])+s.n, int(to[r])
-		width := end - 1 - at
-		if uint(width) < 16 && used+16 <= len(c.data) {
-			lo, hi := word(v.base, at), word(v.base, at+8)
-			m, behind := special(lo), special(hi)
-			first := 8 + firstByte(behind|1<<63)
-			if m != 0 {
-				first = firstByte(m)
-			}
-			if first == width && byteAt(v.base, end-1) == '"' {
-				to := (*[16]byte)(c.data[used:])
-				binary.LittleEndian.PutUint64(to[:8], lo)
-				binary.LittleEndian.PutUint64(to[8:], hi)
-				used += width
-				offsets[r+1] = int32(used)
-				continue
-			}
-		}
-		if !v.one(s, r, at, end) {
-			return false
-		}
-		offsets = c.ends[row : row+v.rows+1]
-		used = int(offsets[r+1])
-	}
-	c.n = int32(used)
 	return true
 }

@@ -23,6 +23,15 @@ func delimiters(s *byte, n, first int, out *uint32, room int) int
 //go:noescape
 func sameBytes(base unsafe.Pointer, at *uint32, n int, lit *stripLit) bool
 
+// textRows does what sameBytes does for the literals before texts, of length bytes with the quote, and copies the texts,
+// each of which ends one byte before the next stride-th position of ends: those positions it leaves in to. Text i goes to
+// data[offsets[i]:], and is followed by up to 16 bytes of anything. It stops at the first text that has more than 15
+// bytes, or anything but plain ASCII, or does not end where it should, and returns how many came before; the literal
+// of that one has been compared and its position is in to.
+//
+//go:noescape
+func textRows(base unsafe.Pointer, from, to *uint32, n int, ends *uint32, stride int, lit *stripLit, length int, data *byte, offsets *int32) (same bool, done int)
+
 // tokenRows does what sameBytes does for the literals before tokens, of length bytes, and stores the tokens, each of
 // which ends at the next stride-th position of ends. Those positions it leaves in to. short says that all tokens have
 // from 1 to 8 bytes; the spans of others are no spans.

@@ -177,3 +177,75 @@ row:
 	SETNE short+81(FP)
 	VZEROUPPER
 	RET
+
+// func textRows(base unsafe.Pointer, from, to *uint32, n int, ends *uint32, stride int, lit *stripLit, length int, data *byte, offsets *int32) (same bool, done int)
+//
+//	X31 spaces    X30 quotes    X29 backslashes    K6 what is not plain    K5 quotes
+TEXT ·textRows(SB), NOSPLIT, $0-96
+	MOVQ base+0(FP), SI
+	MOVQ from+8(FP), DI
+	MOVQ to+16(FP), R8
+	MOVQ n+24(FP), CX
+	MOVQ ends+32(FP), DX
+	MOVQ stride+40(FP), R9
+	MOVQ lit+48(FP), AX
+	MOVQ length+56(FP), R10
+	MOVQ data+64(FP), R11
+	MOVQ offsets+72(FP), R12
+	VMOVDQU64 (AX), Z0
+	MOVQ 64(AX), BX
+	KMOVQ BX, K1
+	KXORQ K2, K2, K2
+	SHLQ $2, R9
+	MOVL $0x20, AX
+	VPBROADCASTB AX, X31
+	MOVL $0x22, AX
+	VPBROADCASTB AX, X30
+	MOVL $0x5c, AX
+	VPBROADCASTB AX, X29
+	MOVL (R12), R13
+
+text:
+	MOVL (DI), AX
+	MOVL (DX), BX
+	VPCMPUB $4, (SI)(AX*1), Z0, K1, K3
+	KORQ K3, K2, K2
+	MOVL BX, (R8)
+	ADDL R10, AX
+	SUBL AX, BX
+	DECL BX // bytes of the text
+	CMPL BX, $15
+	JHI  out
+	VMOVDQU (SI)(AX*1), X1
+	VPCMPUB $1, X31, X1, K4
+	VPCMPEQB X30, X1, K5
+	VPCMPEQB X29, X1, K6
+	VPMOVB2M X1, K7
+	KORW K4, K6, K6
+	KORW K7, K6, K6
+	KMOVW K6, AX
+	KMOVW K5, R14
+	LEAL 1(BX), R15
+	BZHIL R15, AX, AX
+	BZHIL R15, R14, R14
+	BTCL BX, R14
+	ORL  AX, R14
+	JNZ  out
+	VMOVDQU X1, (R11)(R13*1)
+	ADDL BX, R13
+	MOVL R13, 4(R12)
+	ADDQ $4, R12
+	ADDQ $4, DI
+	ADDQ $4, R8
+	ADDQ R9, DX
+	DECQ CX
+	JNZ  text
+
+out:
+	KORTESTQ K2, K2
+	SETEQ same+80(FP)
+	MOVQ n+24(FP), AX
+	SUBQ CX, AX
+	MOVQ AX, done+88(FP)
+	VZEROUPPER
+	RET

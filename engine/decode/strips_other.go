@@ -18,3 +18,7 @@ func sameBytes(unsafe.Pointer, *uint32, int, *stripLit) bool {
 func tokenRows(unsafe.Pointer, *uint32, *uint32, int, *uint32, int, *stripLit, int, *uint64, *uint8) (same, short bool) {
 	panic("BUG: strips where there are no vectors")
 }
+
+func textRows(unsafe.Pointer, *uint32, *uint32, int, *uint32, int, *stripLit, int, *byte, *int32) (same bool, done int) {
+	panic("BUG: strips where there are no vectors")
+}

@@ -67,6 +67,52 @@ func TestDelimiters(t *testing.T) {
 	}
 }
 
+// stripOdds are odd numbers, insides of texts, times, whole numbers and truths.
+func stripOdds() [][]string {
+	return [][]string{
+		{"null", "1e5", `"5"`, "true", "{}", "[1,2]", "x", "", "1 ", "01", "-", "12345678901234567890", "-0", "0.1.2"},
+		{"a, b", "{}", `a\"b`, `a\\`, `\u00e9`, "é", "\xff", "a\xc3", "tab\t", `a","n":5,"s":"`, `"`, "", "a\x01", "fourteen byte\x80s"},
+		{`"2026-01-05T25:00:00Z"`, `"2026-01-05T10:00:00.12Z"`, `"2026-01-05x10:00:00Z"`, `"2026-01-05 10:00:00.1a3Z"`, `"2026-01-05T10:00:00.123+"`,
+			`"2026-01-05T10:00:0zZ"`, `"2026-01-05 10:00:00.123Z"`, "1767607200", `"2026-02-30T10:00:00Z"`, `"2026-01-05T10:00:00.123\\Z"`, `"2026-01-05T10:00:00z"`},
+		{"1.5", "01", "-", "-01", "123456789", "-1234567", "12345678", "null", `"3"`, "0", "-0", "1e3", "9007199254740993", "12 ", "1-2", "00"},
+		{"tru", "True", "null", "falsey", "0", "fals", `"true"`, "true ", "trues", "truetrue"},
+	}
+}
+
+// TestStripOdds: one record among many that is odd gives the same as by itself.
+func TestStripOdds(t *testing.T) {
+	fields := parseFields(t, "n:number s:string t:timestamp i:integer b:bool")
+	record := func(of []string) string {
+		return fmt.Sprintf(`{"n":%s,"s":"%s","t":%s,"i":%s,"b":%s}`, of[0], of[1], of[2], of[3], of[4])
+	}
+	usual := []string{"1.25", "text", `"2026-01-05T10:11:12.345Z"`, "17", "true"}
+	for column, odds := range stripOdds() {
+		for _, odd := range odds {
+			one := slices.Clone(usual)
+			one[column] = odd
+			records := slices.Repeat([]string{record(usual)}, 4*stripRows)
+			records[2*stripRows+9] = record(one)
+			var want decoded
+			for _, way := range []string{"general", "strips"} {
+				alloc := memory.NewCheckedAllocator(memory.DefaultAllocator)
+				d, err := newJSON(Config{Fields: fields, Alloc: alloc})
+				if err != nil {
+					t.Fatal(err)
+				}
+				d.noPlans = way == "general"
+				got := runAll(t, d, alloc, blockOf(0, records...))
+				got.stats.Fast = 0
+				if way == "general" {
+					want = got
+				}
+				if got.rows != want.rows || got.rejects != want.rejects || got.stats != want.stats {
+					t.Errorf("%s: %s", records[2*stripRows+9], firstDifference(got.rows+got.rejects, want.rows+want.rejects))
+				}
+			}
+		}
+	}
+}
+
 // stripRecord makes a record of the layout number kind, with values of all lengths.
 func stripRecord(random *rand.Rand, kind int, odd bool) string {
 	number := func() string {
@@ -82,17 +128,26 @@ func stripRecord(random *rand.Rand, kind int, odd bool) string {
 	}
 	text := strings.Repeat("x", random.IntN(20)) + fmt.Sprint(random.IntN(100))
 	value := number()
-	if odd {
-		odds := []string{"null", "1e5", `"5"`, "true", "{}", "[1,2]", "x", "", "1 ", "01", "-", "12345678901234567890", "-0", "0.1.2"}
-		value = odds[random.IntN(len(odds))]
-		texts := []string{"a, b", "{}", `a\"b`, `a\\`, `\u00e9`, "é", "\xff", "tab\t", `a","n":5,"s":"`, `"`, ""}
-		text = texts[random.IntN(len(texts))]
+	day, fraction := 5, ""
+	if random.IntN(5) == 0 {
+		day = 1 + random.IntN(28)
 	}
-	when := fmt.Sprintf(`"2026-01-%02dT%02d:%02d:%02dZ"`, 1+random.IntN(28), random.IntN(24), random.IntN(60), random.IntN(60))
+	if random.IntN(2) == 0 {
+		fraction = fmt.Sprintf(".%03d", random.IntN(1000))
+	}
+	when := fmt.Sprintf(`"2026-01-%02dT%02d:%02d:%02d%sZ"`, day, random.IntN(24), random.IntN(60), random.IntN(60), fraction)
+	whole, yes := fmt.Sprint(random.IntN(2000)-1000), fmt.Sprint(random.IntN(2) == 0)
+	if odd { // one or two of them, so that what is odd does not hide behind another
+		values, odds := []*string{&value, &text, &when, &whole, &yes}, stripOdds()
+		for range 2 {
+			at := random.IntN(len(odds))
+			*values[at] = odds[at][random.IntN(len(odds[at]))]
+		}
+	}
 	switch kind {
 	case 0:
-		return fmt.Sprintf(`{"s":"%s","t":%s,"n":%s,"m":%s,"i":%d,"b":%t,"a_name_that_is_longer_than_sixteen_bytes":%s}`,
-			text, when, value, number(), random.IntN(2000)-1000, random.IntN(2) == 0, number())
+		return fmt.Sprintf(`{"s":"%s","t":%s,"n":%s,"m":%s,"i":%s,"b":%s,"a_name_that_is_longer_than_sixteen_bytes":%s}`,
+			text, when, value, number(), whole, yes, number())
 	case 1:
 		return fmt.Sprintf(`{"o":{"x":%s,"s":"%s"},"other":%s,"n":%s,"b":%t}`, number(), text, number(), value, random.IntN(2) == 0)
 	}
