@@ -14,6 +14,7 @@ type scenario struct {
 	input     []byte
 	second    []byte // of another ingest, whose devices are others
 	malformed int    // records in input that are cut short
+	extras    int    // stages beside those of every seed
 }
 
 func newScenario(seed uint64) scenario {
@@ -78,9 +79,12 @@ pipeline "p" {
 }
 `+second+`
 `, 1+rng.IntN(200), partitions, schema, late)
-	config += rolled(seed, partitions, schema != "")
+	more := rolled(seed, partitions, schema != "")
+	config += more
+	further, extras := furtherStages(seed, more != "")
+	config += further
 	input := shape.into(makeInput(rng, devices, 20+rng.IntN(110), schema == ""))
-	s := scenario{config: config, input: input, malformed: bytes.Count(input, []byte("\"ts\":\n"))}
+	s := scenario{config: config, input: input, extras: extras, malformed: bytes.Count(input, []byte("\"ts\":\n"))}
 	if schema != "" && rng.IntN(2) == 0 { // the order of learned columns depends on who comes first
 		s.second = renumber.ReplaceAll(shape.into(makeInput(rng, devices, rng.IntN(60), schema == "")), []byte(`"device":${1}10$2`))
 		s.malformed += bytes.Count(s.second, []byte("\"ts\":\n"))

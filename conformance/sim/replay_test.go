@@ -26,7 +26,7 @@ func TestReplay(t *testing.T) {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		w.machine.Heal()
-		lives += w.crashes
+		lives += w.did.crashes
 		again := newWorld(seed, true)
 		again.config = strings.Replace(s.config, ingests, "", 1)
 		w.copyTo(again, dataDir+"/journal/telemetry")
@@ -61,7 +61,7 @@ func TestReplayTogether(t *testing.T) {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		w.machine.Heal()
-		lives += w.crashes
+		lives += w.did.crashes
 		again := newWorld(seed, true)
 		again.config = strings.Replace(s.config, input3, "", 1)
 		w.copyTo(again, dataDir+"/journal/telemetry")
@@ -74,6 +74,9 @@ func TestReplayTogether(t *testing.T) {
 			if err := equalBytes(w.content(name), again.content(name)); err != nil {
 				t.Fatalf("seed %d: %s: %v", seed, name, err)
 			}
+		}
+		if diff := difference(w.outcome()["joined.ndjson"], again.outcome()["joined.ndjson"]); diff != "" { // of three partitions
+			t.Fatalf("seed %d: joined: %s", seed, diff)
 		}
 	}
 	if lives == 0 || rows < 1000 {
@@ -121,6 +124,29 @@ pipeline "a" {
   sink "file" "fleet" {
     from = window.fleet
     path = "/out/fleet.ndjson"
+  }
+}
+pipeline "c" {
+  from = channel.telemetry
+  rule "mild" { where = temp < 30 }
+  join "latest" "known" {
+    from    = [rule.mild, channel.warm]
+    by      = [device]
+    take    = { seen = temp }
+    missing = "null"
+  }
+  join "interval" "near" {
+    from   = [rule.mild, channel.warm]
+    by     = [device]
+    before = "5m"
+    after  = "5m"
+    grace  = "1h"
+    take   = { other = temp }
+    rows   = "left"
+  }
+  sink "file" "joined" {
+    from = [join.known, join.near]
+    path = "/out/joined.ndjson"
   }
 }
 pipeline "b" {

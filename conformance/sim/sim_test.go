@@ -52,7 +52,9 @@ func TestSameAnswer(t *testing.T) {
 	for s := *fromSeed; s < *fromSeed+*seeds; s++ {
 		list = append(list, s)
 	}
-	var next, crashes, swaps, faults atomic.Int64
+	var next atomic.Int64
+	var mu sync.Mutex
+	var did deeds
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Add(1)
@@ -64,9 +66,9 @@ func TestSameAnswer(t *testing.T) {
 					return
 				}
 				w, err := trySeed(list[i])
-				crashes.Add(int64(w.crashes))
-				swaps.Add(int64(w.swaps))
-				faults.Add(int64(w.faults))
+				mu.Lock()
+				did.add(w.did)
+				mu.Unlock()
 				if err != nil {
 					t.Errorf("seed %d: %v\nrun it alone: go test ./conformance/sim -run SameAnswer -seed %d -v\nand keep it: add -keep, and a line to conformance/seeds.txt", list[i], err, list[i])
 				}
@@ -74,8 +76,9 @@ func TestSameAnswer(t *testing.T) {
 		}()
 	}
 	wg.Wait()
-	t.Logf("%d seeds: %d crashes, %d swaps, %d disk faults", min(int(next.Load()), len(list)), crashes.Load(), swaps.Load(), faults.Load())
-	if !t.Failed() && *seeds >= 100 && (crashes.Load() == 0 || swaps.Load() == 0 || faults.Load() == 0) {
+	t.Logf("%d seeds: %d crashes (%d at named points), %d restarts after power cuts and %d after kills, %d swaps asked for and %d made, %d disk faults, %d rows, %d further stages",
+		min(int(next.Load()), len(list)), did.crashes, did.points, did.cuts, did.kills, did.swaps, did.through, did.faults, did.rows, did.extras)
+	if !t.Failed() && *seeds >= 100 && (did.points == 0 || did.cuts == 0 || did.kills == 0 || did.through == 0 || did.faults == 0 || did.extras == 0) {
 		t.Error("the seeds did not disturb anything: this check cannot fail")
 	}
 }
@@ -96,7 +99,9 @@ func try(s scenario, seed uint64) (w *world, err error) {
 	if err != nil {
 		return w, err
 	}
+	w.did.extras = s.extras
 	for name, rows := range want {
+		w.did.rows += len(got[name])
 		if diff := difference(settled(name, rows), settled(name, got[name])); diff != "" {
 			err = errors.Join(err, fmt.Errorf("%s: %s", name, diff))
 		}

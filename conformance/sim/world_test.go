@@ -30,9 +30,25 @@ type world struct {
 	block   int    // journal's block size
 	next    string // the configuration that a swap brings; "": the same again
 	log     []string
-	crashes int
-	swaps   int
-	faults  int
+	did     deeds
+}
+
+// deeds counts what was done to a machine.
+type deeds struct {
+	crashes int // the process died, at a named point or after so many steps
+	points  int // of crashes: at a named point
+	cuts    int // a life ended with a power cut
+	kills   int // and without
+	swaps   int // asked for
+	through int // and made
+	faults  int // of the disk, armed
+	rows    int // came out in the end
+	extras  int // stages beside those that every seed has
+}
+
+func (d *deeds) add(o deeds) {
+	d.crashes, d.points, d.cuts, d.kills = d.crashes+o.crashes, d.points+o.points, d.cuts+o.cuts, d.kills+o.kills
+	d.swaps, d.through, d.faults, d.rows, d.extras = d.swaps+o.swaps, d.through+o.through, d.faults+o.faults, d.rows+o.rows, d.extras+o.extras
 }
 
 const (
@@ -104,8 +120,10 @@ func (w *world) drive() error {
 		w.machine.Heal()
 		w.machine.SetDisk(0)
 		if w.rng.IntN(2) == 0 {
+			w.did.kills++
 			w.machine.Kill()
 		} else {
+			w.did.cuts++
 			w.machine.Crash(w.rng.Uint64())
 		}
 	}
@@ -148,7 +166,7 @@ func (w *world) life(budget *int) (done bool, err error) {
 
 // arm decides when this life goes wrong.
 func (w *world) arm() {
-	if w.calm || w.crashes+w.faults > 6 {
+	if w.calm || w.did.crashes+w.did.faults > 6 {
 		w.machine.OnPoint(nil)
 		return
 	}
@@ -157,7 +175,8 @@ func (w *world) arm() {
 		left := 1 + w.rng.IntN(60)
 		w.machine.OnPoint(func(name string) {
 			if left--; left == 0 {
-				w.crashes++
+				w.did.crashes++
+				w.did.points++
 				w.note("crash at %s", name)
 				panic(env.ErrCrashed)
 			}
@@ -169,7 +188,7 @@ func (w *world) arm() {
 		if f.Op == env.OpWrite && w.rng.IntN(2) == 0 {
 			f.Err, f.Times = syscall.ENOSPC, 1+w.rng.IntN(5)
 		}
-		w.faults++
+		w.did.faults++
 		w.machine.Fail(f)
 	}
 	w.machine.OnPoint(nil)
@@ -179,7 +198,7 @@ func (w *world) arm() {
 func (w *world) steps(e *run.Engine, budget *int) error {
 	idle := 0
 	until := -1
-	if !w.calm && w.crashes < 5 && w.rng.IntN(2) > 0 {
+	if !w.calm && w.did.crashes < 5 && w.rng.IntN(2) > 0 {
 		until = w.rng.IntN(900)
 	}
 	actors := e.Actors()
@@ -188,14 +207,14 @@ func (w *world) steps(e *run.Engine, budget *int) error {
 			return errors.New("out of steps")
 		}
 		if n == until {
-			w.crashes++
+			w.did.crashes++
 			w.note("death after %d steps", n)
 			return env.ErrCrashed
 		}
-		if !w.calm && w.swaps < 3 && w.rng.IntN(800) == 0 {
+		if !w.calm && w.did.swaps < 3 && w.rng.IntN(800) == 0 {
 			w.requestSwap(e)
 		}
-		if w.brisk && w.rng.IntN(8) == 0 {
+		if w.brisk && w.rng.IntN(len(actors)) == 0 { // faster, and ticks would come sooner than all can take them
 			w.machine.Advance(time.Duration(w.rng.IntN(8)) * time.Millisecond)
 		}
 		moved, err := actors[w.rng.IntN(len(actors))].Step()
@@ -204,6 +223,7 @@ func (w *world) steps(e *run.Engine, budget *int) error {
 				return fmt.Errorf("swap: %w", err)
 			}
 			w.runs = w.asked
+			w.did.through++
 			actors, moved, err = e.Actors(), true, nil
 		}
 		if err != nil {
@@ -229,7 +249,7 @@ func (w *world) requestSwap(e *run.Engine) {
 	if err != nil {
 		return
 	}
-	w.swaps++
+	w.did.swaps++
 	w.note("swap")
 	select {
 	case <-e.Request(p): // another is on its way

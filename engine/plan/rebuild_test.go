@@ -124,3 +124,33 @@ func TestAgain(t *testing.T) {
 		t.Error("a plan was given twice")
 	}
 }
+
+// TestMetInOnePartition: rows of one partition that has the join's key meet where they are, as those of several do.
+func TestMetInOnePartition(t *testing.T) {
+	for _, partitions := range []string{"1", "2"} {
+		p := build(t, []byte(strings.Replace(`channel "c" {
+  partitions = N
+  key        = device
+  time       = ts
+  schema     = { device = string, ts = timestamp, n = number }
+}
+pipeline "p" {
+  from = channel.c
+  rule "low" { where = n < 5 }
+  rule "high" { where = n >= 5 }
+  join "latest" "both" {
+    from = [rule.low, rule.high]
+    by   = [device]
+    take = { high = n }
+  }
+  sink "file" "out" {
+    from = join.both
+    path = "out.ndjson"
+  }
+}
+`, "N", partitions, 1)))
+		if len(p.Channels) != 1 {
+			t.Errorf("with %s partitions there are %d channels, not the one of the file: its rows meet only at ticks", partitions, len(p.Channels))
+		}
+	}
+}

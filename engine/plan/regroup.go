@@ -109,8 +109,8 @@ func met(n *Node, by [][]string) bool {
 	if len(homes) > 1 {
 		return false
 	}
-	if homes[0].Config.Partitions == 1 && homes[0].Sides == nil {
-		return homes[0].Config.Key == ""
+	if h := homes[0]; h.Config.Partitions == 1 && h.Sides == nil && h.Config.Key == "" {
+		return true
 	}
 	for i, in := range n.In {
 		key := in.key()
