@@ -9,7 +9,7 @@
 //	config/        HCL files -> typed blocks; variables; located diagnostics; limits before the parser
 //	expr/          expressions -> typed programs -> vectorised kernels
 //	state/         tables: key -> slot, value columns, snapshot and restore
-//	detect/        anomaly detectors: models in flat memory, one a device; the benchmark's scorer
+//	detect/        anomaly detectors: models in flat memory, one a device; the benchmark's scorer; made telemetry
 //	journal/       the durable log: blocks in segments on disk, or on a simulated disk
 //	decode/        payload bytes -> columns: JSON, or as they are for plugins that decode
 //	mqtt/          the MQTT protocol and its server: packets, sessions, retained messages, subscriptions

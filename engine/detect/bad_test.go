@@ -70,7 +70,7 @@ func badInputs() []bad {
 				x = 7
 			}
 			return int64(i) * minute, x
-		}, 1000},
+		}, 2000},
 	}
 }
 

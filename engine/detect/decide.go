@@ -12,7 +12,8 @@ func (d *Detector) score(mem []byte, forest float64) float64 {
 		sum, total = d.weight[byForest]*forest*forest, d.weight[byForest]
 	}
 	many := math.Log10(float64(d.cfg.Signals)) / 2
-	var top [members]float64
+	top := &d.top
+	*top = [members]float64{byForest: forest}
 	for s := range d.x {
 		d.share[s] = 0
 		if !d.seen[s] {
@@ -69,28 +70,63 @@ func (d *Detector) verdict(j *jury, score, digits float64, v *Verdict) {
 	}
 	v.Ready = true
 	if d.only != byForest {
-		v.Score = j.shown(score, d.usual())
+		v.Score = j.shown(score, d.loud())
 	}
-	over := d.over(j, score, digits)
-	j.recent = max(over, j.recent-1/float64(d.cfg.Quiet))
-	if over < j.nudge || j.since < int64(d.cfg.Quiet) && over < j.peak+grows {
+	over, quiet := d.over(j, score, digits), d.quiet(j)
+	j.recent = max(over, j.recent-1/quiet)
+	j.lean = max(j.lean-leanStep*d.cfg.PerWeek*j.interval/week, leanLeast)
+	if over < j.nudge || float64(j.since) < quiet && over < j.peak+grows {
 		return
 	}
 	j.peak, j.since = over, 0
 	v.Grade = 1 - 0.5*math.Exp(j.nudge-over)
+	j.lean = min(j.lean+leanStep, leanMost)
 }
 
-// shown is a score as it goes out: what comes in the shadow of one that was over the
-// kind's own threshold is cut to just under it. Whatever threshold is configured, scores are the same.
-func (j *jury) shown(score, usual float64) float64 {
-	switch over := score - usual; {
-	case over < 0:
-	case j.after < defaultQuiet && over < j.top+grows:
-		return min(score, max(usual-0.1, 0))
-	default:
+const (
+	leanFirst = -0.6 // digits: odd rows come in clusters of four, one alert each, before more is known
+	leanStep  = 0.3
+	leanLeast = -1.5
+	leanMost  = 1
+)
+
+// quiet is for how many rows an alert is not repeated: where so many alerts a week are wanted and nothing is said, no
+// longer than a quarter of the time between two.
+func (d *Detector) quiet(j *jury) float64 {
+	if d.cfg.PerWeek > 0 && !d.calm {
+		return max(min(defaultQuiet, week/max(j.interval, 1)/d.cfg.PerWeek/4), 1)
+	}
+	return float64(d.cfg.Quiet)
+}
+
+// shown is a score as it goes out: in the quiet time after a score, what is not of a higher level is cut to under the
+// lowest one. So whoever holds scores against a threshold, whatever it is, has an alert once. Levels are half a digit
+// apart up to loud, from where on a score has to grow.
+func (j *jury) shown(score, loud float64) float64 {
+	const cut = quietFrom - 0.1
+	level := int((min(score, loud) - quietFrom) / quietStep)
+	switch over := score - loud; {
+	case score < quietFrom:
+		return score
+	case over >= 0 && j.after < defaultQuiet && over < j.top+grows:
+		return cut
+	case over >= 0:
 		j.top, j.after = over, 0
+	case j.rows-j.calm[level] < defaultQuiet:
+		return cut
+	}
+	for i := range min(level+1, len(j.calm)) {
+		j.calm[i] = j.rows
 	}
 	return score
+}
+
+// loud is where a kind's scores are events of their own.
+func (d *Detector) loud() float64 {
+	if d.only == members {
+		return ensembleLoud
+	}
+	return defaultDigit
 }
 
 // usual is the kind's own threshold.
@@ -126,7 +162,7 @@ func (d *Detector) over(j *jury, score, digits float64) float64 {
 	switch {
 	case d.cfg.PerWeek > 0:
 		rows := week / max(j.interval, 1)
-		want, score = max(math.Log10(rows/d.cfg.PerWeek), 0.5), digits
+		want, score = max(math.Log10(rows/d.cfg.PerWeek)+j.lean, 0.3), digits
 	case want > 0 && d.only == byForest:
 		return math.Log2(max(score/want, 1e-3))
 	case want > 0:

@@ -51,8 +51,11 @@ const (
 	memory        = 8192 // rows after which a calibrator counts what it knows half
 	gapRows       = 20   // usual intervals that make a gap
 	week          = 7 * day
-	defaultScore  = 1.5 // an ensemble's threshold
+	defaultScore  = 1.8 // an ensemble's threshold
 	defaultQuiet  = 200
+	ensembleLoud  = 1.5 // digits from which a score of an ensemble is an event of its own, and so is what grows out of it
+	quietFrom     = 1   // digits from which a score begins a quiet time for scores as low
+	quietStep     = 0.5 // digits between the levels at which it does
 	defaultWarmUp = 100
 	defaultDigit  = 3   // any other's, in digits of surprise
 	grows         = 0.3 // digits by which an alert grows to be repeated: twice as rare
@@ -67,6 +70,7 @@ type Detector struct {
 	rel    *relation
 	tracks int // offset of the first track
 	stride int
+	calm   bool // Quiet was given
 	offs   struct{ season, disc, half, rel, forest int }
 	size   int
 	x, z   []float64
@@ -76,8 +80,19 @@ type Detector struct {
 	bands  []reading
 	share  []float64
 	seen   []bool
-	terse  bool // a forest's scores alone, without what it would have expected: for tests
+	top    [members]float64 // digits of each member in the last row
+	silent Silent
 }
+
+// Silent names what of a Verdict nobody wants to know. A forest takes longer over it than over its score. Models and
+// scores are the same.
+type Silent struct {
+	Share bool
+	Bands bool // Expected, Lower and Upper
+}
+
+// Silence says what of a forest's verdicts is not wanted from now on.
+func (d *Detector) Silence(s Silent) { d.silent = s }
 
 // Verdict is what a detector says of a row. The slices, a value a signal, are
 // the detector's until its next call; NaN is no value.
@@ -101,13 +116,14 @@ func New(c Config) (*Detector, error) {
 	case c.WarmUp < 0 || c.Quiet < 0:
 		return nil, fmt.Errorf("numbers of rows cannot be negative")
 	}
-	if c.Quiet == 0 {
+	calm := c.Quiet > 0
+	if !calm {
 		c.Quiet = defaultQuiet
 	}
 	if c.WarmUp == 0 {
 		c.WarmUp = defaultWarmUp
 	}
-	d := &Detector{cfg: c, only: only}
+	d := &Detector{cfg: c, only: only, calm: calm}
 	if err := d.plan(); err != nil {
 		return nil, err
 	}

@@ -102,7 +102,7 @@ func scores(c Config, m made) []float64 {
 	if err != nil {
 		panic(err)
 	}
-	d.terse = true
+	d.Silence(Silent{Share: true, Bands: true})
 	mem := make([]byte, d.Size())
 	d.Init(mem, 1)
 	out := make([]float64, len(m.values))

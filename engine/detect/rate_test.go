@@ -16,7 +16,7 @@ func TestPerWeek(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d.terse = true
+			d.Silence(Silent{Share: true, Bands: true})
 			mem := make([]byte, d.Size())
 			d.Init(mem, 1)
 			r, alerts := rng(3), 0

@@ -18,18 +18,23 @@ type jury struct {
 	interval float64 // usual time between rows, microseconds
 	peak     float64 // digits over the threshold of the last alert
 	since    int64   // rows since then
-	top      float64 // as peak and since, at the kind's own threshold: of scores
+	top      float64 // as peak and since, of scores as they go out
 	after    int64
-	nudge    float64 // digits by which labels have moved the threshold
-	recent   float64 // the highest over the threshold lately, a digit less with every quiet time; not nudged
+	calm     [4]int64 // the row of the last score that went out at this level or above
+	nudge    float64  // digits by which labels have moved the threshold
+	recent   float64  // the highest over the threshold lately, a digit less with every quiet time; not nudged
+	lean     float64  // digits by which the alerts that there were have moved the threshold of a wanted rate
 	forest   Calibrator
 	final    Calibrator // of the score, for alerts a week
 }
 
 func (j *jury) init() {
-	*j = jury{since: math.MaxInt32, after: math.MaxInt32, recent: -maxSurprise}
+	*j = jury{since: math.MaxInt32, after: math.MaxInt32, recent: -maxSurprise, lean: leanFirst}
 	j.forest.Init(memory)
 	j.final.Init(memory)
+	for i := range j.calm {
+		j.calm[i] = -defaultQuiet
+	}
 }
 
 // Step scores a row and then learns it. at is its event time in
@@ -186,7 +191,7 @@ func (d *Detector) together(mem []byte, j *jury, gap, enough bool, v *Verdict) (
 	}
 	if f.Ready() {
 		raw = f.Score(f.point)
-		if d.only == byForest && !d.terse {
+		if d.only == byForest {
 			d.explain(v)
 		}
 		digits = j.forest.Judge(raw)
@@ -197,10 +202,15 @@ func (d *Detector) together(mem []byte, j *jury, gap, enough bool, v *Verdict) (
 	return raw, digits
 }
 
-// explain says what the forest would have expected.
+// explain says what the forest would have expected, and who is to blame.
 func (d *Detector) explain(v *Verdict) {
 	f := d.forest
-	f.Attribution(f.point, v.Share)
+	if !d.silent.Share {
+		f.Attribution(f.point, v.Share)
+	}
+	if d.silent.Bands {
+		return
+	}
 	for s := range d.x {
 		mid, low, high := f.Impute(f.point, f.dims-d.cfg.Signals+s)
 		if d.cfg.Signals > 1 {

@@ -32,10 +32,11 @@ type Plan struct {
 
 	specs   []stage.Spec
 	learned Learned
-	only    string             // made by With: the channel for one of whose partitions it is
-	own     int                // how many of Channels the configuration has; the engine's own follow
-	order   []*config.Pipeline // those that feed a channel before those that read it
-	keep    map[side]columns   // what is read of channels that pipelines feed; nil before it is known
+	only    string              // made by With: the channel for one of whose partitions it is
+	own     int                 // how many of Channels the configuration has; the engine's own follow
+	order   []*config.Pipeline  // those that feed a channel before those that read it
+	keep    map[side]columns    // what is read of channels that pipelines feed; nil before it is known
+	reads   map[string]*columns // what is read of each node's rows, by its address
 	again   again
 }
 
@@ -98,8 +99,9 @@ type Node struct {
 	Home *Channel
 	// Feeds is the channel that a sink feeds; nil for others.
 	Feeds *Channel
-	open  bool   // names may still come
-	whole string // why its rows are regrouped as they are
+	open  bool     // names may still come
+	read  *columns // what is read of its rows; nil before it is known
+	whole string   // why its rows are regrouped as they are
 }
 
 // Input is where a node's rows come from: another node, or a channel.
@@ -170,7 +172,7 @@ func (p *Plan) With(channel string, learned []decode.Field) (*Plan, hcl.Diagnost
 	if q := p.again.take(key); q != nil {
 		return q, nil
 	}
-	q := &Plan{Config: p.Config, Digest: p.Digest, specs: p.specs, only: channel, own: p.own, keep: p.keep}
+	q := &Plan{Config: p.Config, Digest: p.Digest, specs: p.specs, only: channel, own: p.own, keep: p.keep, reads: p.reads}
 	for _, was := range p.Channels {
 		ch := *was
 		ch.Fields = slices.Clone(ch.Fields)
@@ -191,6 +193,7 @@ func (p *Plan) With(channel string, learned []decode.Field) (*Plan, hcl.Diagnost
 		return nil, diags
 	}
 	q.findMarks()
+	q.tellReads()
 	p.again.give(key, q)
 	return q, nil
 }

@@ -68,11 +68,27 @@ func (p *Plan) prune() {
 		}
 		p.rebindPruned()
 	}
+	p.tellReads()
+}
+
+// tellReads tells every node which of its columns are read, since binding makes nodes anew.
+func (p *Plan) tellReads() {
+	for _, pl := range p.Pipelines {
+		for _, n := range pl.Nodes {
+			n.read = p.reads[n.Address]
+		}
+	}
+}
+
+// Reads says whether a stage, a sink or a key reads a column of the node's rows.
+func (n *Node) Reads(column string) bool {
+	return n.read == nil || n.read.all || n.read.names[column]
 }
 
 // needed gathers the columns of channels that pipelines, keys and times read.
 // What reads a channel is looked at before what feeds it.
 func (p *Plan) needed() map[side]*columns {
+	p.reads = map[string]*columns{}
 	out := map[side]*columns{}
 	for _, ch := range p.Channels {
 		for no := range ch.Schemas() {
@@ -91,18 +107,19 @@ func (p *Plan) needed() map[side]*columns {
 	for i := len(p.order) - 1; i >= 0; i-- {
 		for _, pl := range p.Pipelines {
 			if pl.Config == p.order[i] {
-				pl.needed(out)
+				p.neededBy(pl, out)
 			}
 		}
 	}
 	return out
 }
 
-// needed adds what a pipeline reads, from its end to its beginning.
-func (pl *Pipeline) needed(out map[side]*columns) {
+// neededBy adds what a pipeline reads, from its end to its beginning.
+func (p *Plan) neededBy(pl *Pipeline, out map[side]*columns) {
 	wants := map[*Node]*columns{}
 	for _, n := range pl.Nodes {
 		wants[n] = &columns{}
+		p.reads[n.Address] = wants[n]
 	}
 	for i := len(pl.Nodes) - 1; i >= 0; i-- {
 		n := pl.Nodes[i]

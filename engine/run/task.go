@@ -275,7 +275,9 @@ func (t *task) rejectedRow(address string, r stage.Reject) rejectRow {
 		row.offset = flow.Offsets(r.Rows)[r.Row]
 		row.index = flow.Indexes(r.Rows)[r.Row]
 		row.received = flow.Received(r.Rows)[r.Row]
-		row.row = t.rowText(r.Rows, r.Row)
+		if row.row = r.Text; r.Text == nil {
+			row.row = t.rowText(r.Rows, r.Row)
+		}
 	}
 	return row
 }
@@ -407,8 +409,10 @@ func takeZero(rows arrow.RecordBatch, col int, alloc memory.Allocator) arrow.Rec
 
 // opening is what a stage of this task gets.
 func (t *task) opening(n *plan.Node, p *pipe, tables []*state.Table) stage.Opening {
+	tap := t.engine.tapOf(n.Address)
 	return stage.Opening{
-		Env: t.engine.env, DataDir: t.engine.o.Data, Alloc: t.alloc, Address: n.Address, Partition: t.part, Tables: tables, Report: t.engine.report,
+		Read: func(column string) bool { return n.Reads(column) || tap.watch != nil || tap.taps.Load() != nil },
+		Env:  t.engine.env, DataDir: t.engine.o.Data, Alloc: t.alloc, Address: n.Address, Partition: t.part, Tables: tables, Report: t.engine.report,
 		Modules: t.engine.rollouts.store.Get, Trials: t.engine.rollouts.meters,
 		Reject: func(r stage.Reject) {
 			p.rejects = append(p.rejects, t.rejectedRow(n.Address, r))

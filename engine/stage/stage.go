@@ -202,6 +202,9 @@ type Opening struct {
 	Reject func(Reject)
 	// Hub leads to the MQTT servers of the engine's ingests, by their addresses; nil in tests.
 	Hub *mqtt.Hub
+	// Read says whether anybody reads a column of Bound.Out just now: a stage, a sink, or somebody who looks on.
+	// What nobody reads a stage may leave null. State and other columns must not depend on it. nil: all are read.
+	Read func(column string) bool
 	// Count adds to a counter of this stage, such as "late_dropped"; never nil.
 	Count func(name string, n int64)
 	// Report tells whoever watches of something that is no error, as one line; nil in tests.
@@ -229,6 +232,7 @@ type Reject struct {
 	Row    int
 	Field  string // "" for the whole row
 	Reason string // for a person
+	Text   []byte // the row as JSON, where Rows holds something in its place; nil: it is in Rows
 }
 
 // Stage processes rows of one partition. All calls come from one goroutine, in

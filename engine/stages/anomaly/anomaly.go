@@ -69,6 +69,7 @@ func (a *anomaly) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error
 	slices.SortStableFunc(a.order, func(i, k int32) int { return cmp.Compare(a.slots[i], a.slots[k]) })
 	in := a.inputs(rows)
 	defer in.release()
+	a.d.Silence(a.silent())
 	res := newResult(len(a.on), n)
 	times := flow.Times(rows)
 	for _, i := range a.order {
@@ -76,6 +77,18 @@ func (a *anomaly) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error
 	}
 	out.Emit(a.batch(rows, in, res, n))
 	return nil
+}
+
+// silent is what nobody reads just now; whoever looks on from outside sees all.
+func (a *anomaly) silent() detect.Silent {
+	if a.o.Read == nil || a.seen != nil {
+		return detect.Silent{}
+	}
+	read := func(group int) bool {
+		_, each := added()
+		return slices.ContainsFunc(a.on, func(c stage.Column) bool { return a.o.Read(a.name(each[group], c)) })
+	}
+	return detect.Silent{Share: !read(3), Bands: !read(0) && !read(1) && !read(2)}
 }
 
 // row judges row i.

@@ -250,22 +250,26 @@ func (p *program) schema() *arrow.Schema {
 	_, each := added()
 	for _, name := range each {
 		for _, c := range p.on {
-			if len(p.on) == 1 {
-				number(name)
-			} else {
-				number(name + "." + c.Name)
-			}
+			number(p.name(name, c))
 		}
 	}
 	fields = append(fields, arrow.Field{Name: "model_age", Type: arrow.PrimitiveTypes.Int64, Nullable: true})
 	return flow.NewSchema(fields)
 }
 
+// name is that of an added column of a signal.
+func (p *program) name(column string, c stage.Column) string {
+	if len(p.on) == 1 {
+		return column
+	}
+	return column + "." + c.Name
+}
+
 func (p *program) bound(at stage.At, hasKey bool, size int) stage.Bound {
 	p.out = p.schema()
 	names := []string{}
 	f := p.cfg.Forest
-	digest := fmt.Sprintf("2 %s %d %d %d %g seed %d key %q", p.cfg.Kind, f.Shingle, f.Trees, f.Samples, f.Decay, p.seed, at.Channel.Key)
+	digest := fmt.Sprintf("3 %s %d %d %d %g seed %d key %q", p.cfg.Kind, f.Shingle, f.Trees, f.Samples, f.Decay, p.seed, at.Channel.Key)
 	for _, group := range []struct {
 		word string
 		cols []stage.Column
