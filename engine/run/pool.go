@@ -23,6 +23,9 @@ const (
 
 func newPool() memory.Allocator { return &pool{} }
 
+// Buffers makes an allocator such as an engine gives to its stages, for whoever runs a stage without an engine.
+func Buffers() memory.Allocator { return newPool() }
+
 func class(size int) int {
 	if size <= 1<<poolLeast {
 		return 0

@@ -399,7 +399,7 @@ func (p *program) tables(g *aggregates, ch *config.Channel) []state.Decl {
 			panes.Columns = append(panes.Columns, state.Column{Name: g.names[i], Type: state.Bytes})
 		}
 	}
-	panes.MaxKeys = min(maxPanes, maxPaneBytes/(8*p.words+4*paneLinks+24))
+	panes.MaxKeys = min(maxPanes, maxPaneBytes/(8*p.words+4*paneLinks))
 	groups.Beside = 24 + 4 // its lane, and where that is
 	panes.Keyless = true
 	if p.kind == sliding {

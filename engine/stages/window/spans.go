@@ -27,6 +27,7 @@ type spans struct {
 	ends    []int64
 	stale   []uint32 // groups to look for panes that no window needs
 	panesIn []uint32
+	chases  []chase
 	fault   error
 }
 
@@ -67,14 +68,21 @@ func (w *window) spanBytes() int64 {
 	return int64(cap(w.merged)+cap(w.suffix)+cap(w.prefix)+cap(w.span)*3) * 8
 }
 
+// chased is how many groups' suffixes are built together: each next pane is a miss of the cache, and those of several groups overlap.
+const chased = 32
+
 // mergeWindows computes the words of the windows that are emitted.
 func (w *window) mergeWindows(q []emission) {
 	w.merged = grown(w.merged, len(q)*w.words)
-	for k := range q {
-		q[k].merged = k
-		w.mergeWindow(&q[k], w.merged[k*w.words:(k+1)*w.words])
-		if !q[k].final { // a pane was in it to which more rows come
-			w.forgetSpans(q[k].group)
+	for from := 0; from < len(q); from += chased {
+		to := min(from+chased, len(q))
+		w.readySuffixes(q[from:to])
+		for k := from; k < to; k++ {
+			q[k].merged = k
+			w.mergeWindow(&q[k], w.merged[k*w.words:(k+1)*w.words])
+			if !q[k].final { // a pane was in it to which more rows come
+				w.forgetSpans(q[k].group)
+			}
 		}
 	}
 }
@@ -94,17 +102,26 @@ func (w *window) blank(words []int64) {
 	words[paneOffset] = -1
 }
 
+// blockOf is where the block of the pane begins that starts at start.
+func (w *window) blockOf(s *span, start int64) int64 {
+	block := s.suffixOf + w.size // commonly: that of the window before
+	if s.suffixOf == flow.NoMark || start < block || start >= block+w.size {
+		block = start - mod(start-w.offset, w.size)
+	}
+	return block
+}
+
 func (w *window) mergeWindow(e *emission, out []int64) {
 	s := w.spanOf(e.group)
 	last := w.cells(e.pane)[paneStart]
-	first := last + w.every - w.size
-	block := s.suffixOf + w.size // commonly: that of the window before
-	if s.suffixOf == flow.NoMark || last < block || last >= block+w.size {
-		block = last - mod(last-w.offset, w.size)
-	}
+	first, block := last+w.every-w.size, w.blockOf(s, last)
 	var suffix []int64
 	if first < block {
-		suffix = w.suffixFrom(s, e, first, block)
+		if s.suffixOf != block-w.size {
+			w.chases = append(w.chases[:0], w.newChase(s, e, block))
+			w.buildSuffixes()
+		}
+		suffix = w.suffixFrom(s, first, block)
 	}
 	prefix := w.prefixUntil(s, e, last, block)
 	if suffix == nil {
@@ -161,12 +178,9 @@ func (w *window) prefixUntil(s *span, e *emission, last, block int64) []int64 {
 	return words
 }
 
-// suffixFrom returns what is in the panes from the one that starts at first, or later, to the end of its block, which is
-// the one before that of the emission; nil when nothing is.
-func (w *window) suffixFrom(s *span, e *emission, first, block int64) []int64 {
-	if s.suffixOf != block-w.size {
-		w.buildSuffixes(s, e, block)
-	}
+// suffixFrom returns what is in the panes from the one that starts at first, or later, to where the block begins that is
+// behind theirs; nil when nothing is.
+func (w *window) suffixFrom(s *span, first, block int64) []int64 {
 	at := s.at
 	for at != 0 && w.cells(at - 1)[paneStart] < first {
 		at = w.paneLinks(at - 1)[paneNewer]
@@ -177,32 +191,75 @@ func (w *window) suffixFrom(s *span, e *emission, first, block int64) []int64 {
 	return w.suffix[int(at-1)*w.words : int(at)*w.words]
 }
 
-// buildSuffixes computes the suffixes of the panes before that of e in the block that ends at next.
-func (w *window) buildSuffixes(s *span, e *emission, next int64) {
-	w.suffix = grown(w.suffix, w.panes.Slots()*w.words)
-	at := e.pane + 1
-	for at != 0 && w.cells(at - 1)[paneStart] >= next {
-		at = w.paneLinks(at - 1)[paneOlder]
-	}
+// chase is the way along a group's panes, the newest first, on which suffixes are built.
+type chase struct {
+	group     uint32
+	at, after uint32 // the pane, and the one behind it in the block, plus one
+	from, to  int64  // of the block
+}
+
+func (w *window) newChase(s *span, e *emission, next int64) chase {
 	s.suffixOf, s.at = next-w.size, 0
-	after := []int64(nil)
-	for at != 0 {
-		cells, links := w.cells(at-1), w.paneLinks(at-1)
-		if cells[paneStart] < next-w.size {
-			return
+	return chase{group: e.group, at: e.pane + 1, from: next - w.size, to: next}
+}
+
+// readySuffixes builds the suffixes that the emissions need, as far as each group needs those of one block. mergeWindow looks
+// whether they are the right ones.
+func (w *window) readySuffixes(q []emission) {
+	w.chases = w.chases[:0]
+	for i := range q {
+		e := &q[i]
+		s, last := w.spanOf(e.group), w.cells(e.pane)[paneStart]
+		if block := w.blockOf(s, last); last+w.every-w.size < block && s.suffixOf != block-w.size {
+			w.chases = append(w.chases, w.newChase(s, e, block))
 		}
-		own := w.suffix[int(at-1)*w.words : int(at)*w.words]
-		switch empty := links[paneFlags]&flagEmpty != 0; {
-		case after == nil && empty:
-			w.blank(own)
-		case after == nil:
-			copy(own, cells)
-		case empty:
-			copy(own, after)
-		default:
-			w.combine(own, after, cells)
-		}
-		after, s.at = own, at
-		at = links[paneOlder]
 	}
+	w.buildSuffixes()
+}
+
+// buildSuffixes goes all ways, a pane of each in turn.
+func (w *window) buildSuffixes() {
+	if len(w.chases) > 0 {
+		w.suffix = grown(w.suffix, w.panes.Slots()*w.words)
+	}
+	for left := w.chases; len(left) > 0; {
+		on := left[:0]
+		for i := range left {
+			if c := left[i]; w.buildSuffix(&c) {
+				on = append(on, c)
+			}
+		}
+		left = on
+	}
+}
+
+// buildSuffix computes the suffix that begins with a chase's pane, and goes on to the one before; false where there is none.
+func (w *window) buildSuffix(c *chase) bool {
+	if c.at == 0 {
+		return false
+	}
+	at := c.at
+	cells, links := w.cells(at-1), w.paneLinks(at-1)
+	start := cells[paneStart]
+	c.at = links[paneOlder]
+	if start >= c.to {
+		return true
+	}
+	if start < c.from {
+		return false
+	}
+	own := w.suffix[int(at-1)*w.words : int(at)*w.words]
+	empty := links[paneFlags]&flagEmpty != 0
+	switch {
+	case c.after == 0 && empty:
+		w.blank(own)
+	case c.after == 0:
+		copy(own, cells)
+	case empty:
+		copy(own, w.suffix[int(c.after-1)*w.words:])
+	default:
+		w.combine(own, w.suffix[int(c.after-1)*w.words:int(c.after)*w.words], cells)
+	}
+	c.after, w.span[c.group].at = at, at
+	return true
 }
