@@ -92,7 +92,10 @@ func (n *Node) fateOfState(c Change, h *Held, held int64) Change {
 		from = past.Since
 	}
 	since := strings.Trim(string(flow.AppendTime(nil, past.Since)), `"`)
-	records := past.Records(from, !known)
+	records := uint64(0)
+	if !known || len(past.Marks) > 0 { // else nothing has come that state follows from
+		records = past.Records(from, !known)
+	}
 	c.Why = fmt.Sprintf("its state means something else now: it is made again from at most %s of the journal", plural(int(min(records, 1<<62)), "record", "records"))
 	switch {
 	case missing > 0 && missing == len(past.Marks):

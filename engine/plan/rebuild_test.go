@@ -72,6 +72,7 @@ func TestFateOfState(t *testing.T) {
 		{p: direct, past: plan.Past{Since: 60 * minute, Marks: marks}, address: "w", fate: plan.Rebuilt, why: "of 1 key of 3 a part is lost, since the journal begins at 1970-01-01T01:00:00Z"},
 		{p: direct, past: plan.Past{Since: 290 * minute, Marks: marks}, address: "w", fate: plan.Lost, why: "no longer in the journal, which begins at 1970-01-01T04:50:00Z"},
 		{p: direct, past: plan.Past{Whole: true}, address: "hot", fate: plan.Rebuilt, why: "from at most 1,000 records of the journal"},
+		{p: direct, past: plan.Past{Whole: true}, address: "w", fate: plan.Rebuilt, why: "from at most 0 records of the journal"}, // no key has a watermark
 		{p: direct, past: plan.Past{Since: minute, Marks: marks}, address: "hot", fate: plan.Rebuilt, why: "what came before 1970-01-01T00:01:00Z is no longer there"},
 		{p: direct, err: errors.New("rust"), address: "w", fate: plan.Lost, why: "the journal cannot be read: rust"},
 		{p: direct, past: plan.Past{Whole: true, Marks: marks}, address: "all", fate: plan.Lost, why: "it reads what pipelines feed"},
@@ -82,7 +83,7 @@ func TestFateOfState(t *testing.T) {
 				t.Errorf("asked for %s", channel)
 			}
 			c.past.Records = func(from int64, all bool) uint64 {
-				if all {
+				if all || from == 0 {
 					return 1000
 				}
 				return uint64(from / minute)

@@ -118,7 +118,7 @@ func (k *timekeeper) fillSlots(rows arrow.RecordBatch) arrow.RecordBatch {
 		return rows // all slot 0
 	}
 	col := rows.Column(k.keyCol)
-	if s, ok := col.(*array.String); ok && k.keys.Len()+len(slots) <= k.ch.Config.MaxKeys {
+	if s, ok := col.(*array.String); ok && k.keys.Len()+len(slots) <= k.keys.Decl().MaxKeys {
 		if err := k.keys.InternStrings(s, slots); err != nil {
 			panic("BUG: a table with room refused keys: " + err.Error())
 		}

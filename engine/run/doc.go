@@ -73,8 +73,7 @@
 // window emits its next revision, in the new form. A stage that was not there before begins with what comes.
 // What pipelines feed is not kept to be read again: there state starts empty, and plan calls it lost.
 // A message that was sent again is counted once more in what is made again, where the first one came before the
-// stretch that is read. When max_keys changes as well and the keys are too many for it, apply is refused; a start
-// with such files fails, and says which to raise.
+// stretch that is read. Keys for which there was no room (max_keys) when their records came are refused once more.
 //
 // # When is the clock of a device corrected, and what can that not know?
 //

@@ -233,7 +233,7 @@ func (b *rebuild) into(id string, r *restored) error {
 
 var (
 	errShort = errors.New("the journal ends before the checkpoint")
-	errKeys  = errors.New("the channel's keys come in another order now; if max_keys has changed, change it by itself first")
+	errKeys  = errors.New("the channel's keys come in another order now")
 )
 
 func cmpErr(err, otherwise error) error {

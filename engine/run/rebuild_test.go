@@ -6,9 +6,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/run"
@@ -171,11 +173,11 @@ func TestRebuildBeside(t *testing.T) {
 	sameBut(t, l.lines("/out/w.ndjson"), before.lines("/out/w.ndjson"), after.lines("/out/w.ndjson"), 4*7)
 }
 
-// TestRebuildRefused: where state of one partition cannot be made again, the old configuration goes on, though that of the
-// partitions behind it could be.
-func TestRebuildRefused(t *testing.T) {
+// crowd is a configuration of two partitions of so many keys each, and gives records whose devices are two of partition
+// 0 and one of the other.
+func crowd() (config func(keys int, aggregates string) string, input func(first, n int) string) {
 	const parts = 2
-	var names []string // two of partition 0, and one of each other
+	var names []string
 	for i, have := 0, map[int]int{}; len(names) < parts+1; i++ {
 		name := fmt.Sprintf("d%d", i)
 		at := flow.PartitionOf(flow.Hash([]byte(name)), parts)
@@ -183,30 +185,85 @@ func TestRebuildRefused(t *testing.T) {
 			names = append(names, name)
 		}
 	}
-	input := func(first, n int) string {
+	input = func(first, n int) string {
 		return regexp.MustCompile(`"d\d"`).ReplaceAllStringFunc(records(first, n), func(d string) string {
 			return fmt.Sprintf("%q", names[int(d[2]-'0')%len(names)])
 		})
 	}
-	config := func(keys int, aggregates string) string {
+	config = func(keys int, aggregates string) string {
 		channel := fmt.Sprintf("time = ts\n  partitions = %d\n  max_keys = %d", parts, keys)
 		return strings.Replace(telemetry, "time   = ts", channel, 1) + followed + minutes("w", aggregates, "f > 20")
 	}
-	l := newLab(t)
-	l.write("/out/x", "")
-	l.feed(input(0, 300))
-	l.open(config(1, plainly), false)
-	l.settle()
-	seen := l.totals().Records
-	if err := l.swap(config(10, richer)); err == nil || !strings.Contains(err.Error(), "keys come in another order") {
-		t.Fatalf("the change was not refused: %v", err)
+	return config, input
+}
+
+// TestRebuildMoreKeys: a stage and max_keys change together, by an apply or a restart, and there were more keys than
+// there was room for: those that were refused are so again when the journal is read once more, and come in afterwards.
+func TestRebuildMoreKeys(t *testing.T) {
+	config, input := crowd()
+	for _, restart := range []bool{false, true} {
+		l := newLab(t)
+		l.write("/out/x", "")
+		l.feed(input(0, 300))
+		l.open(config(1, plainly), false)
+		l.settle()
+		seen := l.totals()
+		if seen.Rejects == 0 {
+			t.Fatal("there was room for all keys")
+		}
+		if restart {
+			l.close()
+			l.machine.Crash(1)
+			l.open(config(10, richer), false)
+		} else {
+			l.must(l.swap(config(10, richer)))
+		}
+		if !l.reported("pipeline.w.window.m: its state is made again from") {
+			t.Error("nobody is told of it")
+		}
+		l.feed(input(300, 300))
+		l.settle()
+		if got := l.totals(); !restart && got.Rejects != seen.Rejects || restart && got.Rejects != 0 {
+			t.Errorf("restart %v: %d rejects, and %d before", restart, got.Rejects, seen.Rejects)
+		}
+		devices := map[string]int{}
+		for _, row := range l.lines("/out/w.ndjson") {
+			devices[regexp.MustCompile(`"device":"[^"]*"`).FindString(row)]++
+		}
+		if len(devices) != 3 {
+			t.Errorf("restart %v: windows are of %v", restart, devices)
+		}
+		l.close()
 	}
-	l.feed(input(300, 300))
-	l.settle()
-	if got := l.totals().Records; got != seen+300 {
-		t.Errorf("%d records, not %d", got, seen+300)
+}
+
+// TestRebuildRefused: where the journal cannot be read once more, from whatever block on, the old configuration goes on.
+func TestRebuildRefused(t *testing.T) {
+	config, input := crowd()
+	refused := 0
+	for after := range 8 {
+		l := newLab(t)
+		l.write("/out/x", "")
+		l.feed(input(0, 300))
+		l.open(config(10, plainly), false)
+		l.settle()
+		seen := l.totals().Records
+		l.machine.Fail(env.Fault{Op: env.OpRead, Name: "journal/c", After: after, Err: syscall.EIO})
+		if err := l.swap(config(10, richer)); err != nil {
+			refused++
+		}
+		l.machine.Heal()
+		l.feed(input(300, 300))
+		l.settle()
+		if got := l.totals().Records; got != seen+300 {
+			t.Errorf("%d records, not %d", got, seen+300)
+		}
+		l.expect("/out/w.ndjson", len(slices.Compact(l.lines("/out/w.ndjson"))))
+		l.close()
 	}
-	l.close()
+	if refused < 2 {
+		t.Errorf("the change was refused %d times: nothing failed", refused)
+	}
 }
 
 // hours makes records a second apart, of seven devices.

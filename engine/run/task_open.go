@@ -131,7 +131,11 @@ func mergeFields(own, all []decode.Field) []decode.Field {
 func (t *task) openPipes(p *plan.Plan, have map[string]*state.Table) error {
 	ch := p.Channel(t.name)
 	t.channel = ch
-	t.keys = table(have, "", ch.KeysDecl())
+	keys := ch.KeysDecl()
+	if was := have[tableKey("", keys)]; was != nil && t.engine.only != nil {
+		keys.MaxKeys = was.Decl().MaxKeys // keys that were too many then are so when the journal is read again
+	}
+	t.keys = table(have, "", keys)
 	t.openDuplicates(have)
 	t.openClock(have)
 	if err := t.openControl(have); err != nil {
