@@ -54,7 +54,8 @@
 // first column of by: its watermark is the latest event time that any device has brought up to a tick, a clock that is
 // ahead counting as the moment of receipt. A device or a partition from which nothing comes holds nobody up; what comes late revises.
 // Tumbling and sliding windows send parts of windows there, and not rows: phases.go draws it. What
-// comes out is the same, and phases = 1 asks for rows. Sessions, counts and states need the rows, as does late = "side".
+// comes out is the same, and phases = 1 asks for rows. Sessions, counts and states need the rows. With late = "side" rows that
+// are received after the end of their window and its grace go one by one, so that history read from a file costs less with phases = 1.
 //
 // # What identifies an emitted row
 //

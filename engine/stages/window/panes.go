@@ -135,7 +135,7 @@ func (w *window) refuse(i int, t, end, mark int64) {
 	}
 	w.o.Count("late_side", 1)
 	show := func(us int64) string { return string(flow.AppendTime(nil, us)) }
-	w.o.Reject(stage.Reject{Rows: w.rows, Row: i, Reason: fmt.Sprintf("late: its window ended at %s, and its key's watermark is %s", show(end), show(mark))})
+	w.o.Reject(stage.Reject{Rows: w.rows, Row: i, Text: w.textOfRow(i), Reason: fmt.Sprintf("late: its window ended at %s, and its key's watermark is %s", show(end), show(mark))})
 }
 
 // group returns the group of row i, filled in.

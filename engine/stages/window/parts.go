@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/stage"
+	"github.com/tidemill/tidemill/engine/state"
 )
 
 // Words and links of a group of the first phase.
@@ -38,6 +39,10 @@ type parts struct {
 	near   []lane // by group: the part of its latest row
 	next   int64  // tick at which a part is due, at the earliest
 	blob   []byte
+	tick   *state.Table // with late = "side": the latest tick
+	lone   []int32      // rows of the batch at hand that are parts by themselves
+	text   *flow.JSONEncoder
+	was    *arrow.Schema // of text
 }
 
 var _ stage.Stage = (*parts)(nil)
@@ -47,6 +52,12 @@ func openParts(p program, out *arrow.Schema, o stage.Opening) (stage.Stage, erro
 	if p.early > 0 {
 		s.periods = o.Tables[2]
 		if err := onlySlot(s.periods, flow.NoMark); err != nil {
+			return nil, err
+		}
+	}
+	if p.late == side {
+		s.tick = o.Tables[len(o.Tables)-1]
+		if err := onlySlot(s.tick, flow.NoMark); err != nil {
 			return nil, err
 		}
 	}
@@ -66,9 +77,9 @@ func (s *parts) links(g uint32) []uint32 {
 }
 
 // Process adds rows to their parts.
-func (s *parts) Process(_ int, rows arrow.RecordBatch, _ flow.Emitter) error {
+func (s *parts) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
 	n := int(rows.NumRows())
-	s.rows, s.times = rows, flow.Times(rows)
+	s.rows, s.times, s.lone = rows, flow.Times(rows), s.lone[:0]
 	defer s.finish()
 	if err := s.findGroups(rows, n); err != nil {
 		return s.explain(err)
@@ -78,12 +89,18 @@ func (s *parts) Process(_ int, rows arrow.RecordBatch, _ flow.Emitter) error {
 		s.idx = make([]uint32, n)
 	}
 	s.idx = s.idx[:n]
-	received, every := flow.Received(rows), uint64(s.every)
+	received, every, over := flow.Received(rows), uint64(s.every), s.over()
 	for i, g := range s.laneNos[:n] {
 		t, r := int64(s.times[i]), int64(received[i])
 		if far(t) {
 			s.idx[i] = s.refuseFar(i)
 			s.setDue(g) // it may have nothing else
+			continue
+		}
+		if t < over {
+			s.lone, s.idx[i] = append(s.lone, int32(i)), noPane
+			s.ready(g)
+			s.note(g, t, r)
 			continue
 		}
 		l := &s.near[g]
@@ -96,16 +113,29 @@ func (s *parts) Process(_ int, rows arrow.RecordBatch, _ flow.Emitter) error {
 		c := (*[metaWords]int64)(s.cells(l.pane))
 		c[partRows], c[paneReceived] = c[partRows]+1, max(c[paneReceived], r)
 		s.panes.Touch(l.pane)
-		words := s.words(g)
-		words[partMark], words[partLast] = max(words[partMark], min(t, r)), max(words[partLast], r)
-		s.groups.Touch(g)
-		s.setDue(g)
+		s.note(g, t, r)
 	}
 	cells := s.panes.I64(0)
 	for i := range s.accs {
 		s.accumulate(i, cells, 0, n)
 	}
-	return nil
+	return s.sendLone(out)
+}
+
+// note moves a group's watermark by a row.
+func (s *parts) note(g uint32, t, r int64) {
+	words := s.words(g)
+	words[partMark], words[partLast] = max(words[partMark], min(t, r)), max(words[partLast], r)
+	s.groups.Touch(g)
+	s.setDue(g)
+}
+
+// ready fills in what is known of a group at first.
+func (s *parts) ready(g uint32) {
+	if links := s.links(g); links[partReady] == 0 {
+		copy(s.words(g), []int64{flow.NoMark, flow.NoMark, 0, flow.NoMark})
+		links[partReady] = 1
+	}
 }
 
 // findGroups finds the group of each row.
@@ -142,16 +172,12 @@ func (s *parts) find(g uint32, t int64) error {
 	if err != nil {
 		return err
 	}
-	links := s.links(g)
-	if links[partReady] == 0 {
-		copy(s.words(g), []int64{flow.NoMark, flow.NoMark, 0, flow.NoMark})
-		links[partReady] = 1
-	}
+	s.ready(g)
 	if fresh {
 		copy(s.cells(p), s.template)
 		s.cells(p)[paneStart] = start
 		s.panes.U32(1)[p] = g
-		links[partCount]++
+		s.links(g)[partCount]++
 		s.next = min(s.next, start+s.every+s.grace)
 	}
 	s.near[g] = lane{start: start, pane: p}
@@ -162,6 +188,10 @@ func (s *parts) find(g uint32, t int64) error {
 func (s *parts) Advance(_ int, marks flow.Watermarks, out flow.Emitter) error {
 	if !marks.Ticked && !marks.Ended {
 		return nil
+	}
+	if s.tick != nil && marks.Ticked {
+		s.tick.I64(0)[0] = marks.Tick
+		s.tick.Touch(0)
 	}
 	early := marks.Ticked && s.isEarly(marks.Tick)
 	s.found = s.found[:0]
@@ -207,7 +237,7 @@ func (s *parts) send(now int64, out flow.Emitter) {
 		for i, p := range some {
 			groups[i] = s.panes.U32(1)[p]
 		}
-		out.Emit(s.emitParts(some, groups, now))
+		out.Emit(s.emitParts(some, groups, now, nil))
 	}
 	for _, p := range s.found {
 		g := s.panes.U32(1)[p]
@@ -240,7 +270,7 @@ func (s *parts) tell(now int64, out flow.Emitter) {
 		return true
 	})
 	for rest := groups; len(rest) > 0; rest = rest[min(len(rest), emitRows):] {
-		out.Emit(s.emitParts(nil, rest[:min(len(rest), emitRows)], now))
+		out.Emit(s.emitParts(nil, rest[:min(len(rest), emitRows)], now, nil))
 	}
 	s.settleGroups()
 }
@@ -276,8 +306,8 @@ func (s *parts) settleGroups() {
 	}
 }
 
-// emitParts makes rows of parts of groups; of watermarks alone without parts.
-func (s *parts) emitParts(list, groups []uint32, now int64) arrow.RecordBatch {
+// emitParts makes rows of parts of groups; of watermarks alone without parts. lone are the rows that are parts by themselves.
+func (s *parts) emitParts(list, groups []uint32, now int64, lone []int32) arrow.RecordBatch {
 	n := len(groups)
 	offset, index, slot, mark := s.column64(n), s.column32(n), s.column32(n), s.column64(n)
 	received, time := s.column64(n), s.column64(n)
@@ -289,6 +319,11 @@ func (s *parts) emitParts(list, groups []uint32, now int64) arrow.RecordBatch {
 		received.v[i], time.v[i] = words[partLast], min(words[partMark], now)
 		mark.v[i] = time.v[i]
 	}
+	for k, i := range lone {
+		received.v[k] = int64(flow.Received(s.rows)[i])
+		time.v[k] = min(int64(s.times[i]), received.v[k], now)
+		mark.v[k] = time.v[k]
+	}
 	cols := append(make([]arrow.Array, 0, s.startColumn()+2), offset.array(arrow.PrimitiveTypes.Int64), index.array(arrow.PrimitiveTypes.Int32),
 		received.array(flow.Timestamp), time.array(flow.Timestamp), slot.array(arrow.PrimitiveTypes.Uint32), mark.array(arrow.PrimitiveTypes.Int64))
 	defer func() {
@@ -298,6 +333,9 @@ func (s *parts) emitParts(list, groups []uint32, now int64) arrow.RecordBatch {
 	}()
 	cols = append(cols, s.keys.Columns(s.groups, groups, s.o.Alloc)...)
 	cols = append(cols, s.starts(list, n), s.blobsOf(list, n))
+	if s.tick != nil {
+		cols = append(cols, s.textsOf(lone, n))
+	}
 	return array.NewRecordBatch(s.schema, cols, int64(n))
 }
 

@@ -34,6 +34,12 @@ import (
 // part as it would judge its rows: what comes in one tick interval meets one watermark (run/doc.go). So lateness,
 // revisions and what is early are those of one phase, for any number of partitions.
 
+// With late = "side" a row that may be late is a part by itself, with its text as JSON in a further column, row~: merging
+// rejects it if it is. A row is late at the earliest when a tick has passed its window's end and grace.
+
+// rowName is the column of texts of rows that may be late.
+const rowName = "row~"
+
 // partDigits is how much of a layout's hash is in the name of the column.
 const partDigits = 8
 
@@ -68,13 +74,14 @@ func (s *settings) bindPhases(p *program, g *aggregates, b *stage.Bound) {
 		b.Whole = "it depends on the order of the rows of all partitions"
 	case s.phases == 1:
 		b.Whole = "phases = 1 asks for it"
-	case p.late == side:
-		b.Whole = "late = \"side\" needs each late row itself"
 	default:
 		first := *p
 		first.layout = p.layoutOf(g)
 		fields := append(p.keyFields(), arrow.Field{Name: "window_start", Type: flow.Timestamp, Nullable: true},
 			arrow.Field{Name: first.layout, Type: arrow.BinaryTypes.String, Nullable: true})
+		if p.late == side {
+			fields = append(fields, arrow.Field{Name: rowName, Type: arrow.BinaryTypes.String, Nullable: true})
+		}
 		out := flow.NewSchema(fields)
 		b.First = &stage.Bound{
 			Out: out, By: b.By, Filters: true, Reads: b.Reads, State: first.partTables(g),
@@ -119,6 +126,9 @@ func (p *program) partTables(g *aggregates) []state.Decl {
 	decls := []state.Decl{groups, parts}
 	if p.early > 0 {
 		decls = append(decls, state.Decl{Name: "early", Digest: fmt.Sprint("1 ", p.early), MaxKeys: 1, KeysPlanned: 1, Columns: []state.Column{{Name: "period", Type: state.I64}}})
+	}
+	if p.late == side {
+		decls = append(decls, state.Decl{Name: "tick", Digest: "1", MaxKeys: 1, KeysPlanned: 1, Columns: []state.Column{{Name: "tick", Type: state.I64}}})
 	}
 	return decls
 }
@@ -192,6 +202,14 @@ func (w *window) rowsOf(i int) int64 {
 		return 1
 	}
 	return int64(binary.LittleEndian.Uint64([]byte(w.blobs.Value(i)[:8])))
+}
+
+// textOfRow is the text of a row that stands for itself in a part; nil when it is in the batch.
+func (w *window) textOfRow(i int) []byte {
+	if !w.parts {
+		return nil
+	}
+	return []byte(w.rows.Column(w.rows.Schema().FieldIndices(rowName)[0]).(*array.String).Value(i))
 }
 
 // addParts is add for parts.
