@@ -16,7 +16,7 @@ import (
 
 // slice is how much fuel is given out at once: between two slices the garbage
 // collector can stop the goroutine, and the clock is looked at.
-const slice = 1_000_000
+const slice = 100_000
 
 // Instance is a module with a memory of its own. One goroutine.
 type Instance struct {

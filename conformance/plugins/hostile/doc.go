@@ -3,7 +3,12 @@
 //
 //	liar_test.go   one guest that behaves until it meets a certain row (testdata/liar.c)
 //	load_test.go   modules that are refused, or fail, before the first row; put together byte by byte
-//	pause_test.go  what a looping guest does to everybody else
+//	pause_test.go  what a looping guest does to the collector's pauses
+//	beside_test.go what offenders do to the batch times of a well-behaved plugin
+//
+// On a quiet machine, both without allowance:
+//
+//	TIDEMILL_QUIET=1 go test -run 'Pauses|Beside' -v ./conformance/plugins/hostile
 //
 // Imports: nothing
 //

@@ -55,6 +55,7 @@ type scene struct {
 	lines    int
 	counts   map[string]int64
 	mem      *memory.CheckedAllocator
+	settings map[string]wasm.Setting
 }
 
 func newScene(t testing.TB, p *wasm.Plugin, offence int) *scene {
@@ -63,7 +64,7 @@ func newScene(t testing.TB, p *wasm.Plugin, offence int) *scene {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	s := &scene{counts: map[string]int64{}, mem: memory.NewCheckedAllocator(memory.DefaultAllocator)}
+	s := &scene{settings: settings, counts: map[string]int64{}, mem: memory.NewCheckedAllocator(memory.DefaultAllocator)}
 	for _, d := range p.Manifest.Tables("", 0) {
 		s.tables = append(s.tables, state.New(d))
 	}

@@ -2,6 +2,7 @@ package hostile
 
 import (
 	"encoding/json"
+	"os"
 	"runtime/debug"
 	"testing"
 	"time"
@@ -56,9 +57,13 @@ func TestPauses(t *testing.T) {
 		}
 	}
 	t.Logf("%d collections, the longest pause %v", n, worst)
-	// A busy machine can stop any process for longer; a guest that cannot be stopped
-	// would make every pause as long as its loop.
-	if long > len(pauses)/10+1 {
+	// A busy machine can stop any process for longer, so a few may be unless it is said to be quiet; a guest that cannot be
+	// stopped would make every pause as long as its loop.
+	allowed := len(pauses)/10 + 1
+	if os.Getenv("TIDEMILL_QUIET") != "" {
+		allowed = 0
+	}
+	if long > allowed {
 		t.Errorf("%d of %d pauses were longer than 20 ms, up to %v", long, len(pauses), worst)
 	}
 }
