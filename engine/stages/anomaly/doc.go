@@ -13,7 +13,7 @@
 //
 //	score              how odd, null while the model warms up or where the row was not judged. Of rcf the forest's own
 //	                   score, about 1 for what is usual; of the others digits of surprise: 3 is once in a thousand rows
-//	                   (in the quiet time after one over the kind's own threshold, what has not grown is cut to just under that)
+//	                   (in the quiet time after a score, what is not of a higher level is cut to 0.9, so that any threshold gives an alert once)
 //	grade              0: no alert; else 0.5 to 1. An alert is not repeated for `quiet` rows, unless it grows
 //	expected, lower,   what would have been usual, where the detector has an opinion; with several
 //	upper, attribution signals a column each, expected.temp_avg and so on. Attributions sum to 1
@@ -25,6 +25,16 @@
 // "suppressed"), nor are rows older than the key's latest ("out_of_order"). A row
 // without any value has no score ("empty"); where some of several are missing, the others are judged.
 // Revised rows do not come here.
+//
+// # What nobody reads
+//
+// What a forest would have expected, and who is to blame, takes longer than its score. The plan knows which columns any stage, sink or
+// tap reads (stage.Opening.Read); expected, lower, upper and attribution of rcf are worked out only where that is so.
+//
+// # A wanted rate
+//
+// alerts_per_week holds within a factor of two for each key, after a few of them; its quiet time, where none is given, is at
+// most a quarter of the time between two alerts.
 //
 // # Labels
 //
