@@ -35,7 +35,7 @@
 // # Why is a longer test's tick longer?
 //
 // A tick is a control record in every partition. A day has 86,400 seconds, and
-// no test waits for each; tick = "1s" insists.
+// no test waits for each: it has 1,440 ticks, of a minute; tick = "1s" insists.
 //
 // Imports: flow, env, config, expr, journal, decode, stage, stages, plan, run, simulate
 //
