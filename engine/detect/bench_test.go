@@ -47,17 +47,24 @@ func BenchmarkForest(b *testing.B) {
 	}
 }
 
-// BenchmarkDetectors is a point of one signal, for each kind; "no forest" is the ensemble without it.
+// BenchmarkDetectors is a point of one signal, for each kind; "no forest" is the ensemble without it,
+// "rcf unread" a forest whose explanations nobody reads.
 func BenchmarkDetectors(b *testing.B) {
-	for _, kind := range append(Kinds(), "no forest") {
+	for _, kind := range append(Kinds(), "no forest", "rcf unread") {
 		b.Run(kind, func(b *testing.B) {
 			c := Config{Kind: kind, Signals: 1}
 			if kind == "no forest" {
 				c.Kind = "ensemble"
 			}
+			if kind == "rcf unread" {
+				c.Kind = "rcf"
+			}
 			d, err := New(c)
 			if err != nil {
 				b.Fatal(err)
+			}
+			if kind == "rcf unread" {
+				d.Silence(Silent{Share: true, Bands: true})
 			}
 			mem := make([]byte, d.Size())
 			d.Init(mem, 1)
