@@ -39,6 +39,9 @@
 //	               so that nothing stale stays behind. Revisions count what was let out.
 //	end of input   all that is open is emitted, in order of window_start and then of group.
 //
+// At the end of input a sliding window has a pane for each step of each key, and all its windows wait in the queue at once:
+// two million keys of sixty steps took more than 20 GB, which no limit here holds back.
+//
 // Late rows of a sliding window count in those of its windows that are open in any case. Of idle and
 // early only the sliding window that closes next is emitted. Count and state windows close with a row and not with
 // a watermark: they have no grace, and what is late does not concern a count. A state window refuses rows that are
