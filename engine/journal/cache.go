@@ -7,6 +7,7 @@ type cache struct {
 	lists []cached // by partition
 	order []int    // partition of each entry, oldest first
 	from  int      // where order starts
+	gone  int      // entries of order whose blocks are no longer here: for each partition its first ones
 	bytes int
 }
 
@@ -15,6 +16,7 @@ type cached struct {
 	blocks []*Block
 	after  []placeAfter
 	from   int
+	gone   int // entries of cache.order for blocks that are no longer here
 }
 
 // placeAfter is where a reader goes on that leaves the cache after a block.
@@ -51,20 +53,49 @@ func (c *cache) drop(limit int) {
 	for c.bytes > limit {
 		list := &c.lists[c.order[c.from]]
 		c.from++
-		c.bytes -= list.after[list.from].bytes
-		list.blocks[list.from].Release()
-		list.blocks[list.from] = nil
-		list.from++
-		if list.from > 64 && list.from > len(list.blocks)/2 {
-			n := copy(list.blocks, list.blocks[list.from:])
-			clear(list.blocks[n:])
-			copy(list.after, list.after[list.from:])
-			list.blocks, list.after, list.from = list.blocks[:n], list.after[:n], 0
+		if list.gone > 0 {
+			list.gone--
+			c.gone--
+			continue
 		}
+		c.first(list).Release()
 	}
-	if c.from > 256 && c.from > len(c.order)/2 {
-		c.order = c.order[:copy(c.order, c.order[c.from:])]
-		c.from = 0
+	if n := c.from + c.gone; n > 256 && n > len(c.order)/2 {
+		kept := c.order[:0]
+		for _, p := range c.order[c.from:] {
+			if list := &c.lists[p]; list.gone > 0 {
+				list.gone--
+				continue
+			}
+			kept = append(kept, p)
+		}
+		c.order, c.from, c.gone = kept, 0, 0
+	}
+}
+
+// first takes the oldest block out of a list, with the cache's reference.
+func (c *cache) first(list *cached) *Block {
+	b := list.blocks[list.from]
+	c.bytes -= list.after[list.from].bytes
+	list.blocks[list.from] = nil
+	list.from++
+	if list.from > 64 && list.from > len(list.blocks)/2 {
+		n := copy(list.blocks, list.blocks[list.from:])
+		clear(list.blocks[n:])
+		copy(list.after, list.after[list.from:])
+		list.blocks, list.after, list.from = list.blocks[:n], list.after[:n], 0
+	}
+	return b
+}
+
+// pass forgets a partition's blocks up to the one that holds an offset: its only reader has that one now, and goes on. So
+// their memory is filled again while it is still in the processor's cache.
+func (c *cache) pass(p int, offset uint64) {
+	list := &c.lists[p]
+	for list.from < len(list.blocks) && list.blocks[list.from].First <= offset {
+		c.first(list).Release()
+		list.gone++
+		c.gone++
 	}
 }
 

@@ -73,6 +73,7 @@ type shown struct {
 	segments []*segment
 	at       *standing // next holds the durable ends
 	cache    cache
+	readers  []int // that are open, by partition
 	holds    map[string][]uint64
 	total    int64 // bytes of all segments
 	reported map[place]bool

@@ -20,6 +20,12 @@ func (l *disk) Read(partition int, from uint64) (Reader, error) {
 	if from < earliest || from > end {
 		return nil, &ErrOutOfRange{uint64(partition), from, earliest, end}
 	}
+	l.shown.mu.Lock()
+	defer l.shown.mu.Unlock()
+	if l.shown.readers == nil {
+		l.shown.readers = make([]int, l.o.Partitions)
+	}
+	l.shown.readers[partition]++
 	return &reader{l: l, p: partition, want: from}, nil
 }
 
@@ -35,6 +41,7 @@ type reader struct {
 	sc    *scanner
 	ahead *Block // read, but what is missing comes before it
 	bad   error  // what was wrong with the damage last met
+	over  bool   // closed
 }
 
 func (r *reader) Next() (*Block, error) {
@@ -80,6 +87,9 @@ func (r *reader) cached() (b *Block, more bool, err error) {
 	}
 	if b, after := s.cache.find(r.p, r.want); b != nil {
 		r.forget(after.segment, after.at)
+		if s.readers[r.p] == 1 {
+			s.cache.pass(r.p, r.want)
+		}
 		return r.give(b), true, nil
 	}
 	i := slices.Index(s.segments, r.seg)
@@ -224,5 +234,11 @@ func (r *reader) Close() error {
 		r.ahead = nil
 	}
 	r.closeFile()
+	if !r.over {
+		r.over = true
+		r.l.shown.mu.Lock()
+		defer r.l.shown.mu.Unlock()
+		r.l.shown.readers[r.p]--
+	}
 	return nil
 }
