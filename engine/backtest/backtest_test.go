@@ -100,17 +100,39 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
-// TestThreshold: the proposal is the lowest threshold that keeps the wanted rate.
+// TestThreshold: the proposal is the lowest threshold that keeps the wanted rate, and an alert that grows in the quiet time
+// of another counts as in the stage.
 func TestThreshold(t *testing.T) {
-	r := &Report{Scores: [][]float64{make([]float64, 1000)}}
+	r := &Report{raw: [][]float64{make([]float64, 1000)}}
 	for i, s := range []float64{1, 2, 3, 4, 5} {
-		r.Scores[0][i*190] = s
+		r.raw[0][i*190] = s
 	}
-	r.Scores[0][5] = 4.5
-	if got := r.threshold(2, 100); got != 4.5 {
-		t.Errorf("two alerts: threshold %g, want 4.5", got)
+	r.raw[0][5] = 4.5
+	r.raw[0][765] = 9 // far above the alert before it
+	for _, c := range []struct{ most, want float64 }{{2, 5}, {4, 4}} {
+		got, alerts, err := r.threshold(c.most, detect.Config{Kind: "ensemble", Signals: 1, Quiet: 100})
+		if err != nil || got != c.want || float64(alerts) != c.most {
+			t.Errorf("%g alerts: threshold %g with %d (%v), want %g", c.most, got, alerts, err, c.want)
+		}
 	}
-	if got := r.threshold(3, 100); got != 4 {
-		t.Errorf("three alerts: threshold %g, want 4", got)
+}
+
+// TestProposalHolds: at the threshold that is proposed, the detector raises as many alerts as the proposal says.
+func TestProposalHolds(t *testing.T) {
+	csv, _ := made()
+	all, err := ReadCSV(strings.NewReader(csv), Columns{Time: "ts", Key: "device", On: []string{"temp"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []detect.Config{{Kind: "ensemble", Forest: detect.ForestConfig{Trees: 10}}, {Kind: "ewma"}, {Kind: "rcf", Forest: detect.ForestConfig{Trees: 10}}} {
+		first, err := Run(all, Options{PerWeek: 2, Detectors: []detect.Config{c}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Threshold = first[0].Own
+		second, err := Run(all, Options{Detectors: []detect.Config{c}})
+		if err != nil || first[0].OwnAlerts == 0 || len(second[0].Alerts) != first[0].OwnAlerts {
+			t.Errorf("%s: %d alerts at %g (%v), the proposal said %d", c.Kind, len(second[0].Alerts), c.Threshold, err, first[0].OwnAlerts)
+		}
 	}
 }

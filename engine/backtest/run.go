@@ -39,10 +39,14 @@ type Report struct {
 	PerWeek    float64       // alerts a week and key
 	Bench      [3]nab.Result // at the best threshold of each profile
 	Shipped    nab.Result    // of the alerts as they came, standard profile
-	Own        float64       // threshold that gives the wanted rate
+	Own        float64       // threshold that gives the wanted rate, of four digits
+	OwnAlerts  int           // alerts at that threshold
+	OwnPerWeek float64       // the same a week and key
 	ModelBytes int
 	PerRow     time.Duration // CPU; 0 when not measured
 	Rows       int
+
+	raw [][]float64 // a series each: detect.Verdict.Raw; NaN where a row was not judged
 }
 
 // Run replays all series through each detector. Deterministic.
@@ -90,7 +94,11 @@ func try(all []*Series, c detect.Config, o Options) (*Report, error) {
 	}
 	r.judge(all)
 	if o.PerWeek > 0 {
-		r.Own = r.threshold(o.PerWeek*weeks, c.Quiet)
+		c.PerWeek = 0
+		if r.Own, r.OwnAlerts, err = r.threshold(o.PerWeek*weeks, c); err != nil {
+			return nil, err
+		}
+		r.OwnPerWeek = float64(r.OwnAlerts) / weeks
 	}
 	return r, nil
 }
@@ -102,16 +110,20 @@ func (r *Report) replay(d *detect.Detector, n int, s *Series, tick func()) {
 	d.Init(mem, s.Seed)
 	rows := len(s.Times)
 	score, expected, lower, upper := make([]float64, rows), make([]float64, rows), make([]float64, rows), make([]float64, rows)
+	raw := make([]float64, rows)
 	var v detect.Verdict
 	for i, at := range s.Times {
 		d.Step(mem, at, s.Values[i], &v)
+		if raw[i] = v.Raw; !v.Ready {
+			raw[i] = math.NaN()
+		}
 		score[i], expected[i], lower[i], upper[i] = v.Score, v.Expected[0], v.Lower[0], v.Upper[0]
 		if v.Grade > 0 {
 			r.Alerts = append(r.Alerts, Alert{Series: n, Row: i, Score: v.Score, Label: s.label(at)})
 		}
 		tick()
 	}
-	r.Scores = append(r.Scores, score)
+	r.Scores, r.raw = append(r.Scores, score), append(r.raw, raw)
 	r.Expected, r.Lower, r.Upper = append(r.Expected, expected), append(r.Lower, lower), append(r.Upper, upper)
 }
 
@@ -194,29 +206,40 @@ func (r *Report) Precision() float64 {
 // Recall is the part of the labels that were found; NaN without labels.
 func (r *Report) Recall() float64 { return float64(r.Found) / float64(r.Labels) }
 
-// threshold is the lowest score from which there are no more than so many
-// alerts, each with its quiet time.
-func (r *Report) threshold(most float64, quiet int) float64 {
-	if quiet == 0 {
-		quiet = 200
-	}
+// threshold is the lowest of all scores at which this detector raises no more than so many alerts (but one), and how many it
+// raises there.
+func (r *Report) threshold(most float64, c detect.Config) (least float64, alerts int, err error) {
 	var sorted []float64
-	for _, s := range r.Scores {
-		sorted = append(sorted, s...)
+	for _, s := range r.raw {
+		for _, score := range s {
+			if score > 0 {
+				sorted = append(sorted, fourDigits(score))
+			}
+		}
 	}
 	slices.Sort(sorted)
 	sorted = slices.Compact(sorted)
-	i := sort.Search(len(sorted), func(i int) bool {
-		n := 0
-		for _, s := range r.Scores {
-			for last, k := -quiet, 0; k < len(s); k++ {
-				if s[k] >= sorted[i] && s[k] > 0 && k-last >= quiet {
-					n++
-					last = k
-				}
-			}
+	count := func(threshold float64) (n int) {
+		c.Threshold = threshold
+		d, failed := detect.New(c)
+		if failed != nil {
+			err = failed
+			return 0
 		}
-		return float64(n) <= math.Max(most, 1)
-	})
-	return sorted[min(i, len(sorted)-1)]
+		for _, s := range r.raw {
+			n += d.Alerts(s)
+		}
+		return n
+	}
+	if len(sorted) == 0 {
+		return 0, 0, nil
+	}
+	i := sort.Search(len(sorted)-1, func(i int) bool { return float64(count(sorted[i])) <= math.Max(most, 1) })
+	return sorted[i], count(sorted[i]), err
+}
+
+// fourDigits rounds a positive number up to four digits, as it is printed.
+func fourDigits(x float64) float64 {
+	shift := math.Pow10(3 - int(math.Floor(math.Log10(x))))
+	return math.Ceil(x*shift) / shift
 }

@@ -182,7 +182,10 @@ func Propose(r *Report, c Columns) string {
 	}
 	fmt.Fprintf(&b, "  on        = [%s]\n", strings.Join(c.On, ", "))
 	if r.Own > 0 {
-		fmt.Fprintf(&b, "  threshold = %.4g\n", r.Own)
+		fmt.Fprintf(&b, "  threshold = %.4g # %.2f alerts a week here\n", r.Own, r.OwnPerWeek)
+	}
+	if r.Config.Quiet > 0 {
+		fmt.Fprintf(&b, "  quiet     = %d\n", r.Config.Quiet)
 	}
 	b.WriteString("}\n")
 	return b.String()

@@ -68,19 +68,43 @@ func (d *Detector) verdict(j *jury, score, digits float64, v *Verdict) {
 		v.Score = 0
 		return
 	}
-	v.Ready = true
+	v.Ready, v.Raw = true, score
 	if d.only != byForest {
 		v.Score = j.shown(score, d.loud())
 	}
 	over, quiet := d.over(j, score, digits), d.quiet(j)
 	j.recent = max(over, j.recent-1/quiet)
 	j.lean = max(j.lean-leanStep*d.cfg.PerWeek*j.interval/week, leanLeast)
-	if over < j.nudge || float64(j.since) < quiet && over < j.peak+grows {
+	if !j.wakes(over, quiet) {
 		return
 	}
-	j.peak, j.since = over, 0
 	v.Grade = 1 - 0.5*math.Exp(j.nudge-over)
 	j.lean = min(j.lean+leanStep, leanMost)
+}
+
+// wakes tells whether a row that is so far above the threshold is an alert, and notes it.
+func (j *jury) wakes(over, quiet float64) bool {
+	if over < j.nudge || float64(j.since) < quiet && over < j.peak+grows {
+		return false
+	}
+	j.peak, j.since = over, 0
+	return true
+}
+
+// Alerts counts the alerts that a model without labels raises for the raw scores of its rows (Verdict.Raw; NaN
+// where a row was not judged), at the threshold of its configuration.
+func (d *Detector) Alerts(raw []float64) int {
+	n, j := 0, jury{since: math.MaxInt32}
+	for _, score := range raw {
+		if math.IsNaN(score) {
+			continue
+		}
+		j.since = min(j.since+1, math.MaxInt32)
+		if j.wakes(d.over(&j, score, score), float64(d.cfg.Quiet)) {
+			n++
+		}
+	}
+	return n
 }
 
 const (

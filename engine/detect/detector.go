@@ -99,6 +99,7 @@ func (d *Detector) Silence(s Silent) { d.silent = s }
 type Verdict struct {
 	Ready                  bool    // the model has warmed up and the row had values
 	Score                  float64 // higher is odder: digits of surprise; of rcf, the forest's own score
+	Raw                    float64 // the score before it is cut in the quiet time after another; 0 until Ready
 	Grade                  float64 // 0: no alert; else 0.5 to 1
 	Expected, Lower, Upper []float64
 	Share                  []float64 // of each signal in the score; their sum is 1, or 0 when nothing is odd
