@@ -101,9 +101,15 @@
 //
 // # Why does a sweeper wait in Go's poller, and not in epoll_wait?
 //
-// Connections belong to package net, whose poller hears of every message as well, and wakes a thread to find that nobody
-// waits for it. An epoll can itself be waited for: put into that poller, it makes one wake of two, and a thread that
-// sleeps in the kernel, whose processor the scheduler takes away and gives back, is not needed. A record of W3 cost a fifth less.
+// A thread that sleeps in the kernel, whose processor the scheduler takes away and gives back, is dear. An epoll can itself be
+// waited for: put into Go's poller, it wakes the sweeper as a connection would wake its goroutine. A record of W3 cost a fifth less.
+//
+// # Why are a sweeper's connections not package net's?
+//
+// What is in Go's poller is heard by it too, at each message, and nobody waits there: with 5,000 connections that cost 0.9 us of 12.7. Go cannot be told
+// to forget a descriptor but by closing it. So who is left to a sweeper gets another descriptor of the same connection, and package
+// net's is closed (sock_linux.go); when it must wait again, or something has to be written that the network does not take, Go's poller gets
+// the descriptor back as a file's. That takes no further descriptor: where there is none to be had, a connection stays package net's.
 //
 // # Why are sockets read and written by bare system calls?
 //

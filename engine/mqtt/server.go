@@ -206,7 +206,7 @@ func (c *conn) leave() {
 
 // sweeperOf chooses who reads a connection that keeps still between messages; nil: its own goroutine.
 func (s *Server) sweeperOf(k *sock) *sweeper {
-	if k.raw == nil || len(s.sweepers) == 0 {
+	if !k.direct || len(s.sweepers) == 0 {
 		return nil
 	}
 	return s.sweepers[s.turn.Add(1)%uint32(len(s.sweepers))]

@@ -40,13 +40,16 @@ type sock struct {
 	hello  bool          // the first record has come whole, and it has had a place
 	quiet  time.Duration // how long nothing may come; 0: for ever
 	last   time.Time     // when something came
-	raw    syscall.RawConn
-	swept  bool // Read never waits
-	dry    bool // it has found less than there was room for
-	over   bool // the other side has said that no more comes, so that less says nothing
+	swept  bool          // Read never waits
+	dry    bool          // it has found less than there was room for
+	over   bool          // the other side has said that no more comes, so that less says nothing
 
 	// fd is read and written without package net; -1: it cannot be, or is closed. It changes while mu and looking are held.
-	fd       int
+	fd     int
+	direct bool // it can be, while it is open
+	// bare says that fd is this sock's own and Conn is closed, from detach to attach, which hold mu. That is only where the
+	// reading goroutine does not wait and drain does not run, so that these may use Conn without mu.
+	bare     bool
 	looking  sync.Mutex // is held while fd is read; taken while mu is held, never the other way round
 	mu       sync.Mutex
 	unsent   []byte
@@ -60,7 +63,7 @@ func newSock(c net.Conn, clock env.Clock, timeout time.Duration, backlog *atomic
 	s := &sock{Conn: c, clock: clock, timeout: timeout, backlog: backlog, last: clock.Now(), fd: -1}
 	if sc, ok := c.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil && raw.Control(func(fd uintptr) { s.fd = int(fd) }) == nil {
-			s.raw = raw
+			s.direct = true
 		}
 	}
 	return s
@@ -76,9 +79,16 @@ func (s *sock) Close() error {
 // close is Close where s.mu is held.
 func (s *sock) close() error {
 	s.looking.Lock()
+	fd := s.fd
 	s.fd = -1
 	s.looking.Unlock()
-	return s.Conn.Close()
+	if !s.bare {
+		return s.Conn.Close()
+	}
+	if fd < 0 {
+		return net.ErrClosed
+	}
+	return closeBare(fd)
 }
 
 // setQuiet says how long nothing may come from now on.
@@ -100,6 +110,9 @@ func (s *sock) sweep(on bool) {
 	s.swept, s.dry, s.over = on, false, false
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !on {
+		s.attach()
+	}
 	switch {
 	case s.ending.Load(): // the deadline stands
 	case on:
@@ -206,12 +219,12 @@ func (s *sock) Write(p []byte) (int, error) {
 	if s.broken != nil {
 		return 0, s.broken
 	}
-	if s.raw != nil && s.fd < 0 {
+	if s.direct && s.fd < 0 {
 		s.broken = net.ErrClosed
 		return 0, s.broken
 	}
 	rest := p
-	if len(s.unsent) == 0 && !s.draining.Load() && s.raw != nil {
+	if len(s.unsent) == 0 && !s.draining.Load() && s.direct {
 		n, _, err := writeOnce(s.fd, p)
 		if err != nil {
 			s.broken = err
@@ -230,6 +243,7 @@ func (s *sock) Write(p []byte) (int, error) {
 	s.unsent = append(s.unsent, rest...)
 	s.backlog.Add(int64(len(rest)))
 	if !s.draining.Load() {
+		s.attach()
 		s.draining.Store(true)
 		go s.drain()
 	}
@@ -300,6 +314,7 @@ func (s *sock) closeSoon() {
 const lingering = 250 * time.Millisecond
 
 func (s *sock) end() {
+	s.attach()
 	s.ending.Store(true)
 	half, ok := s.Conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {

@@ -133,7 +133,7 @@ func (w *sweeper) meet() {
 }
 
 // await waits for events, or until it is time for errands. The runtime's poller waits, in place of a thread
-// that epoll_wait would take: connections are known to that poller too, which wakes for each message anyway.
+// that epoll_wait would take.
 func (w *sweeper) await() {
 	w.came = 0
 	var late bool
@@ -208,18 +208,15 @@ func (w *sweeper) add(c *conn) bool {
 // enter takes the place and tells the kernel under one lock, so that nobody can
 // ask for the connection in between.
 func (w *sweeper) enter(c *conn) bool {
+	c.sock.detach()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
 		return false
 	}
 	at, turn := w.put(c)
-	ok := false
-	err := c.sock.raw.Control(func(fd uintptr) {
-		e := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLRDHUP | edge, Fd: at, Pad: turn}
-		ok = syscall.EpollCtl(w.epoll, syscall.EPOLL_CTL_ADD, int(fd), &e) == nil
-	})
-	if err != nil || !ok {
+	e := syscall.EpollEvent{Events: syscall.EPOLLIN | syscall.EPOLLRDHUP | edge, Fd: at, Pad: turn}
+	if c.sock.with(func(fd int) error { return syscall.EpollCtl(w.epoll, syscall.EPOLL_CTL_ADD, fd, &e) }) != nil {
 		w.remove(c)
 		return false
 	}
@@ -247,9 +244,7 @@ func (w *sweeper) release(c *conn) {
 		return
 	}
 	// A descriptor that is closed already has left by itself.
-	_ = c.sock.raw.Control(func(fd uintptr) {
-		_ = syscall.EpollCtl(w.epoll, syscall.EPOLL_CTL_DEL, int(fd), nil)
-	})
+	_ = c.sock.with(func(fd int) error { return syscall.EpollCtl(w.epoll, syscall.EPOLL_CTL_DEL, fd, nil) })
 	c.sock.sweep(false)
 	w.leaving = append(w.leaving, c)
 }
