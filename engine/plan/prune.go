@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
@@ -75,9 +77,26 @@ func (p *Plan) prune() {
 func (p *Plan) tellReads() {
 	for _, pl := range p.Pipelines {
 		for _, n := range pl.Nodes {
-			n.read = p.reads[n.Address]
+			if n.read = p.reads[n.Address]; n.shown() {
+				n.read = nil
+			}
 		}
 	}
+}
+
+// shown tells whether somebody who takes rows of the node may reject them. A reject shows all of a row, which counts as
+// being read: it would else show what was never worked out. Rules, alarms and detectors reject no row.
+func (n *Node) shown() bool {
+	return slices.ContainsFunc(n.Consumers, func(c Consumer) bool {
+		switch by := c.Node; by.Spec.Kind {
+		case "rule":
+			return by.Bound.PassesAll && by.shown()
+		case "alarm", "anomaly":
+			return false
+		default:
+			return by.Feeds == nil
+		}
+	})
 }
 
 // Reads says whether a stage, a sink or a key reads a column of the node's rows.

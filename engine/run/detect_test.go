@@ -190,3 +190,42 @@ pipeline "q" {
 	l.steps(e.Done)
 	l.close()
 }
+
+// TestRejectsBehindDetector: what rejects show of a row does not depend on who looks on.
+func TestRejectsBehindDetector(t *testing.T) {
+	text := odd("", `rule "never" { where = temp > 1000 }
+  join "latest" "known" {
+    from    = [anomaly.odd, rule.never]
+    by      = [device]
+    take    = { then = temp }
+    missing = "reject"
+  }
+  rule "chosen" {
+    from   = join.known
+    select = [device, score, then]
+  }
+  sink "file" "chosen" {
+    from = rule.chosen
+    path = "/out/chosen.ndjson"
+  }
+  sink "file" "refused" { path = "/out/refused.ndjson" }
+  rejects = sink.refused`)
+	var seen [2][]string
+	for i := range seen {
+		l := newLab(t)
+		l.write("/in/1.ndjson", doors(100))
+		e := l.open(text, true)
+		if i == 1 {
+			tap, err := e.Tap("anomaly.odd")
+			l.must(err)
+			l.steps(e.Done)
+			tap.Close()
+		}
+		l.steps(e.Done)
+		l.close()
+		seen[i] = l.lines("/out/refused.ndjson")
+	}
+	if len(seen[0]) != 200 || !strings.Contains(seen[0][199], `attribution\":1`) || !slices.Equal(seen[0], seen[1]) {
+		t.Errorf("%d and %d rejects, or others when somebody looks on: %s\n%s", len(seen[0]), len(seen[1]), seen[0][199], seen[1][199])
+	}
+}
