@@ -47,6 +47,18 @@ func (ch *Channel) SentDecl() state.Decl {
 	}
 }
 
+// MaxRepeats is how many slots the table of RepeatsDecl has.
+const MaxRepeats = 1 << 18
+
+// RepeatsDecl is the table of a channel's partition of what were duplicates, as far back as that many slots tell. The first
+// tells of the others, and of what the table tells.
+func (ch *Channel) RepeatsDecl() state.Decl {
+	return state.Decl{
+		Name: "channel." + ch.Config.Name + ".repeats", Digest: "1", MaxKeys: MaxRepeats, Keyless: true,
+		Columns: []state.Column{{Name: "at", Type: state.I64, Width: 3}},
+	}
+}
+
 // SeenDecl is the table of a channel's partition of rows seen; only where the channel has a dedupe. A row
 // enters before the oldest leaves.
 func (ch *Channel) SeenDecl() state.Decl {

@@ -72,8 +72,9 @@
 // closed before was emitted once, by the old one, and is not emitted again. A late row of such a
 // window emits its next revision, in the new form. A stage that was not there before begins with what comes.
 // What pipelines feed is not kept to be read again: there state starts empty, and plan calls it lost.
-// A message that was sent again is counted once more in what is made again, where the first one came before the
-// stretch that is read. Keys for which there was no room (max_keys) when their records came are refused once more.
+// What was a duplicate when it came, by its packet or by the channel's dedupe, is one when it is read again: the checkpoint tells which
+// were (repeats.go), though its other tables hold only what is newest. It tells of at least the latest 262,143 of a partition;
+// what is further back is judged by what is read alone. Keys for which there was no room (max_keys) when their records came are refused once more.
 //
 // # When is the clock of a device corrected, and what can that not know?
 //

@@ -25,6 +25,9 @@ func (t *task) ownTables() []*state.Table {
 	if t.seen != nil {
 		out = append(out, t.seen.table)
 	}
+	if t.repeats != nil {
+		out = append(out, t.repeats.table)
+	}
 	if t.clocks != nil {
 		out = append(out, t.clocks.table)
 	}
@@ -39,6 +42,7 @@ func (t *task) openDuplicates(have map[string]*state.Table) {
 	if d := t.channel.Config.Dedupe; d != nil {
 		t.seen = newSeen(d, table(have, "", t.channel.SeenDecl()), t.alloc)
 	}
+	t.openRepeats(have)
 }
 
 // senders tells which records a sender has sent before, by the session and the
@@ -55,7 +59,6 @@ func (t *task) openDuplicates(have map[string]*state.Table) {
 type senders struct {
 	table *state.Table
 	key   [9]byte
-	gone  []int64 // offsets of the duplicates of a block
 }
 
 // sentFor is how long the table keeps what it knows of a session that sends nothing, us.
@@ -97,9 +100,10 @@ func (t *task) resent(b *journal.Block) []int64 {
 	if next := t.next.Load(); next > b.First {
 		first = int(next - b.First)
 	}
-	if t.sent != nil {
-		t.sent.gone = t.sent.gone[:0]
+	if t.repeats != nil {
+		t.repeats.gone = t.repeats.gone[:0]
 	}
+	known := t.verdicts.of(b.First)
 	topic, topicOf := uint64(0), -1
 	for i := first; i < b.Count; i++ {
 		e, err := decode.ParseEnvelope(b.Envelope(i))
@@ -109,6 +113,16 @@ func (t *task) resent(b *journal.Block) []int64 {
 		if t.sent == nil {
 			t.sent = &senders{table: state.New(t.channel.SentDecl())}
 		}
+		if t.repeats == nil {
+			t.repeats = newRepeats(t.channel.RepeatsDecl(), b.First)
+		}
+		offset := int64(b.First) + int64(i)
+		if known {
+			if t.verdicts.repeated(offset, wholeRecord) {
+				t.repeats.gone = append(t.repeats.gone, offset)
+			}
+			continue
+		}
 		of := 0
 		if b.TopicOf != nil {
 			of = int(b.TopicOf[i])
@@ -117,13 +131,14 @@ func (t *task) resent(b *journal.Block) []int64 {
 			topic, topicOf = flow.Hash([]byte(b.Topics[of])), of
 		}
 		if t.sent.judge(&e, flow.Hash(b.Record(i))^topic, b.Received[i]) {
-			t.sent.gone = append(t.sent.gone, int64(b.First)+int64(i))
+			t.repeats.gone = append(t.repeats.gone, offset)
+			t.repeats.note(offset, wholeRecord)
 		}
 	}
-	if t.sent == nil {
+	if t.repeats == nil {
 		return nil
 	}
-	return t.sent.gone
+	return t.repeats.gone
 }
 
 // judge says whether a record is a duplicate, and remembers it otherwise.
@@ -170,7 +185,8 @@ type seen struct {
 	table *state.Table
 	order []uint32 // slots, oldest first, from head on
 	head  int
-	last  int64 // time of the newest, us
+	last  int64    // time of the newest, us
+	found *repeats // is told of what was seen before
 
 	schema *arrow.Schema // that cols are of
 	cols   []int         // nil: a column is not there
@@ -203,9 +219,10 @@ func (s *seen) filter(rows arrow.RecordBatch) (_ arrow.RecordBatch, repeated int
 		return rows, 0
 	}
 	s.sel = s.sel[:0]
-	received := flow.Received(rows)
+	received, offsets, indexes := flow.Received(rows), flow.Offsets(rows), flow.Indexes(rows)
 	for i := range received {
 		if s.keyOf(rows, i) && s.before(int64(received[i])) {
+			s.found.note(offsets[i], indexes[i])
 			repeated++
 			continue
 		}

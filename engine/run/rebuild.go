@@ -170,6 +170,7 @@ func (e *Engine) openShadow(ch *plan.Channel, part int, anew []*plan.Node, r *re
 	if err != nil {
 		return nil, err
 	}
+	t.verdicts = verdictsOf(ch, r.state.Next, r.tables)
 	s := &shadow{task: t}
 	for _, n := range anew {
 		s.anew = append(s.anew, n.Address)

@@ -36,12 +36,15 @@ type task struct {
 	keys    *state.Table
 	sent    *senders // nil until a sender has a session
 	seen    *seen    // nil without a dedupe
-	clocks  *clocks  // nil where clocks are not corrected
-	control control
-	pipes   []*pipe
-	result  decode.Result
-	encoder *flow.JSONEncoder // of rejected rows
-	encoded *arrow.Schema
+	repeats *repeats // nil while neither of them is there
+	// verdicts are nil but in a rebuild, up to its checkpoint.
+	verdicts *verdicts
+	clocks   *clocks // nil where clocks are not corrected
+	control  control
+	pipes    []*pipe
+	result   decode.Result
+	encoder  *flow.JSONEncoder // of rejected rows
+	encoded  *arrow.Schema
 
 	next   atomic.Uint64 // offset after the last record that went through
 	ended  atomic.Bool   // an End, and no record since
@@ -188,6 +191,7 @@ func (t *task) cut(time int64) {
 
 // records decodes a block and passes its rows on. It returns the keys that moved.
 func (t *task) records(b *journal.Block) []flow.KeyMark {
+	t.leaveVerdicts(b.First)
 	t.decoder.Decode(b, t.next.Load(), &t.result)
 	r := &t.result
 	t.counters.records.Add(int64(r.Stats.Records))
@@ -214,7 +218,7 @@ func (t *task) records(b *journal.Block) []flow.KeyMark {
 	if r.Rows == nil {
 		return nil
 	}
-	rows, repeated := t.seen.filter(r.Rows)
+	rows, repeated := t.withoutRepeated(r.Rows, b.First)
 	r.Rows = nil
 	t.counters.repeated.Add(repeated)
 	return t.passRows(rows, 0)
