@@ -79,7 +79,12 @@ func (l *lab) specs() []stage.Spec { return append(append(stages.Builtin(), l.fa
 // open starts a process on the machine.
 func (l *lab) open(text string, stopAtEnd bool) *run.Engine {
 	l.t.Helper()
-	e, err := run.Open(l.plan(text), run.Options{Env: l.machine.Env(), Data: "/data", Specs: l.specs(),
+	return l.openPlan(l.plan(text), stopAtEnd)
+}
+
+func (l *lab) openPlan(p *plan.Plan, stopAtEnd bool) *run.Engine {
+	l.t.Helper()
+	e, err := run.Open(p, run.Options{Env: l.machine.Env(), Data: "/data", Specs: l.specs(),
 		StopAtEnd: stopAtEnd, BlockBytes: 1 << 10, SegmentBytes: 64 << 10, Alloc: l.memory, Report: l.report})
 	l.must(err)
 	l.engine = e

@@ -111,7 +111,10 @@ func (e *Engine) anew(ch *plan.Channel, r *restored) ([]*plan.Node, error) {
 	var out []*plan.Node
 	for _, pl := range p.Pipelines {
 		for _, n := range pl.Nodes {
-			lacks := func(d state.Decl) bool { return r.tables[tableKey(n.Address, d)] == nil }
+			lacks := func(d state.Decl) bool {
+				t := r.tables[tableKey(n.Address, d)]
+				return t == nil || !t.Decl().Same(d) // another version of the program may have had other columns
+			}
 			if n.Rebuilds() && n.Home.Config.Name == ch.Config.Name && had[n.Address] && slices.ContainsFunc(n.Bound.State, lacks) {
 				out = append(out, n)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/run"
+	"github.com/tidemill/tidemill/engine/state"
 )
 
 // minutes is a pipeline of windows and an alarm, whose file is of its own name.
@@ -263,6 +264,38 @@ func TestRebuildRefused(t *testing.T) {
 	}
 	if refused < 2 {
 		t.Errorf("the change was refused %d times: nothing failed", refused)
+	}
+}
+
+// TestRebuildOtherColumns: a later version of the program keeps a stage's state in other columns, under the same files: all of its tables
+// are made again, and not one of them beside an old one.
+func TestRebuildOtherColumns(t *testing.T) {
+	config := telemetry + followed + minutes("w", plainly, "f > 20")
+	want := whole(t, config, records(0, 1200)).lines("/out/w.ndjson")
+	for table := range 2 {
+		l := newLab(t)
+		l.write("/out/x", "")
+		l.feed(records(0, 600))
+		l.open(config, false)
+		l.settle()
+		l.close()
+		p := l.plan(config)
+		for _, n := range p.Pipelines[0].Nodes {
+			if n.Address == "pipeline.w.window.m" {
+				d := &n.Bound.State[table]
+				d.Columns = append(slices.Clone(d.Columns), state.Column{Name: "later", Type: state.U32})
+			}
+		}
+		l.openPlan(p, false)
+		if !l.reported("pipeline.w.window.m: its state is made again from") {
+			t.Error("nobody is told of it")
+		}
+		l.feed(records(600, 600))
+		l.settle()
+		l.close()
+		if got := l.lines("/out/w.ndjson"); !slices.Equal(got, want) {
+			t.Errorf("table %d: %d windows, not the %d that there should be", table, len(got), len(want))
+		}
 	}
 }
 

@@ -376,6 +376,9 @@ func (p *program) digest(g *aggregates, ch *config.Channel) string {
 	if p.kind != tumbling {
 		digest += fmt.Sprintf(" kind %d size %d gap %d rows %d", p.kind, p.size, p.gap, p.rows)
 	}
+	if p.kind == sliding {
+		digest += fmt.Sprintf(" words %d", p.meta) // panes had an end once
+	}
 	if p.parts {
 		digest += " of parts"
 	}
