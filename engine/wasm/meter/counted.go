@@ -38,6 +38,7 @@ type counting struct {
 // counted is an open block, or the function.
 type counted struct {
 	loop    int // its ordinal; -1 for other blocks
+	inner   int // where the innermost loop stands that is open with it: its own place if it is one, else 0 for the function's
 	begins  int
 	known   map[uint32]uint32 // numbers in locals before it
 	backs   int               // branches to its beginning
@@ -47,7 +48,7 @@ type counted struct {
 	matched bool
 	cost    int64 // of a turn
 	metered bool  // there is a loop within that is not counted
-	run     int64 // price of the counted loops that stand in it
+	run     int64 // price of the counted loops that stand in it, and in no other loop that is not counted
 }
 
 // turnsOf returns how often each loop of a function turns at most, where it is paid for as a whole; 0 for others.
@@ -77,11 +78,11 @@ func (c *counting) step(i instruction, paid func(uint32) (int64, bool)) {
 	c.open[len(c.open)-1].cost += cost
 	switch i.op {
 	case opLoop:
-		c.open = append(c.open, counted{loop: len(c.turns), begins: c.at, known: c.known})
+		c.open = append(c.open, counted{loop: len(c.turns), inner: len(c.open), begins: c.at, known: c.known})
 		c.turns = append(c.turns, 0)
 		c.known = map[uint32]uint32{}
 	case opBlock, opIf:
-		c.open = append(c.open, counted{loop: -1})
+		c.open = append(c.open, counted{loop: -1, inner: c.open[len(c.open)-1].inner})
 	case opElse:
 		c.forget()
 	case opEnd:
@@ -122,17 +123,8 @@ func (c *counting) branch(i instruction) {
 		}
 		b := &c.open[to]
 		b.backs++
-		b.matched = i.op == opBrIf && c.innermost() == to && c.counts(b)
+		b.matched = i.op == opBrIf && c.open[len(c.open)-1].inner == to && c.counts(b)
 	}
-}
-
-// innermost is the innermost loop that is open.
-func (c *counting) innermost() int {
-	at := len(c.open) - 1
-	for at > 0 && c.open[at].loop < 0 {
-		at--
-	}
-	return at
 }
 
 // counts reads what a branch looks at.
@@ -158,26 +150,16 @@ func (c *counting) close() {
 	c.open = c.open[:len(c.open)-1]
 	around := &c.open[len(c.open)-1]
 	if b.loop < 0 {
-		around.cost, around.run, around.metered = around.cost+b.cost, around.run+b.run, around.metered || b.metered
+		around.cost, around.metered = around.cost+b.cost, around.metered || b.metered
 		return
 	}
-	whole := c.most(&b) * b.cost
-	if whole > 0 && whole <= countedMost && !b.metered && c.runs()+whole <= countedRun {
+	whole, run := c.most(&b)*b.cost, &c.open[around.inner].run
+	if whole > 0 && whole <= countedMost && !b.metered && *run+whole <= countedRun {
 		c.turns[b.loop] = whole / b.cost
-		around.cost, around.run = around.cost+whole, around.run+whole
+		around.cost, *run = around.cost+whole, *run+whole
 		return
 	}
 	around.cost, around.metered = around.cost+b.cost, true
-}
-
-// runs is what counted loops cost since the innermost open loop began.
-func (c *counting) runs() (sum int64) {
-	for at := len(c.open) - 1; at >= 0; at-- {
-		if sum += c.open[at].run; c.open[at].loop >= 0 {
-			break
-		}
-	}
-	return sum
 }
 
 // most is how often a loop turns at most, 0 when that is not known or too often.

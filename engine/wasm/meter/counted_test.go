@@ -153,6 +153,10 @@ func TestLooks(t *testing.T) {
 	}{
 		{"a quiet function", []string{short + "call 1", short}, 201, 0},
 		{"quiet functions by the dozen", []string{strings.Repeat("call 1 ", 3000), short}, 3000 + 300_000, 200},
+		{"in a counted loop", []string{"const 0 set 0 loop void call 1 get 0 const 1 add tee 0 const 50 ne br_if 0 end",
+			strings.Repeat("const 1 drop ", 3000)}, 2 + 50*8 + 150_000, 25},
+		{"in one counted loop within another", []string{"const 0 set 0 loop void const 0 set 1 loop void call 1 get 1 const 1 add tee 1 const 20 ne br_if 0 end get 0 const 1 add tee 0 const 20 ne br_if 0 end",
+			strings.Repeat("const 1 drop ", 3000)}, 2 + 20*(2+20*8+7) + 20*20*3000, 200},
 		{"in layers", append(slices.Repeat([]string{strings.Repeat("call 1 ", 10)}, 1),
 			strings.Repeat("call 2 ", 10), strings.Repeat("call 3 ", 10), strings.Repeat("call 4 ", 10), strings.Repeat("call 5 ", 10), short), 10 + 100 + 1000 + 10_000 + 100_000 + 10_000_000, 1000},
 	} {

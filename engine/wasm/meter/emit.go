@@ -13,13 +13,14 @@ type emitter struct {
 	place  int
 	loops  int     // that have begun
 	depth  uint32  // blocks that are open
-	labels []label // of those of the original, the function's own first
+	labels []label // those of the original, the function's own first
 	out    []byte
 }
 
 // label is a block of the original that is open.
 type label struct {
 	depth uint32 // where it stands in what is written
+	turns int64  // of the counted loops around what stands in it, multiplied
 	again []byte // of a loop that is entered again: the type of its block
 	cost  int64  // and what a turn costs
 }
@@ -38,7 +39,7 @@ func (e *emitter) emit(index int) []byte {
 	} else if !e.known[index].free {
 		e.charge(check)
 	}
-	e.labels = []label{{depth: e.depth}}
+	e.labels = []label{{depth: e.depth, turns: 1}}
 	e.place = 1
 	for {
 		i, ok := w.next()
@@ -158,7 +159,7 @@ func (e *emitter) instruction(i instruction, last bool) {
 		return
 	case opIf, opBlock:
 		e.begin(i.op, i.raw[1:])
-		e.labels = append(e.labels, label{depth: e.depth})
+		e.labels = append(e.labels, label{depth: e.depth, turns: e.turns()})
 		if i.op == opIf {
 			e.nextPlace(false)
 		}
@@ -198,6 +199,9 @@ func (e *emitter) begin(op byte, typ []byte) {
 	e.out = append(append(e.out, op), typ...)
 }
 
+// turns is how often the counted loops that are open run what is written now.
+func (e *emitter) turns() int64 { return e.labels[len(e.labels)-1].turns }
+
 // loop opens a loop. A call within a loop is dear even where it is not made: all that a turn keeps in registers has to
 // have a place in memory. So more fuel is got outside of it, and the loop is entered again; nothing
 // of its turn has happened yet.
@@ -206,12 +210,12 @@ func (e *emitter) loop(i instruction) {
 	if e.loops++; e.f.turns[e.loops-1] > 0 {
 		e.nextPlace(false)
 		e.begin(opLoop, typ)
-		e.labels = append(e.labels, label{depth: e.depth})
+		e.labels = append(e.labels, label{depth: e.depth, turns: e.turns() * e.f.turns[e.loops-1]})
 		return
 	}
 	if !e.m.withoutParams(typ) {
 		e.begin(opLoop, typ)
-		e.labels = append(e.labels, label{depth: e.depth})
+		e.labels = append(e.labels, label{depth: e.depth, turns: 1})
 		e.nextPlace(true)
 		return
 	}
@@ -219,7 +223,7 @@ func (e *emitter) loop(i instruction) {
 	e.begin(opLoop, []byte{noResult})
 	e.begin(opBlock, []byte{noResult})
 	e.begin(opLoop, typ)
-	e.labels = append(e.labels, label{depth: e.depth, again: typ, cost: e.f.charges[e.place]})
+	e.labels = append(e.labels, label{depth: e.depth, turns: 1, again: typ, cost: e.f.charges[e.place]})
 	e.nextPlace(false)
 	e.get()
 	e.out = append(e.out, opI64Const, 0, opI64LtS)
@@ -275,7 +279,7 @@ func (e *emitter) call(i instruction) {
 	}
 	synced := !to.free
 	if synced {
-		if e.run += to.most; e.run > loudRun {
+		if e.run += e.turns() * to.most; e.run > loudRun {
 			e.check()
 		}
 		e.save()
