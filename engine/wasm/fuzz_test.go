@@ -119,7 +119,7 @@ func FuzzAnswer(f *testing.F) {
 		}
 		alloc := memory.NewCheckedAllocator(memory.DefaultAllocator)
 		defer alloc.AssertSize(t, 0)
-		r := &Runner{plugin: &Plugin{Manifest: m}, in: Input{Rows: n}, refusals: []byte("refusals"),
+		r := &Runner{plugin: &Plugin{Manifest: m}, in: Input{Rows: n},
 			o: RunnerOptions{Alloc: alloc, Count: func(string, int64) {}, Tables: []*state.Table{state.New(m.Tables("", 1)[0])}}}
 		for _, w := range m.Writes {
 			typ, _ := typeOf(w.Type)

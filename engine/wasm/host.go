@@ -99,9 +99,10 @@ type Plugin struct {
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	memory   *memoryPool
-	plain    bool // it is not metered
-	starts   bool // exports _initialize
-	inits    bool // exports tidemill_init
+	plain    bool     // it is not metered
+	kept     []string // globals that a fresh instance needs beside its memory; nil: it needs more than those
+	starts   bool     // exports _initialize
+	inits    bool     // exports tidemill_init
 	closing  sync.Once
 	spares   spares
 }
@@ -129,7 +130,7 @@ func (h *Host) Load(module []byte, l Limits) (*Plugin, error) {
 			return nil, fmt.Errorf("the plugin cannot do without %s: write grants = [%q] in its plugin block if it may", g, g)
 		}
 	}
-	p := &Plugin{Digest: Digest(module), Manifest: manifest, Limits: l, clock: h.clock, plain: h.plain, memory: &memoryPool{}}
+	p := &Plugin{Digest: Digest(module), Manifest: manifest, Limits: l, clock: h.clock, plain: h.plain, kept: m.Kept, memory: &memoryPool{}}
 	if err := p.checkExports(m); err != nil {
 		return nil, err
 	}

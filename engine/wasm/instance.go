@@ -59,6 +59,19 @@ func (i *Instance) stop(format string, args ...any) {
 
 // open makes an instance and lets it come to life.
 func (p *Plugin) open(settings map[string]Setting, log func(int, []byte), overdue func(time.Duration)) (*Instance, error) {
+	i, err := p.instantiate(settings, log, overdue)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.start(); err != nil {
+		i.Close()
+		return nil, fmt.Errorf("plugin %s does not start: %w", p, err)
+	}
+	return i, nil
+}
+
+// instantiate makes an instance that has not come to life.
+func (p *Plugin) instantiate(settings map[string]Setting, log func(int, []byte), overdue func(time.Duration)) (*Instance, error) {
 	i := &Instance{plugin: p, settings: settings, log: log, overdue: overdue}
 	i.ctx = context.WithValue(experimental.WithMemoryAllocator(context.Background(), p.memory), instanceKey{}, i)
 	i.begin(p.Limits.InitFuel)
@@ -73,10 +86,6 @@ func (p *Plugin) open(settings map[string]Setting, log func(int, []byte), overdu
 	i.alloc, i.run = module.ExportedFunction("tidemill_alloc"), module.ExportedFunction("tidemill_run")
 	if f := module.ExportedFunction("tidemill_migrate"); f != nil && p.Manifest.State != nil && len(p.Manifest.State.From) > 0 {
 		i.migrate = f
-	}
-	if err := i.start(); err != nil {
-		i.Close()
-		return nil, fmt.Errorf("plugin %s does not start: %w", p, err)
 	}
 	return i, nil
 }

@@ -77,13 +77,16 @@ type Runner struct {
 	instance *Instance // nil after a failure
 	columns  []columnType
 	schema   schemaImage
-	// Keys of the table of failures: how often rows failed, how many were refused, and until which
-	// refusal all are tried.
-	digest, refusals, watched []byte
-	wrong                     int // refusals that did not stand
-	perRow                    bool
-	rowFuel                   int64 // what a row costs, about
-	logLeft                   int   // bytes of log lines that are still kept
+	digest   []byte // the key in the table of failures
+	perRow   bool
+	rowFuel  int64 // what a row costs, about
+	logLeft  int   // bytes of log lines that are still kept
+
+	trial   *Instance // rows are tried alone in it (alone.go); nil until the first is
+	image   *image    // what the trial's instance was when it had come to life
+	doubted []int     // rows that are to be tried, of pieces under way
+	apart   bool      // the piece under way was cut out between refused rows, and tells little of what rows cost
+	wrong   int       // refusals that did not stand
 
 	in     Input
 	out    Output
@@ -103,7 +106,7 @@ func (p *Plugin) NewRunner(o RunnerOptions) (*Runner, error) {
 	if o.Count == nil {
 		o.Count = func(string, int64) {}
 	}
-	r := &Runner{plugin: p, o: o, perRow: len(p.granted()) > 0, logLeft: p.Limits.LogBytes, digest: []byte(p.Digest), refusals: []byte(p.Digest + " refusals"), watched: []byte(p.Digest + " watched")}
+	r := &Runner{plugin: p, o: o, perRow: len(p.granted()) > 0, logLeft: p.Limits.LogBytes, digest: []byte(p.Digest)}
 	var schemas []childSchema
 	for _, c := range p.Manifest.Reads {
 		t, _ := typeOf(c.Type)
@@ -159,6 +162,15 @@ func (r *Runner) overdue(took time.Duration) {
 
 // Close ends the runner.
 func (r *Runner) Close() {
+	r.end()
+	if r.trial != nil {
+		r.trial.Close()
+		r.trial = nil
+	}
+}
+
+// end closes the instance.
+func (r *Runner) end() {
 	if r.instance != nil {
 		r.instance.Close()
 		r.instance = nil
@@ -225,43 +237,47 @@ func (r *Runner) pieceRows() int {
 // piece processes rows lo to hi. When the guest fails, it is called with halves,
 // the first before the second, until a row fails alone in a fresh instance.
 func (r *Runner) piece(lo, hi int) {
-	if cause := r.quarantined(); cause != "" {
-		for row := lo; row < hi; row++ {
-			r.reject(row, cause, true)
-		}
-		r.o.Count("quarantined", int64(hi-lo))
+	if r.barred(lo, hi) {
 		return
 	}
+	known := len(r.doubted)
 	err := r.try(lo, hi)
-	if err == nil {
+	switch {
+	case err == nil:
 		r.sank(int64(hi - lo))
-		return
+	case errors.Is(err, errDoubt):
+		r.takeApart(lo, hi, known)
+	case hi-lo > 1:
+		r.halve(lo, hi)
+	default:
+		r.lastTry(lo, err)
 	}
-	if hi-lo > 1 {
-		if errors.Is(err, errDoubt) {
-			r.o.Count("cost_tried", 1)
-		} else {
-			r.o.Count("cost_splits", 1)
-		}
-		mid := lo + (hi-lo)/2
-		r.piece(lo, mid)
-		r.piece(mid, hi)
-		return
-	}
+}
+
+func (r *Runner) halve(lo, hi int) {
+	r.o.Count("cost_splits", 1)
+	mid := lo + (hi-lo)/2
+	r.piece(lo, mid)
+	r.piece(mid, hi)
+}
+
+// lastTry gives a row that failed to a fresh instance, when it was not in one, and rejects it when it fails there.
+func (r *Runner) lastTry(row int, err error) {
 	if r.instance == nil || r.instance.Used > 1 {
-		doubted, refused := errors.Is(err, errDoubt), len(r.out.Rejects)
-		r.Close()
-		if err = r.try(lo, hi); err == nil {
+		r.end()
+		if err = r.try(row, row+1); err == nil {
 			r.sank(1)
-			if doubted && len(r.out.Rejects) == refused {
-				r.unfounded(lo)
-			}
 			return
 		}
 	}
-	r.reject(lo, err.Error(), true)
+	r.fails(row, err)
+}
+
+// fails rejects a row that failed alone in a fresh instance.
+func (r *Runner) fails(row int, err error) {
+	r.reject(row, err.Error(), true)
 	r.o.Count("failed", 1)
-	r.rose(lo, err.Error())
+	r.rose(row, err.Error())
 }
 
 func (r *Runner) reject(row int, reason string, failed bool) {
@@ -286,7 +302,7 @@ func (r *Runner) try(lo, hi int) error {
 	}
 	err := r.call(i, lo, hi)
 	if err != nil && !errors.Is(err, errNoRoom) && !errors.Is(err, errDoubt) {
-		r.Close()
+		r.end()
 	}
 	r.releaseColumns(lo, hi)
 	return err
@@ -319,16 +335,19 @@ func (r *Runner) call(i *Instance, lo, hi int) error {
 	if r.taken = answer.columns; g.err != nil {
 		return g.err
 	}
-	if (n > 1 || i.Used > 1) && r.doubts(&answer, n) {
+	used := i.used()
+	if !r.apart {
+		r.rowFuel = max((3*r.rowFuel+used/int64(n))/4, used/int64(n), 1)
+	}
+	if (n > 1 || i.Used > 1) && r.doubts(&answer, lo, n) {
+		i.lookAtClock()
 		return errDoubt
 	}
 	if err := r.states.end(g.mem); err != nil {
 		return err
 	}
 	i.lookAtClock()
-	used := i.used()
 	r.out.Fuel += used
-	r.rowFuel = max((3*r.rowFuel+used/int64(n))/4, used/int64(n), 1)
 	r.accept(&answer, lo, hi)
 	return nil
 }
@@ -396,7 +415,6 @@ func (r *Runner) accept(a *answer, lo, hi int) {
 			}
 		}
 		r.o.Count("refused", int64(hi-lo-a.rejects.nulls))
-		r.refused(int64(hi - lo - a.rejects.nulls))
 	}
 	many := r.plugin.Manifest.Kind == Transform || r.plugin.Manifest.Kind == Decode
 	if !many && a.rejects == nil && r.out.From == nil && r.out.Rows == lo {

@@ -74,14 +74,23 @@ func (p *Plugin) spare(settings map[string]Setting) *spare {
 
 // open gives the runner an instance: one that waits, or a new one.
 func (r *Runner) open() (err error) {
-	if s := r.plugin.spare(r.o.Settings); s != nil {
-		r.instance = s.instance
-		r.instance.log, r.instance.overdue = r.log, r.overdue
-		for _, l := range s.lines {
-			r.log(l.level, l.text)
-		}
-		return nil
-	}
-	r.instance, err = r.plugin.open(r.o.Settings, r.log, r.overdue)
+	r.instance, err = r.born(r.log)
 	return err
+}
+
+// born returns an instance that has just come to life. What it printed then goes to log.
+func (r *Runner) born(log func(level int, line []byte)) (*Instance, error) {
+	if s := r.plugin.spare(r.o.Settings); s != nil {
+		s.instance.log, s.instance.overdue = r.log, r.overdue
+		for _, l := range s.lines {
+			log(l.level, l.text)
+		}
+		return s.instance, nil
+	}
+	i, err := r.plugin.open(r.o.Settings, log, r.overdue)
+	if err != nil {
+		return nil, err
+	}
+	i.log = r.log
+	return i, nil
 }

@@ -114,8 +114,8 @@ func TestBeside(t *testing.T) {
 	defer p.Close()
 	n, other := newNeighbour(t, p), newNeighbour(t, p)
 	n.run(besideWindow, nil)
-	for _, offence := range offences {
-		if !slices.Contains([]int{1, 3, 4, 9, 17, 18, 24, 26}, offence.number) {
+	for _, offence := range append(slices.Clone(offences), offence{refusal, "all rows refused for one", ""}) {
+		if !slices.Contains([]int{1, 3, 4, 9, 17, 18, 24, 26, refusal}, offence.number) {
 			continue
 		}
 		t.Run(offence.name, func(t *testing.T) {

@@ -117,11 +117,13 @@ func (s *scene) run(t testing.TB, temps []float64) (outs map[int]float64, reject
 	return outs, rejects
 }
 
-// offences are what the liar does, and what its row is rejected for; "" where that is allowed.
-var offences = []struct {
+// offence is what the liar does, and what its row is rejected for; "" where that is allowed.
+type offence struct {
 	number      int
 	name, cause string
-}{
+}
+
+var offences = []offence{
 	{1, "endless loop", "used up its fuel"},
 	{2, "endless recursion", ""}, // see TestRecursion
 	{3, "memory bomb", "trapped: unreachable"},
@@ -206,6 +208,30 @@ func TestLiar(t *testing.T) {
 				t.Errorf("%d log lines were kept of 10 MB", s.lines)
 			}
 		})
+	}
+}
+
+// refusal is what the liar does that refuses all rows of a batch for one of them; what it wrote to the state stays.
+const refusal = 34
+
+// TestAllForOne: where a guest refuses a whole batch for one row, that row alone is rejected.
+func TestAllForOne(t *testing.T) {
+	p, err := newHost(t).Load(liar(t), wasm.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	s := newScene(t, p, refusal)
+	defer s.mem.AssertSize(t, 0)
+	temps := make([]float64, 100)
+	temps[37], temps[38], temps[80] = poison, 1, poison
+	outs, rejects := s.run(t, temps)
+	if len(outs) != 98 || len(rejects) != 2 || !strings.HasSuffix(rejects[37], ": x") || !strings.HasSuffix(rejects[80], ": x") {
+		t.Errorf("%d rows and rejects %v", len(outs), rejects)
+	}
+	slot, _ := s.tables[1].Find([]byte("truck"))
+	if got := s.tables[1].Bytes(1, slot); !strings.HasPrefix(string(got), f64(2*poison+1)) {
+		t.Errorf("state is %x", got)
 	}
 }
 

@@ -85,6 +85,7 @@ func (m *Module) analyse(index int, limits Limits, paid func(function uint32) (i
 		if !ok {
 			break
 		}
+		m.hidden = m.hidden || hides(i)
 		a.step(i, paid)
 	}
 	f.loops = f.loops || f.counted && f.total > coarse

@@ -67,12 +67,17 @@ type Module struct {
 	Customs   []Custom
 	Functions []uint32 // types of the functions that the module defines
 	MemoryMin uint32   // pages of the memory that the module defines
+	// Kept are the globals that an instance may change, as the rewritten module exports them. With the memory they are
+	// all that an instance remembers; nil where it may remember more (kept.go).
+	Kept []string
 
 	sections []section
 	imported [Tag + 1]uint32 // how many of each kind
 	memories uint32          // defined
 	tables   uint32
 	globals  uint32
+	mutable  []uint32 // those of the globals that can be set
+	hidden   bool     // an instance remembers more than its memory and numbers in globals
 	bodies   []body
 }
 

@@ -3,6 +3,7 @@ package meter
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Names of what a rewritten module imports and exports. The characters make a clash with
@@ -13,6 +14,8 @@ const (
 	MoreName   = "more"
 	// FuelName is the export of the global that holds the fuel that is left.
 	FuelName = "tidemill:fuel"
+
+	ownPrefix = "tidemill:" // of all exports that are the host's
 )
 
 // Rewrite returns the module with metering inserted. The result shares nothing with
@@ -29,7 +32,7 @@ func Rewrite(module []byte, limits Limits) ([]byte, *Module, error) {
 		}
 	}
 	for _, e := range m.Exports {
-		if e.Name == FuelName {
+		if strings.HasPrefix(e.Name, ownPrefix) {
 			return nil, nil, fmt.Errorf("%w: it exports %s, which is the host's own", ErrMalformed, e.Name)
 		}
 	}
@@ -37,6 +40,7 @@ func Rewrite(module []byte, limits Limits) ([]byte, *Module, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	m.keep()
 	w := &rewriter{read: m, m: m.withMore(functions), limits: limits, functions: functions, known: known}
 	return w.write(), m, nil
 }
@@ -181,12 +185,15 @@ func (w *rewriter) types() []byte {
 }
 
 func (w *rewriter) exports() []byte {
-	out := appendU32(nil, uint32(len(w.read.Exports))+1)
+	out := appendU32(nil, uint32(len(w.read.Exports)+len(w.read.Kept))+1)
 	for _, e := range w.read.Exports {
 		if e.Kind == Func {
 			e.Index = w.read.moved(e.Index)
 		}
 		out = appendU32(append(appendName(out, e.Name), byte(e.Kind)), e.Index)
+	}
+	for i, name := range w.read.Kept {
+		out = appendU32(append(appendName(out, name), byte(Global)), w.read.mutable[i])
 	}
 	return appendU32(append(appendName(out, FuelName), byte(Global)), w.read.globalCount())
 }

@@ -22,9 +22,11 @@ func (m *Module) rewriteSection(id byte, s *reader, limits Limits) []byte {
 	case 6:
 		m.globals = s.count("globals", maxGlobals)
 		c.u32(m.globals)
-		for range m.globals {
-			c.one()
-			c.one()
+		m.mutable = nil
+		for i := range m.globals {
+			if typ := c.one(); c.one() == 1 {
+				m.canSet(m.imported[Global]+i, typ)
+			}
 			c.constant()
 		}
 	case 8:

@@ -107,6 +107,7 @@ static struct result *lie(u32 n, struct batch *b) {
   case 31: offsets[0] = -5; break;
   case 32: result.rejects = &rejects; reject_b[1] = offsets; reject_b[2] = text; reject_b[0] = 0; rejects.length = n + 1; rejects.n_buffers = 3; rejects.buffers = reject_b; break;
   case 33: rows.n_children = 1ll << 33; break;
+  case 34: result.rejects = &rejects; reject_b[1] = offsets; reject_b[2] = text; reject_b[0] = 0; rejects.length = n; rejects.n_buffers = 3; rejects.buffers = reject_b; break;
   }
   return &result;
 }
