@@ -22,7 +22,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -355,119 +354,5 @@ func (f *fleet) live(i int) {
 			}
 		}
 		d.close()
-	}
-}
-
-// silent is how many connections say nothing: ten thousand, or as many as this process may have, which has those of three
-// cases at a time but in a soak.
-func silent(t *testing.T) (n int, p99 time.Duration) {
-	var limit syscall.Rlimit
-	must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
-	const others, most = 1_000, 10_000
-	_, _, p99 = many(t)
-	room := int(min(limit.Cur, 1<<20)) - others
-	if os.Getenv("TIDEMILL_SOAK") == "" {
-		room /= 3
-	}
-	return max(min(room, most), 500), p99
-}
-
-// clientHello is what a client says first.
-func clientHello(t *testing.T) []byte {
-	here, there := net.Pipe()
-	go func() {
-		defer there.Close()
-		_ = tls.Client(there, &tls.Config{ServerName: "127.0.0.1"}).Handshake() // nobody answers
-	}()
-	b := make([]byte, 16<<10)
-	n, err := here.Read(b)
-	must(t, err)
-	here.Close()
-	return b[:n]
-}
-
-// TestSilence lets many connect and not go on: in the middle of a handshake's first message, after it, a
-// byte a second, without a word. Others do not notice.
-func TestSilence(t *testing.T) {
-	n, p99 := silent(t)
-	hello, computed := clientHello(t), n
-	if os.Getenv("TIDEMILL_SOAK") == "" {
-		computed = min(n, 2_000) // each costs the server a signature
-	}
-	for _, c := range []struct {
-		name string
-		n    int
-		door func(w *world) string
-		says func(nc net.Conn, second int) error
-		in   time.Duration // in which a new device is let in
-	}{
-		{"a handshake that does not go on", n, func(w *world) string { return w.secure }, func(nc net.Conn, second int) error {
-			if second > 0 {
-				return nil
-			}
-			_, err := nc.Write([]byte{0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3})
-			return err
-		}, 5 * time.Second},
-		{"a handshake whose answer nobody takes", computed, func(w *world) string { return w.secure }, func(nc net.Conn, second int) error {
-			if second > 0 {
-				return nil
-			}
-			_, err := nc.Write(hello)
-			return err
-		}, 30 * time.Second},
-		{"a byte a second", n, func(w *world) string { return w.plain }, func(nc net.Conn, second int) error {
-			_, err := nc.Write([]byte{"\x10\x20\x00\x04MQTT\x04\x02\x00\x3c"[second%12]})
-			return err
-		}, 5 * time.Second},
-		{"no CONNECT", 300, func(w *world) string { return w.plain }, func(net.Conn, int) error { return nil }, 5 * time.Second},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if os.Getenv("TIDEMILL_SOAK") == "" {
-				t.Parallel()
-			}
-			w := newWorld(t, "")
-			w.start()
-			w.listening()
-			control := newControl(w)
-			conns := make([]net.Conn, c.n)
-			for i := range conns {
-				nc, err := net.Dial("tcp", c.door(w))
-				must(t, err)
-				defer nc.Close()
-				conns[i] = nc
-			}
-			closed := 0
-			for second := range 4 {
-				for _, nc := range conns {
-					if c.says(nc, second) != nil {
-						closed++ // by the server, whose right it is
-					}
-				}
-				time.Sleep(time.Second)
-			}
-			began := time.Now()
-			late := &device{name: "late", qos: 1, clean: true, payload: func(n int) string { return `{"id":"late"}` }}
-			cfg := w.tlsFor("late")
-			late.dial = func() (net.Conn, error) { return tls.Dial("tcp", w.secure, cfg) }
-			must(t, late.connect())
-			late.close()
-			waited := time.Since(began)
-			took := control.cut()
-			control.close(t)
-			t.Logf("%d connections, %d closed meanwhile; a new one is in after %s; a connected one's p99 is %s (%d messages); %d MB",
-				c.n, closed, waited.Round(time.Millisecond), quantile(took, 0.99), len(took), peak(t, w.cmd.Process.Pid))
-			if quantile(took, 0.99) > p99 || len(took) < 50 {
-				t.Errorf("a connected device suffers: its p99 should stay under %s", p99)
-			}
-			if waited > c.in {
-				t.Errorf("a new device waits: it should be in within %s", c.in)
-			}
-			// Those who say nothing for the ten seconds that a CONNECT may take are sent away.
-			_ = conns[0].SetReadDeadline(time.Now().Add(30 * time.Second))
-			if _, err := io.ReadAll(conns[0]); errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Error("a connection that never says anything is kept")
-			}
-			w.stop()
-		})
 	}
 }

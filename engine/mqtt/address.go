@@ -17,11 +17,11 @@ type addresses struct {
 // siteBits is how much of an address of IPv6 counts.
 const siteBits = 64
 
-// enter counts a connection. false: there are as many as may be. What it returns is for leave.
-func (a *addresses) enter(remote net.Addr) (from netip.Prefix, ok bool) {
+// siteOf is what of a connection's address counts; none where it has none.
+func siteOf(remote net.Addr) (from netip.Prefix) {
 	tcp, known := remote.(*net.TCPAddr)
-	if a.most == 0 || !known {
-		return from, true
+	if !known {
+		return from
 	}
 	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
 	bits := ip.BitLen()
@@ -31,6 +31,17 @@ func (a *addresses) enter(remote net.Addr) (from netip.Prefix, ok bool) {
 	from, err := ip.Prefix(bits)
 	if err != nil {
 		panic("BUG: the network of an address: " + err.Error())
+	}
+	return from
+}
+
+// enter counts a connection. false: there are as many as may be. What it returns is for leave.
+func (a *addresses) enter(remote net.Addr) (from netip.Prefix, ok bool) {
+	if a.most == 0 {
+		return from, true
+	}
+	if from = siteOf(remote); !from.IsValid() {
+		return from, true
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

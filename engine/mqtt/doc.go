@@ -133,8 +133,10 @@
 // # Why do handshakes wait in a line?
 //
 // When a fleet comes back at once and all handshakes go on side by side, all of them end at the end: later
-// than clients have patience, and what was computed for them is lost. So a few are under way at one time, in
-// the order in which they came, and the rest have not begun. Who has not sent the whole of a first message does not stand in the
+// than clients have patience, and what was computed for them is lost. So a few are under way at one time, and the rest have not
+// begun. Addresses take turns, so that one that sends thousands keeps no other out; of one address who came last is
+// next: where all can be served in time the order does not matter, and where they cannot, those who have waited for long have given up, and a new device is in
+// at once. Who has not sent the whole of a first message does not stand in the
 // line. A place is given up by a client that takes its time to answer, the sooner the more clients never do (hall.go).
 //
 // # Why does a handshake not hold its place while it waits?

@@ -2,17 +2,22 @@ package mqtt
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"sync"
 	"time"
 )
 
-// hall is where handshakes are under way: a gate, and how long a client that has a place may take to answer before its place
+// hall is where handshakes are under way: so many at one time. Who waits for a place gets it when it is the turn of its
+// address, and of one address who came last comes first: when more come than can be served, whoever has waited for long has mostly given up, or never
+// meant it. A client that has a place may take so long to answer before it
 // goes to another. That is short while clients do not answer at all, since ten thousand of those would keep
 // everybody else waiting, and long again when they do, if late: a fleet that comes back is slow, not silent.
 type hall struct {
-	*gate
 	mu     sync.Mutex
-	silent int // clients that did not answer; each answer counts against several of them
+	free   int                     // places
+	from   map[netip.Prefix]*crowd // who waits; nobody does while places are free
+	turns  []*crowd                // the same; the first is next
+	silent int                     // clients that did not answer; each answer counts against several of them
 }
 
 const (
@@ -24,7 +29,54 @@ const (
 	hallAnswer = 4
 )
 
-func newHall(n int) *hall { return &hall{gate: newGate(n)} }
+// crowd is who waits of one address, in the order in which they came.
+type crowd struct {
+	from  netip.Prefix
+	calls []chan struct{}
+}
+
+func newHall(n int) *hall { return &hall{free: n, from: map[netip.Prefix]*crowd{}} }
+
+// enter waits for a place.
+func (h *hall) enter(from netip.Prefix) {
+	h.mu.Lock()
+	if h.free > 0 {
+		h.free--
+		h.mu.Unlock()
+		return
+	}
+	c := h.from[from]
+	if c == nil {
+		c = &crowd{from: from}
+		h.from[from] = c
+		h.turns = append(h.turns, c)
+	}
+	call := make(chan struct{})
+	c.calls = append(c.calls, call)
+	h.mu.Unlock()
+	<-call
+}
+
+// leave gives the place to who is next.
+func (h *hall) leave() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.turns) == 0 {
+		h.free++
+		return
+	}
+	c := h.turns[0]
+	h.turns[0] = nil
+	h.turns = h.turns[1:]
+	last := len(c.calls) - 1
+	close(c.calls[last])
+	c.calls[last] = nil
+	if c.calls = c.calls[:last]; last > 0 {
+		h.turns = append(h.turns, c)
+	} else {
+		delete(h.from, c.from)
+	}
+}
 
 func (h *hall) pause() time.Duration {
 	h.mu.Lock()

@@ -1,6 +1,59 @@
 package mqtt
 
-import "testing"
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestHallTurns: addresses take turns, the newest of each first, and no place is lost or given twice.
+func TestHallTurns(t *testing.T) {
+	for _, c := range []struct {
+		come, want string // by address, in the order in which they come and get places
+		places     int
+	}{
+		{"a1 a2 a3", "a1 a3 a2", 1},
+		{"a1 a2 a3 a4 b1", "a1 a4 b1 a3 a2", 1},
+		{"a1 a2 a3 b1 b2 c1", "a1 a3 b2 c1 a2 b1", 1},
+		{"a1 b1 a2 a3 b2", "a1 b1 a3 b2 a2", 2},
+		{"a1 a2 a3", "a1 a2 a3", 3},
+	} {
+		h := newHall(c.places)
+		come := strings.Fields(c.come)
+		in := make(chan string, len(come))
+		waiting := func() (n int) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			for _, crowd := range h.turns {
+				n += len(crowd.calls)
+			}
+			return n
+		}
+		var got []string
+		for i, who := range come {
+			go func() {
+				h.enter(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, who[0]}), 32))
+				in <- who
+			}()
+			if i < c.places {
+				got = append(got, <-in)
+			} else {
+				eventually(t, who+" does not wait", func() bool { return waiting() == i-c.places+1 })
+			}
+		}
+		for len(got) < len(come) {
+			h.leave()
+			got = append(got, <-in)
+		}
+		for range c.places {
+			h.leave()
+		}
+		if !slices.Equal(got, strings.Fields(c.want)) || h.free != c.places || len(h.from) != 0 {
+			t.Errorf("%s by %d: %s, not %s; %d places are free", c.come, c.places, got, c.want, h.free)
+		}
+	}
+}
 
 // TestHallPause: clients that never answer shorten the pause, a storm of slow ones does not.
 func TestHallPause(t *testing.T) {

@@ -199,7 +199,7 @@ func (s *sock) heard(p []byte) {
 
 // admit waits for a place in the hall, which is no fault of the client.
 func (s *sock) admit() {
-	s.hall.enter()
+	s.hall.enter(siteOf(s.Conn.RemoteAddr()))
 	s.hello, s.inside = true, true
 	s.setQuiet(s.quiet)
 }

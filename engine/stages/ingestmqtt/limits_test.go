@@ -1,8 +1,10 @@
 package ingestmqtt
 
 import (
+	"errors"
 	"io"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -35,6 +37,54 @@ func TestLimits(t *testing.T) {
 		in.send(t, &mqtt.Packet{Type: mqtt.Publish, QoS: 1, ID: 1, Topic: []byte(c.topic), Payload: []byte(`{}`)})
 		if p := in.next(t); (p.Type == mqtt.Disconnect) != (c.reason != 0) || c.reason != 0 && p.Reason != c.reason {
 			t.Errorf("%+v: %s %s", c, p.Type, p.Reason)
+		}
+	}
+}
+
+// TestMaxPerAddress: of one address so many connections are let in, and one more when one has gone; another address has its own.
+func TestMaxPerAddress(t *testing.T) {
+	r := newRig(t, 1, "listen = \"tcp://127.0.0.1:0\"\ntopic = \"dt/{device}\"\nmax_per_address = 2", t.TempDir())
+	come := func(from byte) (net.Conn, bool) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, from)}}
+		nc, err := d.Dial("tcp", "127.0.0.1:"+r.port(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		nc.SetDeadline(time.Now().Add(clientPatience))
+		connect := mqtt.Append(nil, &mqtt.Packet{Type: mqtt.Connect, Login: mqtt.Login{Version: mqtt.V5, CleanStart: true}}, mqtt.V5)
+		if _, err := nc.Write(connect); err != nil {
+			return nc, false
+		}
+		n, err := nc.Read(make([]byte, 256))
+		var timeout net.Error
+		if errors.As(err, &timeout) && timeout.Timeout() {
+			t.Fatal("neither let in nor closed")
+		}
+		return nc, n > 0
+	}
+	first, in := come(1)
+	if !in {
+		t.Fatal("the first is not let in")
+	}
+	if _, in := come(1); !in {
+		t.Fatal("the second is not let in")
+	}
+	if _, in := come(1); in {
+		t.Error("a third of one address is let in")
+	}
+	if runtime.GOOS == "linux" { // other systems have one loopback address
+		if _, in := come(2); !in {
+			t.Error("another address is not let in")
+		}
+	}
+	first.Close()
+	for end := time.Now().Add(clientPatience); ; {
+		if _, in := come(1); in {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("none is let in when one has gone")
 		}
 	}
 }
