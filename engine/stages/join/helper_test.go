@@ -30,6 +30,7 @@ type row struct {
 	value    int64
 	received int64 // s
 	tick     bool  // no row: a tick at received
+	hidden   bool  // a row that a filter dropped: it moves its key's watermark
 	end      bool
 	offset   int64
 	mark     int64 // us; filled in
@@ -79,6 +80,8 @@ type bench struct {
 	slots   map[string]uint32
 	marks   map[uint32]*[2]int64
 	shared  bool // both inputs have one watermark: they come from one channel
+	cut     int  // about how many rows a batch has
+	lives   int  // it is restarted after one in so many batches; 0: never
 	lines   []string
 	rejects []string
 	counts  map[string]int64
@@ -86,7 +89,7 @@ type bench struct {
 
 func newBench(t testing.TB, spec stage.Spec, body string, seed uint64, change func(*stage.At)) *bench {
 	t.Helper()
-	b := &bench{t: t, r: rand.New(rand.NewPCG(seed, 11)), spec: spec, body: body, change: change, mem: memory.NewCheckedAllocator(memory.DefaultAllocator),
+	b := &bench{t: t, r: rand.New(rand.NewPCG(seed, 11)), spec: spec, body: body, change: change, cut: 4, lives: 5, mem: memory.NewCheckedAllocator(memory.DefaultAllocator),
 		slots: map[string]uint32{}, marks: map[uint32]*[2]int64{}, counts: map[string]int64{}}
 	b.bind()
 	for _, d := range b.bound.State {
@@ -208,24 +211,31 @@ func (b *bench) fill(events []row) {
 		if b.shared {
 			m[1-e.in] = m[e.in]
 		}
-		e.mark = m[e.in]
+		if e.mark = m[e.in]; e.hidden {
+			e.mark = min(m[0], m[1])
+		}
 	}
 }
 
 // run gives the stage the events, those of one input that follow each other in batches of any size.
 func (b *bench) run(events []row) {
 	b.fill(events)
+	noRow := func(e row) bool { return e.tick || e.end || e.hidden }
 	for i := 0; i < len(events); {
 		e := events[i]
-		if e.tick || e.end {
+		if noRow(e) {
 			for in := range 2 {
-				b.must(b.stage.Advance(in, flow.Watermarks{Tick: e.received * second, Ticked: e.tick, Ended: e.end}, b))
+				marks := flow.Watermarks{Tick: e.received * second, Ticked: e.tick, Ended: e.end}
+				if e.hidden { // what is told of a key holds for both inputs
+					marks = flow.Watermarks{Keys: []flow.KeyMark{{Slot: b.slots[e.key], Time: e.mark}}}
+				}
+				b.must(b.stage.Advance(in, marks, b))
 			}
 			i++
 			continue
 		}
 		n := 1
-		for i+n < len(events) && !events[i+n].tick && !events[i+n].end && b.r.IntN(4) > 0 && (b.shared || events[i+n].in == e.in) {
+		for i+n < len(events) && !noRow(events[i+n]) && b.r.IntN(b.cut) > 0 && (b.shared || events[i+n].in == e.in) {
 			n++
 		}
 		block := events[i : i+n]
@@ -242,7 +252,7 @@ func (b *bench) run(events []row) {
 				b.must(b.stage.Advance(in, flow.Watermarks{}, b))
 			}
 		}
-		if i += n; b.r.IntN(5) == 0 {
+		if i += n; b.lives > 0 && b.r.IntN(b.lives) == 0 {
 			b.restart()
 		}
 	}
@@ -250,30 +260,39 @@ func (b *bench) run(events []row) {
 	b.mem.AssertSize(b.t, 0)
 }
 
-// stream makes events: disorder, duplicates, gaps, ticks.
-func stream(r *rand.Rand, n int) []row {
-	var out []row
-	now, clocks := int64(1000), map[string]int64{}
-	for i := range n {
+// stream makes events of some devices: disorder, duplicates, revisions, gaps, rows that a filter dropped, ticks.
+// About as many rows of an input follow each other as burst says.
+func stream(r *rand.Rand, n, devices, burst int) []row {
+	out := make([]row, 0, n)
+	now, in, clocks := int64(1000), 0, make([]int64, devices+1)
+	for range n {
 		now += int64(r.IntN(2))
 		if r.IntN(12) == 0 {
 			out = append(out, row{tick: true, received: now})
 			continue
 		}
-		e := row{in: r.IntN(2), key: fmt.Sprint("d", r.IntN(4)), value: int64(r.IntN(1000)), received: now, offset: int64(i)}
+		if r.IntN(burst) == 0 {
+			in = r.IntN(2)
+		}
+		d := r.IntN(devices)
+		e := row{in: in, key: fmt.Sprint("d", d), value: int64(r.IntN(1000)), received: now, hidden: r.IntN(15) == 0}
 		if r.IntN(25) == 0 {
-			e.key = ""
+			d, e.key = devices, ""
 		}
-		if clocks[e.key] == 0 {
-			clocks[e.key] = 1000
+		if clocks[d] == 0 {
+			clocks[d] = 1000
 		}
-		clocks[e.key] += int64(r.IntN(8))
+		clocks[d] += int64(r.IntN(8))
 		if r.IntN(30) == 0 {
-			clocks[e.key] += int64(r.IntN(200))
+			clocks[d] += int64(r.IntN(200))
 		}
-		e.time = clocks[e.key] - int64(r.IntN(2)*r.IntN(25))
+		e.time = clocks[d] - int64(r.IntN(2)*r.IntN(25))
 		out = append(out, e)
-		if r.IntN(10) == 0 {
+		if again := &out[len(out)-1-r.IntN(min(len(out), 20))]; r.IntN(10) == 0 && !again.tick {
+			e = *again // a duplicate, or the same row with what is known better now
+			if e.received = now; r.IntN(2) == 0 {
+				e.value = int64(r.IntN(1000))
+			}
 			out = append(out, e)
 		}
 	}

@@ -2,7 +2,6 @@ package join
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -36,149 +35,6 @@ const none = `,"limit":null,"words":null,"lims":null}`
 
 const take = "by = [device]\nwith = [dev]\ntake = { limit = lim, words = lim_text, lims = lims }\n"
 
-// brute computes the pairs as a person would: every row with every other.
-func brute(events []row, before, after, grace int64, outer, shared bool) (want []string, late int) {
-	marks := map[string]*[2]int64{}
-	onTime := make([]bool, len(events))
-	for i, e := range events {
-		if e.tick || e.end || e.key == "" {
-			continue
-		}
-		if marks[e.key] == nil {
-			marks[e.key] = &[2]int64{}
-		}
-		m := marks[e.key]
-		m[e.in] = max(m[e.in], e.time)
-		if shared {
-			m[1-e.in] = m[e.in]
-		}
-		if onTime[i] = e.time >= m[e.in]-grace; !onTime[i] {
-			late++
-		}
-	}
-	for i, l := range events {
-		if l.tick || l.end || l.in != 0 || !onTime[i] && l.key != "" {
-			continue
-		}
-		found := false
-		for k, r := range events {
-			if onTime[k] && r.in == 1 && r.key == l.key && r.time >= l.time-before && r.time <= l.time+after {
-				want = append(want, left(l)+right(r))
-				found = true
-			}
-		}
-		if !found && outer {
-			want = append(want, left(l)+none)
-		}
-	}
-	slices.Sort(want)
-	return want, late
-}
-
-// TestIntervalIsBruteForce compares the pairs with those that trying all of them gives.
-func TestIntervalIsBruteForce(t *testing.T) {
-	pairs := 0
-	for seed := range uint64(2000) {
-		r := rand.New(rand.NewPCG(seed, 5))
-		events := append(stream(r, 20+r.IntN(80)), row{end: true})
-		before, after, grace := int64(r.IntN(30)), int64(r.IntN(30)), int64(r.IntN(3)*r.IntN(20))
-		outer, shared := r.IntN(2) == 0, r.IntN(2) == 0
-		body := take + fmt.Sprintf("before = \"%ds\"\nafter = \"%ds\"\ngrace = \"%ds\"\nlate = \"drop\"\nwait = \"24h\"\n", before, after, grace)
-		if outer {
-			body += "rows = \"left\"\n"
-		}
-		nested := r.IntN(2) == 0
-		b := newBench(t, Interval(), body, seed, func(at *stage.At) {
-			at.Together = shared
-			if nested {
-				at.Keys = []string{"other", "other"}
-			}
-		})
-		b.shared = shared
-		b.run(events)
-		want, late := brute(events, before, after, grace, outer, shared)
-		var got []string
-		ids := map[string]bool{}
-		for _, line := range b.lines {
-			id, rest, _ := strings.Cut(line, " ")
-			index, rest, _ := strings.Cut(rest, " ")
-			if ids[id+" "+index] {
-				t.Errorf("seed %d: two rows are at %s %s", seed, id, index)
-			}
-			ids[id+" "+index] = true
-			got = append(got, rest)
-		}
-		slices.Sort(got)
-		pairs += len(want)
-		if !slices.Equal(got, want) || b.counts["late"] != int64(late) {
-			t.Fatalf("seed %d: %d rows and %d late, not %d and %d\n%s\n\nwant\n%s", seed, len(got), b.counts["late"], len(want), late, strings.Join(got, "\n"), strings.Join(want, "\n"))
-		}
-	}
-	if pairs < 10_000 {
-		t.Errorf("only %d pairs were compared", pairs)
-	}
-}
-
-// TestLatestIsBruteForce compares what rows find with a map that follows the second input.
-func TestLatestIsBruteForce(t *testing.T) {
-	for seed := range uint64(1500) {
-		r := rand.New(rand.NewPCG(seed, 6))
-		events := stream(r, 20+r.IntN(100))
-		missing := []string{"null", "default", "drop", "reject"}[r.IntN(4)]
-		body := take + fmt.Sprintf("missing = %q\ndelete = lim > 900\n", missing)
-		if missing == "default" {
-			body += "default = { limit = 5 + value, words = \"none\" }\n"
-		}
-		age := int64(0)
-		if r.IntN(3) == 0 {
-			age = int64(1 + r.IntN(60))
-			body += fmt.Sprintf("max_age = \"%ds\"\n", age)
-		}
-		shared, nested := r.IntN(2) == 0, r.IntN(2) == 0
-		b := newBench(t, Latest(), body, seed, func(at *stage.At) {
-			at.Together = shared
-			if nested {
-				at.Keys = []string{"other", "other"}
-			}
-		})
-		b.shared = shared
-		b.run(events)
-		var want []string
-		rejected := 0
-		view := map[string]row{}
-		for _, e := range events {
-			v, known := view[e.key]
-			switch {
-			case e.tick:
-			case e.in == 1 && e.key == "":
-				if gone := e.value%7 != 0 && e.value > 900; !gone {
-					rejected++
-				}
-			case e.in == 1 && known && v.time > e.time:
-			case e.in == 1 && e.value%7 != 0 && e.value > 900:
-				delete(view, e.key)
-			case e.in == 1:
-				view[e.key] = e
-			case known && e.key != "" && (age == 0 || e.time-v.time <= age):
-				want = append(want, fmt.Sprint(e.offset, " 0 ", left(e)+right(v)))
-			case missing == "null":
-				want = append(want, fmt.Sprint(e.offset, " 0 ", left(e)+none))
-			case missing == "default":
-				limit := "null"
-				if e.value%7 != 0 {
-					limit = fmt.Sprint(e.value + 5)
-				}
-				want = append(want, fmt.Sprint(e.offset, " 0 ", left(e), `,"limit":`, limit, `,"words":"none","lims":null}`))
-			case missing == "reject":
-				rejected++
-			}
-		}
-		if got := strings.Join(b.lines, "\n"); got != strings.Join(want, "\n") || len(b.rejects) != rejected {
-			t.Fatalf("seed %d: %s\n%s\n\nwant\n%s\n%d rejects, want %d: %q", seed, body, got, strings.Join(want, "\n"), len(b.rejects), rejected, b.rejects)
-		}
-	}
-}
-
 // TestManyPairs: a batch that makes more pairs than are gathered at once gives what small ones give.
 func TestManyPairs(t *testing.T) {
 	for _, rows := range []string{"inner", "left"} {
@@ -194,7 +50,8 @@ func TestManyPairs(t *testing.T) {
 			b.must(b.stage.Process(in, batch, b))
 			batch.Release()
 		}
-		want, _ := brute(events, 3600, 3600, 0, false, false)
+		x := &intervalTrial{before: 3600, after: 3600}
+		want, _ := x.brute(events)
 		for i, line := range b.lines {
 			b.lines[i] = strings.SplitN(line, " ", 3)[2]
 		}
