@@ -25,6 +25,9 @@
 // the journal forget. After a crash the newest whole checkpoint is the truth: sinks take back what they
 // wrote since, tables are restored, and the journal is read on from the offsets.
 //
+// A stage may have more to say of one tick than memory holds (stage.Paced). Then the task stands in the middle of the tick's
+// block, gives its lanes a piece whenever they have room (pace.go), and meets the barrier when all is said: it would come behind these rows in any case.
+//
 // # Why does an interrupt not wait until everything is through?
 //
 // Because it need not: what is in the journal or in a spool is safe. The tasks

@@ -186,7 +186,7 @@ func (t *task) takeLane(l *mergeLane, committed uint64) {
 		l.moveTo(b.First + uint64(b.Count))
 		l.at = b.Count
 	}
-	for cut := false; l.at < b.Count && l.next < committed && !cut && t.err == nil; l.at++ {
+	for cut := false; l.at < b.Count && l.next < committed && !cut && !t.progress.on && t.err == nil; l.at++ {
 		offset := b.First + uint64(l.at)
 		if offset < l.next {
 			continue
@@ -239,8 +239,7 @@ func (t *task) takeRows(l *mergeLane, record []byte, written int64) {
 	t.next.Add(uint64(n))
 	t.counters.records.Add(n)
 	t.record.Store(written)
-	marks := flow.Watermarks{Tick: t.tick, Keys: t.passRows(rows, side)}
-	t.advance(marks)
+	t.advance(flow.Watermarks{Tick: t.tick, Keys: t.passRows(rows, side)}, func() {})
 }
 
 func (t *task) takeCut(l *mergeLane, record []byte) {
@@ -252,23 +251,32 @@ func (t *task) takeCut(l *mergeLane, record []byte) {
 			least, all = min(least, other.label), all && other.ended
 		}
 	}
-	was := t.ended.Swap(all)
+	was := t.ended.Load()
+	if !all {
+		t.ended.Store(false)
+	}
 	ticked, over := least > t.tick, all && !was
-	if ticked {
-		t.tick = least
-		marks := flow.Watermarks{Tick: least, Ticked: true}
-		if t.channel.ByTick {
-			marks.Keys = tickMarks(t.keys, max(1, len(t.channel.Sides)))
+	end := func() {
+		if over {
+			t.advance(flow.Watermarks{Tick: t.tick, Ended: true}, func() {
+				t.ended.Store(true)
+				t.cut(t.tick)
+			})
+		} else if ticked {
+			t.cut(t.tick)
 		}
-		t.advance(marks)
 	}
-	if over {
-		t.advance(flow.Watermarks{Tick: t.tick, Ended: true})
+	// One cut for both: of lanes that have come equally far only the first goes on.
+	if !ticked {
+		end()
+		return
 	}
-	if ticked || over {
-		// One cut for both: of lanes that have come equally far only the first goes on.
-		t.cut(t.tick)
+	t.tick = least
+	marks := flow.Watermarks{Tick: least, Ticked: true}
+	if t.channel.ByTick {
+		marks.Keys = tickMarks(t.keys, max(1, len(t.channel.Sides)))
 	}
+	t.advance(marks, end)
 }
 
 // reads tells whether one of the lanes is the feed's.

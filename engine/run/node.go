@@ -76,33 +76,6 @@ func (t *task) firstOnly(rows arrow.RecordBatch) arrow.RecordBatch {
 	return takeZero(rows, at[0], t.alloc)
 }
 
-// advance tells every node of progress, each after those it reads from.
-func (p *pipe) advance(t *task, marks flow.Watermarks) {
-	for _, n := range p.nodes {
-		told := marks
-		switch {
-		case !n.plan.Marks:
-			told.Keys = nil
-			if !told.Ticked && !told.Ended {
-				continue
-			}
-		case n.plan.Lag > 0:
-			p.lagging = p.lagging[:0]
-			for _, k := range marks.Keys {
-				if k.Time > flow.NoMark+n.plan.Lag {
-					p.lagging = append(p.lagging, flow.KeyMark{Slot: k.Slot, Time: k.Time - n.plan.Lag})
-				}
-			}
-			told.Keys = p.lagging
-		}
-		for in := range n.plan.In {
-			if err := n.stage.Advance(in, told, n); err != nil {
-				t.fail(n, err)
-			}
-		}
-	}
-}
-
 func (t *task) fail(n *node, err error) {
 	if t.err == nil {
 		t.err = fmt.Errorf("%s, partition %d: %w", n.plan.Address, t.part, err)

@@ -200,6 +200,9 @@ func (s *shadow) step() (moved bool, err error) {
 	}
 	s.take(b)
 	b.Release()
+	if s.progress.on {
+		panic("BUG: a task without lanes waits for room")
+	}
 	return true, s.err
 }
 

@@ -55,7 +55,9 @@ type task struct {
 
 	asked  uint64      // the last epoch whose barrier went out
 	paused atomic.Bool // it stands still, for a swap or at the end
-	err    error
+
+	progress progress // what is being told to the stages
+	err      error
 
 	counters *taskCounters
 	tap      *tapPoint // of the channel's rows
@@ -86,10 +88,17 @@ type taskCounters struct {
 
 func (t *task) Name() string { return fmt.Sprintf("task %s/%d", t.name, t.part) }
 
-// Step answers a checkpoint request, or takes one block through the graph.
+// Step goes on with what the stages say, answers a checkpoint request, or takes one block through the graph.
 func (t *task) Step() (bool, error) {
 	if t.err != nil {
 		return false, t.err
+	}
+	if t.progress.on {
+		if !t.room() {
+			return false, nil
+		}
+		t.goOn()
+		return true, t.err
 	}
 	if req := t.engine.request.Load(); req != nil && req.epoch > t.asked {
 		t.barrier(req)
@@ -126,7 +135,7 @@ func (t *task) room() bool {
 	return true
 }
 
-// take takes a block through the graph.
+// take takes a block through the graph, which is done when progress is off.
 func (t *task) take(b *journal.Block) {
 	t.counters.blocks.Add(1)
 	marks := flow.Watermarks{Tick: t.tick}
@@ -141,36 +150,22 @@ func (t *task) take(b *journal.Block) {
 			t.sent.sweep(b.Time)
 		}
 	case journal.End:
-		t.ended.Store(true)
 		marks.Ended = true
 	case journal.Note:
 		t.err = t.note(b)
 	case journal.Lost:
 		t.lost(b)
 	}
-	t.advance(marks)
-	if marks.Ticked || marks.Ended {
-		t.cut(b.Time)
-	}
-	t.next.Store(b.First + uint64(b.Count))
-}
-
-// advance tells all pipelines of progress, and passes on what they have rejected.
-func (t *task) advance(marks flow.Watermarks) {
-	if t.plugin != nil && marks.Ticked {
-		if err := t.plugin.stage.Advance(0, flow.Watermarks{Tick: marks.Tick, Ticked: true}, t.plugin); err != nil {
-			t.fail(&t.plugin.node, err)
+	time, next := b.Time, b.First+uint64(b.Count)
+	t.advance(marks, func() {
+		if marks.Ended {
+			t.ended.Store(true)
 		}
-	}
-	for _, p := range t.pipes {
-		if len(marks.Keys) > 0 || marks.Ticked || marks.Ended || p.gathers {
-			p.advance(t, marks)
+		if marks.Ticked || marks.Ended {
+			t.cut(time)
 		}
-		p.flushRejects(t)
-	}
-	if marks.Ticked || marks.Ended {
-		t.measure()
-	}
+		t.next.Store(next)
+	})
 }
 
 func (t *task) flushRejects() {

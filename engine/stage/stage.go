@@ -252,6 +252,26 @@ type Stage interface {
 	Close() error
 }
 
+// Paced is a Stage that may have more to say at once than memory should hold: all windows of a million keys that
+// close with one tick. It says that in pieces, and those behind it take each before the next. Optional.
+type Paced interface {
+	// More emits the next piece of what the last Advance began, some thousand rows, and tells whether there may be
+	// another. It is called after every Advance until there is none, and nothing else but Close meanwhile. What
+	// comes out, and its order, does not depend on when.
+	More(out flow.Emitter) (more bool, err error)
+}
+
+// AdvanceWhole is Advance with all its pieces, for those who have room for them.
+func AdvanceWhole(s Stage, in int, marks flow.Watermarks, out flow.Emitter) error {
+	err := s.Advance(in, marks, out)
+	if p, ok := s.(Paced); ok {
+		for more := true; more && err == nil; {
+			more, err = p.More(out)
+		}
+	}
+	return err
+}
+
 // Decider is a Stage that runs what the journal's control records say. Optional.
 type Decider interface {
 	// Decide says what is assigned from the next row on, and what is known of devices, nil: nothing. It is

@@ -408,7 +408,7 @@ func (x *run) advance(marks flow.Watermarks) {
 	}
 	sort.Slice(marks.Keys, func(i, j int) bool { return marks.Keys[i].Slot < marks.Keys[j].Slot })
 	clear(x.pending)
-	x.must(x.stage.Advance(0, marks, x))
+	x.must(stage.AdvanceWhole(x.stage, 0, marks, x))
 }
 
 // Emit takes what the stage sends.

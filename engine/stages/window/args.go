@@ -68,7 +68,7 @@ type program struct {
 const (
 	maxGroups = 1 << 20
 	maxPanes  = 1 << 27
-	// maxPaneBytes limits the memory of one task's panes, byte strings not counted.
+	// maxPaneBytes limits the memory of one task's panes, with what is computed of each, byte strings not counted.
 	maxPaneBytes = 4 << 30
 	// Words of a pane, and columns of its table.
 	maxWords    = 2000
@@ -402,13 +402,13 @@ func (p *program) tables(g *aggregates, ch *config.Channel) []state.Decl {
 			panes.Columns = append(panes.Columns, state.Column{Name: g.names[i], Type: state.Bytes})
 		}
 	}
-	panes.MaxKeys = min(maxPanes, maxPaneBytes/(8*p.words+4*paneLinks))
 	groups.Beside = 24 + 4 // its lane, and where that is
 	panes.Keyless = true
 	if p.kind == sliding {
 		groups.Beside += 24 + 8*p.words
 		panes.Beside = 8 * p.words * 9 / 8 // suffixes, with their room to grow
 	}
+	panes.MaxKeys = min(maxPanes, maxPaneBytes/(8*p.words+4*paneLinks+panes.Beside))
 	panes.KeysPlanned = int(min(p.panesOfKey()*10_000, math.MaxInt32))
 	decls := []state.Decl{groups, panes}
 	if p.scheme == partition {

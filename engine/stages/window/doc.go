@@ -39,8 +39,10 @@
 //	               so that nothing stale stays behind. Revisions count what was let out.
 //	end of input   all that is open is emitted, in order of window_start and then of group.
 //
-// At the end of input a sliding window has a pane for each step of each key, and all its windows wait in the queue at once:
-// two million keys of sixty steps took more than 20 GB, which no limit here holds back.
+// Many windows may close at once: at the end, or when the watermark jumps. They are emitted in pieces of some 8,000, each when
+// those who take them have room (stage.Paced), so that memory does not grow with them. A sliding window makes no
+// pane for a step without rows but for a second revision, or with having; panes and their suffixes are what a limit holds down (maxPaneBytes).
+// What a sliding window has to revise at the end it emits before all that is open.
 //
 // Late rows of a sliding window count in those of its windows that are open in any case. Of idle and
 // early only the sliding window that closes next is emitted. Count and state windows close with a row and not with
@@ -79,7 +81,7 @@
 //	table panes, a slot for each window of a group, without a key
 //	  cells i64*n  start | _offset | _received | _index | words of the accumulators, see acc.go
 //	               (session, count, state) between _index and the words: end | last row or number
-//	  links u32*5  older pane | newer pane | group | next revision | flags
+//	  links u32*5  older pane | newer pane | group | next revision | flags, and from bit 8 on: windows behind it without a pane (sliding)
 //	  bytes        a column for each text, DDSketch and set of values
 //
 //	table clock, only without the channel's key

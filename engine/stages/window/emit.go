@@ -70,7 +70,7 @@ func (w *window) let(q []emission, rows arrow.RecordBatch) arrow.RecordBatch {
 // words are those of the emission's window.
 func (w *window) wordsOf(e emission) []int64 {
 	if w.kind == sliding {
-		return w.merged[e.merged*w.words : (e.merged+1)*w.words]
+		return w.merged[int(e.merged)*w.words : int(e.merged+1)*w.words]
 	}
 	return w.cells(e.pane)
 }
@@ -116,7 +116,7 @@ func (w *window) source(q []emission) {
 	for i := range q {
 		at := int(q[i].pane)
 		if w.kind == sliding {
-			at = q[i].merged
+			at = int(q[i].merged)
 		}
 		w.ats = append(w.ats, at*w.words)
 	}

@@ -164,7 +164,7 @@ func (o *oracleTask) flush(marks flow.Watermarks) {
 		}
 	}
 	o.marks = o.marks[:0]
-	if err := o.stage.Advance(0, marks, o); err != nil {
+	if err := stage.AdvanceWhole(o.stage, 0, marks, o); err != nil {
 		o.fail("%v", err)
 	}
 }

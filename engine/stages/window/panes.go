@@ -21,6 +21,7 @@ func (w *window) place(i int, no uint32, out flow.Emitter) (uint32, error) {
 	}
 	t, m := int64(w.times[i]), w.marks[i]
 	w.settle(g, m, false)
+	w.relieve(i, out)
 	if far(t) {
 		w.refuseFar(i)
 		return w.leave(g, no), nil
@@ -52,6 +53,14 @@ func (w *window) place(i int, no uint32, out flow.Emitter) (uint32, error) {
 	}
 	w.setLane(no, l)
 	return p, nil
+}
+
+// relieve emits what is queued before row i, if that is much.
+func (w *window) relieve(i int, out flow.Emitter) {
+	if len(w.queue) >= emitRows {
+		w.add(i)
+		w.emit(out)
+	}
 }
 
 // mark notes that a row came for a pane that closes at closes, or has closed: then it is to be
@@ -277,6 +286,9 @@ func (w *window) newPane(g uint32, start int64, older uint32) (uint32, error) {
 	links[paneGroup], links[paneFlags] = g, flagClosed
 	if w.kind == sliding {
 		links[paneFlags] |= flagEmpty
+		if older != 0 {
+			w.takeTail(older-1, p)
+		}
 	}
 	w.join(g, newer, p+1)
 	w.join(g, p+1, older)
@@ -355,11 +367,14 @@ func (w *window) enqueue(p uint32, final bool) {
 	}
 	w.queue = append(w.queue, emission{pane: p, group: g, revision: links[paneRevision], final: final})
 	links[paneRevision]++
+	was := active(links[paneFlags])
 	links[paneFlags] = links[paneFlags]&^flagDirty | flagQueued
 	if final {
 		links[paneFlags] |= flagClosed
-		w.groupLinks(g)[groupActive]--
-		w.groups.Touch(g)
+		if was {
+			w.groupLinks(g)[groupActive]--
+			w.groups.Touch(g)
+		}
 	}
 	w.panes.Touch(p)
 }

@@ -43,9 +43,15 @@ type parts struct {
 	lone   []int32      // rows of the batch at hand that are parts by themselves
 	text   *flow.JSONEncoder
 	was    *arrow.Schema // of text
+
+	sendAt   int64 // the tick of what is being sent
+	sent     int   // of found
+	telling  bool  // watermarks are to be sent, or being sent
+	tellFrom uint32
+	told     []uint32
 }
 
-var _ stage.Stage = (*parts)(nil)
+var _ stage.Paced = (*parts)(nil)
 
 func openParts(p program, out *arrow.Schema, o stage.Opening) (stage.Stage, error) {
 	s := &parts{window: newWindow(p, o), schema: out, next: math.MinInt64}
@@ -184,8 +190,11 @@ func (s *parts) find(g uint32, t int64) error {
 	return nil
 }
 
-// Advance sends the parts that are due, at ticks.
-func (s *parts) Advance(_ int, marks flow.Watermarks, out flow.Emitter) error {
+// Advance looks which parts are due, at ticks. More sends them.
+func (s *parts) Advance(_ int, marks flow.Watermarks, _ flow.Emitter) error {
+	if len(s.found) > 0 || s.telling {
+		panic("BUG: parts are told of progress before they have said all about what they were told before")
+	}
 	if !marks.Ticked && !marks.Ended {
 		return nil
 	}
@@ -194,12 +203,30 @@ func (s *parts) Advance(_ int, marks flow.Watermarks, out flow.Emitter) error {
 		s.tick.Touch(0)
 	}
 	early := marks.Ticked && s.isEarly(marks.Tick)
-	s.found = s.found[:0]
 	if early || marks.Ended || s.idle > 0 || marks.Tick >= s.next {
 		s.findDue(marks.Tick, early || marks.Ended)
 	}
-	s.send(marks.Tick, out)
+	s.sendAt, s.sent, s.telling, s.tellFrom = marks.Tick, 0, true, 0
 	return nil
+}
+
+// More sends parts, and then rows that tell of watermarks alone.
+func (s *parts) More(out flow.Emitter) (more bool, err error) {
+	switch {
+	case s.sent < len(s.found):
+		s.send(s.found[s.sent:min(len(s.found), s.sent+emitRows)], s.sendAt, out)
+		s.sent += emitRows
+		return true, nil
+	case !s.telling:
+		return false, nil
+	}
+	s.found = s.found[:0]
+	if s.tell(s.sendAt, out) {
+		return true, nil
+	}
+	s.settleGroups()
+	s.telling = false
+	return false, nil
 }
 
 // findDue lists the parts that are due.
@@ -223,24 +250,18 @@ func (s *parts) unseen(g uint32, now int64) bool {
 	return shown == flow.NoMark || now-shown >= s.idle/2
 }
 
-// send emits the parts that were found, and rows that tell of watermarks alone.
-func (s *parts) send(now int64, out flow.Emitter) {
-	if s.sketched {
-		for _, p := range s.found {
+// send emits parts, and lets go of them.
+func (s *parts) send(list []uint32, now int64, out flow.Emitter) {
+	groups := make([]uint32, len(list))
+	for i, p := range list {
+		groups[i] = s.panes.U32(1)[p]
+		if s.sketched {
 			s.rest(p, false)
 		}
 	}
-	rest := s.found
-	for ; len(rest) > 0; rest = rest[min(len(rest), emitRows):] {
-		some := rest[:min(len(rest), emitRows)]
-		groups := make([]uint32, len(some))
-		for i, p := range some {
-			groups[i] = s.panes.U32(1)[p]
-		}
-		out.Emit(s.emitParts(some, groups, now, nil))
-	}
-	for _, p := range s.found {
-		g := s.panes.U32(1)[p]
+	out.Emit(s.emitParts(list, groups, now, nil))
+	for i, p := range list {
+		g := groups[i]
 		words := s.words(g)
 		words[partTold], words[partShown] = min(words[partMark], now), max(words[partShown], s.cells(p)[paneReceived])
 		s.links(g)[partCount]--
@@ -251,28 +272,27 @@ func (s *parts) send(now int64, out flow.Emitter) {
 			s.near[g] = noLane()
 		}
 	}
-	s.tell(now, out)
 }
 
-// tell emits the watermarks that have passed something of a window, and forgets groups of which all is told.
-func (s *parts) tell(now int64, out flow.Emitter) {
-	var groups []uint32
-	s.groups.Range(func(g uint32) bool {
-		if int(g>>6) >= len(s.due) || s.due[g>>6]&(1<<(g&63)) == 0 {
-			return true
+// tell emits watermarks that have passed something of a window, as many as fit a batch, and tells whether there may be more.
+func (s *parts) tell(now int64, out flow.Emitter) (more bool) {
+	groups := s.told[:0]
+	for i := s.tellFrom; int(i) < len(s.due) && len(groups) < emitRows; i++ {
+		for b := s.due[i]; b != 0; b &= b - 1 {
+			g := i<<6 + uint32(bits.TrailingZeros64(b))
+			words := s.words(g)
+			if mark := min(words[partMark], now); s.passes(words[partTold], mark) {
+				groups = append(groups, g)
+				words[partTold] = mark
+				s.groups.Touch(g)
+			}
 		}
-		words := s.words(g)
-		if mark := min(words[partMark], now); s.passes(words[partTold], mark) {
-			groups = append(groups, g)
-			words[partTold] = mark
-			s.groups.Touch(g)
-		}
-		return true
-	})
-	for rest := groups; len(rest) > 0; rest = rest[min(len(rest), emitRows):] {
-		out.Emit(s.emitParts(nil, rest[:min(len(rest), emitRows)], now, nil))
+		s.tellFrom = i + 1
 	}
-	s.settleGroups()
+	if s.told = groups; len(groups) > 0 {
+		out.Emit(s.emitParts(nil, groups, now, nil))
+	}
+	return int(s.tellFrom) < len(s.due)
 }
 
 // passes tells whether a watermark that goes from one time to another may close a window, or end what is kept of one.

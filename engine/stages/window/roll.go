@@ -73,7 +73,7 @@ func (w *window) push(p, g, revision uint32, final bool) {
 		w.queue = w.queue[:n+1]
 	}
 	e := &w.queue[n]
-	e.pane, e.group, e.revision, e.final = p, g, revision, final
+	e.pane, e.group, e.revision, e.tail, e.final = p, g, revision, 0, final
 }
 
 // spare takes the group's oldest pane out of its list, if that is of no use any more, so that it can be the next one; else it

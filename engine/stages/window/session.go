@@ -41,6 +41,7 @@ func (w *window) placeSession(i int, no uint32, out flow.Emitter) (uint32, error
 	}
 	t, m := int64(w.times[i]), w.marks[i]
 	w.settle(g, m, false)
+	w.relieve(i, out)
 	if far(t) {
 		w.refuseFar(i)
 		return w.leave(g, no), nil

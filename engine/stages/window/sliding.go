@@ -1,14 +1,14 @@
 package window
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/tidemill/tidemill/engine/flow"
 )
 
 // Sliding windows share panes as long as a step. The window that ends with a pane has its
-// revision and flags in that pane's links; a pane without rows is made where a window ends and no row is.
+// revision and flags in that pane's links. For a window that ends where no pane is, the pane before has in its flags that
+// the window was emitted once (tailShift); a pane without rows is made when it is emitted again.
 // What is in a window is gathered in spans.go.
 
 // firstWindow returns the end of the first window with rows that ends at from or later.
@@ -46,32 +46,107 @@ func (w *window) openEnd(g uint32, settled int64) int64 {
 func (w *window) settleSliding(g uint32, m int64, revises bool) {
 	times := w.groupTimes(g)
 	settled := times[groupSettled]
-	w.ends = w.ends[:0]
 	if revises {
+		w.ends = w.ends[:0]
 		w.findRevised(g, settled, times[groupDirty])
 		times[groupDirty] = flow.NoMark
+		for _, e := range w.ends {
+			w.enqueueMade(g, e)
+		}
 	}
 	next := int64(flow.EndMark)
-	for e, ok := w.firstWindow(g, w.openEnd(g, settled)); ok; e, ok = w.firstWindow(g, e+w.every) {
-		if e+w.grace > m {
-			next = e + w.grace
+	for c, ok := w.opening(g, settled); ok; c, ok = w.following(c) {
+		if c.end+w.grace > m {
+			next = c.end + w.grace
 			break
 		}
-		w.ends = append(w.ends, e)
+		w.enqueueAt(g, c)
 	}
-	for _, e := range w.ends {
-		if p, err := w.pane(g, e-w.every); err != nil {
-			w.fault = err
-		} else {
-			w.enqueue(p, true)
-		}
-	}
+	times = w.groupTimes(g)
 	if times[groupDirty] != flow.NoMark {
 		next = min(next, times[groupDirty]+1)
 	}
 	times[groupSettled], times[groupNext] = m, next
 	w.groups.Touch(g)
 	w.stale = append(w.stale, g)
+}
+
+// coming is where a group's windows have come to: one with rows ends at end, and at is the newest pane that begins before, plus one.
+type coming struct {
+	end int64
+	at  uint32
+}
+
+// opening finds the first window of a group that a watermark has not closed and that has rows.
+func (w *window) opening(g uint32, settled int64) (coming, bool) {
+	end, ok := w.firstWindow(g, w.openEnd(g, settled))
+	at := w.groupLinks(g)[groupNewest]
+	for ok && w.cells(at - 1)[paneStart] >= end {
+		at = w.paneLinks(at - 1)[paneOlder]
+	}
+	return coming{end, at}, ok
+}
+
+// following finds the next window with rows.
+func (w *window) following(c coming) (coming, bool) {
+	c.end += w.every
+	newer := func() uint32 { return w.paneLinks(c.at - 1)[paneNewer] }
+	for n := newer(); n != 0 && w.cells(n - 1)[paneStart] < c.end; n = newer() {
+		c.at = n
+	}
+	for at := c.at; at != 0 && w.cells(at - 1)[paneStart] >= c.end-w.size; at = w.paneLinks(at - 1)[paneOlder] {
+		if w.paneLinks(at - 1)[paneFlags]&flagEmpty == 0 {
+			return c, true
+		}
+	}
+	for n := newer(); n != 0; n = newer() {
+		c.at = n
+		if w.paneLinks(n - 1)[paneFlags]&flagEmpty == 0 {
+			c.end = w.endOf(n - 1)
+			return c, true
+		}
+	}
+	return c, false
+}
+
+// enqueueAt lets the window at c be emitted for the first time, without a pane where none is but for the window's number of
+// revisions. With having that number depends on what is let out, and there is a pane.
+func (w *window) enqueueAt(g uint32, c coming) {
+	links := w.paneLinks(c.at - 1)
+	behind := (c.end - w.endOf(c.at-1)) / w.every
+	if behind == 0 || w.having != nil || int64(links[paneFlags]>>tailShift) != behind-1 {
+		w.enqueueMade(g, c.end)
+		return
+	}
+	links[paneFlags] = (links[paneFlags] + 1<<tailShift) | flagQueued
+	w.panes.Touch(c.at - 1)
+	w.spanOf(g).queued = uint32(len(w.queue))
+	w.push(c.at-1, g, 0, true)
+	w.queue[len(w.queue)-1].tail = uint32(behind)
+}
+
+// enqueueMade lets the window that ends at end be emitted, and makes the pane it ends with where there is none.
+func (w *window) enqueueMade(g uint32, end int64) {
+	if p, err := w.pane(g, end-w.every); err != nil {
+		w.fault = err
+	} else {
+		w.enqueue(p, true)
+	}
+}
+
+// takeTail gives pane p, which was made behind pane older, what older says of windows that end with p or behind it.
+func (w *window) takeTail(older, p uint32) {
+	links, own := w.paneLinks(older), w.paneLinks(p)
+	behind := (w.cells(p)[paneStart] - w.cells(older)[paneStart]) / w.every
+	tail := int64(links[paneFlags] >> tailShift)
+	if behind > tail {
+		return
+	}
+	const flags = 1<<tailShift - 1
+	own[paneRevision] = 1
+	own[paneFlags] = own[paneFlags]&flags | uint32(tail-behind)<<tailShift
+	links[paneFlags] = links[paneFlags]&flags | uint32(behind-1)<<tailShift
+	w.panes.Touch(older)
 }
 
 // findRevised lists the ends of closed windows in which late rows are. Of those only windows count that
@@ -85,6 +160,7 @@ func (w *window) findRevised(g uint32, settled, since int64) {
 		}
 		links[paneFlags] &^= flagDirty
 		w.panes.Touch(at - 1)
+		w.groupLinks(g)[groupActive]--
 		end := w.endOf(at - 1)
 		for e := max(end, last); e <= end+w.size-w.every && e+w.grace <= settled; e += w.every {
 			if e > last && e+w.grace+w.keep > since {
@@ -102,55 +178,14 @@ func (w *window) provisionalSliding(g uint32, now int64, early bool) {
 	if newest == 0 {
 		return
 	}
-	e, ok := w.firstWindow(g, w.openEnd(g, times[groupSettled]))
-	if !ok || !early && (w.idle == 0 || now-w.cells(newest - 1)[paneReceived] < w.idle) {
+	c, ok := w.opening(g, times[groupSettled])
+	if !ok || w.endOf(c.at-1) != c.end || !early && (w.idle == 0 || now-w.cells(newest - 1)[paneReceived] < w.idle) {
 		return
 	}
-	p, err := w.pane(g, e-w.every)
-	if err != nil {
-		w.fault = err
-		return
-	}
-	if w.paneLinks(p)[paneFlags]&(flagDirty|flagClosed) == flagDirty {
-		w.enqueue(p, false)
+	if w.paneLinks(c.at - 1)[paneFlags]&(flagDirty|flagClosed) == flagDirty {
+		w.enqueue(c.at-1, false)
 		w.setLane(w.laneOf(g), noLane())
 	}
-}
-
-// endSliding emits all windows that are open, in order of their ends and then of group.
-func (w *window) endSliding() {
-	type ending struct {
-		end   int64
-		group uint32
-	}
-	var all []ending
-	w.groups.Range(func(g uint32) bool {
-		times := w.groupTimes(g)
-		w.ends = w.ends[:0]
-		if times[groupDirty] != flow.NoMark {
-			w.findRevised(g, times[groupSettled], times[groupDirty])
-		}
-		for e, ok := w.firstWindow(g, w.openEnd(g, times[groupSettled])); ok; e, ok = w.firstWindow(g, e+w.every) {
-			w.ends = append(w.ends, e)
-		}
-		for _, e := range w.ends {
-			all = append(all, ending{e, g})
-			times[groupSettled] = max(times[groupSettled], e+w.grace)
-		}
-		times[groupDirty], times[groupNext] = flow.NoMark, flow.EndMark
-		w.groups.Touch(g)
-		w.stale = append(w.stale, g)
-		return true
-	})
-	slices.SortFunc(all, func(a, b ending) int { return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.group, b.group)) })
-	for _, x := range all {
-		if p, err := w.pane(x.group, x.end-w.every); err != nil {
-			w.fault = err
-		} else {
-			w.enqueue(p, true)
-		}
-	}
-	w.clearLanes()
 }
 
 // expireStale deletes panes that no window needs any more, after what was queued is emitted.
@@ -189,7 +224,7 @@ func (w *window) panesOf(e emission) []uint32 {
 	w.panesIn = append(w.panesIn[:0], e.pane)
 	if w.kind == sliding {
 		w.panesIn = w.panesIn[:0]
-		from := w.cells(e.pane)[paneStart] + w.every - w.size
+		from := w.lastStep(&e) + w.every - w.size
 		for at := e.pane + 1; at != 0 && w.cells(at - 1)[paneStart] >= from; at = w.paneLinks(at - 1)[paneOlder] {
 			if w.paneLinks(at - 1)[paneFlags]&flagEmpty == 0 {
 				w.panesIn = append(w.panesIn, at-1)

@@ -78,7 +78,7 @@ func (w *window) mergeWindows(q []emission) {
 		to := min(from+chased, len(q))
 		w.readySuffixes(q[from:to])
 		for k := from; k < to; k++ {
-			q[k].merged = k
+			q[k].merged = uint32(k)
 			w.mergeWindow(&q[k], w.merged[k*w.words:(k+1)*w.words])
 			if !q[k].final { // a pane was in it to which more rows come
 				w.forgetSpans(q[k].group)
@@ -102,6 +102,11 @@ func (w *window) blank(words []int64) {
 	words[paneOffset] = -1
 }
 
+// lastStep is where the last step of an emission's window begins.
+func (w *window) lastStep(e *emission) int64 {
+	return w.cells(e.pane)[paneStart] + int64(e.tail)*w.every
+}
+
 // blockOf is where the block of the pane begins that starts at start.
 func (w *window) blockOf(s *span, start int64) int64 {
 	block := s.suffixOf + w.size // commonly: that of the window before
@@ -113,7 +118,7 @@ func (w *window) blockOf(s *span, start int64) int64 {
 
 func (w *window) mergeWindow(e *emission, out []int64) {
 	s := w.spanOf(e.group)
-	last := w.cells(e.pane)[paneStart]
+	last := w.lastStep(e)
 	first, block := last+w.every-w.size, w.blockOf(s, last)
 	var suffix []int64
 	if first < block {
@@ -160,6 +165,9 @@ func (w *window) prefixUntil(s *span, e *emission, last, block int64) []int64 {
 	}
 	to := s.prefixTo
 	s.prefixTo = last
+	if e.tail > 0 && w.cells(e.pane)[paneStart] <= to {
+		return words
+	}
 	if older := w.paneLinks(e.pane)[paneOlder]; to < last && (older == 0 || w.cells(older - 1)[paneStart] <= to) {
 		if w.paneLinks(e.pane)[paneFlags]&flagEmpty == 0 { // the commonest case: one pane more
 			w.combine(words, words, w.cells(e.pane))
@@ -209,7 +217,7 @@ func (w *window) readySuffixes(q []emission) {
 	w.chases = w.chases[:0]
 	for i := range q {
 		e := &q[i]
-		s, last := w.spanOf(e.group), w.cells(e.pane)[paneStart]
+		s, last := w.spanOf(e.group), w.lastStep(e)
 		if block := w.blockOf(s, last); last+w.every-w.size < block && s.suffixOf != block-w.size {
 			w.chases = append(w.chases, w.newChase(s, e, block))
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/tidemill/tidemill/engine/state"
 )
 
-var _ stage.Stage = (*window)(nil)
+var _ stage.Paced = (*window)(nil)
 
 // Words and links of the tables' slots, see doc.go. Links to panes are one more
 // than the pane's slot, so that 0 is none.
@@ -49,6 +49,10 @@ const (
 	flagGone               // what was a session is part of another
 	flagEmpty              // no row is in it: there are only windows that end with it (sliding)
 )
+
+// tailShift is where in the flags of a sliding window's pane stands how many windows were emitted, once, that end in
+// the steps right behind it, for which there is no pane.
+const tailShift = 8
 
 const (
 	groupMark  = iota // I64: what Marks said of the key since its last row; NoMark: nothing
@@ -92,8 +96,9 @@ func noLane() lane { return lane{next: math.MinInt64, pane: noPane} }
 // emission is a pane that is to be emitted.
 type emission struct {
 	pane, group, revision uint32
+	tail                  uint32 // sliding: the window ends so many steps behind the pane's end
+	merged                uint32 // sliding: where its words stand in window.merged
 	final                 bool
-	merged                int // sliding: where its words stand in window.merged
 }
 
 type window struct {
@@ -140,6 +145,8 @@ type window struct {
 	part  []int64       // the words of a part
 
 	spans
+	round  round
+	ending ending
 	passes []bool      // by emission of a batch: what having says
 	held   arrow.Array // state: the condition's values over the batch at hand
 	left   []int64     // count: by lane, rows until the window is full
@@ -239,6 +246,9 @@ func (w *window) cells(p uint32) []int64 {
 // Process finds the pane of each row, in order; rows are added to their panes
 // column by column, when the batch ends or something is to be emitted.
 func (w *window) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
+	if w.round.phase != resting {
+		panic("BUG: a window gets rows before it has said all about what it was told before")
+	}
 	if err := w.begin(rows); err != nil {
 		return w.explain(err)
 	}
