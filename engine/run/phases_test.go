@@ -271,6 +271,24 @@ func TestPhasesApply(t *testing.T) {
 	c.close()
 }
 
+// TestPhasesAtStart: an engine that starts with another number of phases says that windows which were open are lost; nobody is told
+// of what is kept.
+func TestPhasesAtStart(t *testing.T) {
+	c := &clocked{lab: newLab(t), want: map[string]int{}}
+	c.write("/out/x", "")
+	for i, n := range []int{1, 1, 2, 2} {
+		c.reports = nil
+		c.open(strings.Replace(live, "MORE", fmt.Sprintf("phases = %d", n), 1), false)
+		if lost := c.reported("pipeline.p.window.site: its state means something else now: it starts empty"); lost != (i == 2) || !lost && c.reported("lost") {
+			t.Errorf("start %d: %q", i, c.reports)
+		}
+		for range 12 {
+			c.minute("d0", "d1", "d2", "d3", "d4")
+		}
+		c.close()
+	}
+}
+
 // whole tells that all windows whose every minute was wanted came once, with all rows.
 func (c *clocked) whole(least int) {
 	c.t.Helper()

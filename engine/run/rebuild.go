@@ -275,7 +275,11 @@ func (b *rebuild) close() error {
 
 // rebuildAtOpen makes the tables that the files now declare otherwise than those of the checkpoint, before anything moves.
 func (e *Engine) rebuildAtOpen(last *checkpoint, parts map[string]*restored) error {
-	if last.Epoch == 0 || len(parts) == 0 || !e.lacking(parts) {
+	if last.Epoch == 0 || len(parts) == 0 {
+		return nil
+	}
+	e.tellLost(last, parts)
+	if !e.lacking(parts) {
 		return nil
 	}
 	_, own, err := e.store.restore(last.Epoch)
@@ -318,6 +322,17 @@ func (b *rebuild) ids() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// tellLost says which stages start empty, since their state means something else now and cannot be made again. Whoever applies
+// a change reads that beforehand; a start with other files, or by another version of the program, asks nobody.
+func (e *Engine) tellLost(last *checkpoint, parts map[string]*restored) {
+	here := e.plan.HeldNodes()
+	for _, c := range e.plan.Diff(last.held(parts)) {
+		if _, is := here[c.Address]; is && c.Fate == plan.Lost && c.Entries > 0 {
+			e.report(c.Address + ": " + c.Why)
+		}
+	}
 }
 
 func (e *Engine) tellRebuild(b *rebuild) {
