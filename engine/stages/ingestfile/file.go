@@ -120,7 +120,11 @@ func (t *file) head() ([]byte, error) {
 		return nil, err
 	}
 	t.packed = packed
-	head := make([]byte, maxHead)
+	room := int64(maxHead)
+	if size := t.info.Size(); !packed && size > 0 { // /proc tells no size
+		room = min(room, size)
+	}
+	head := make([]byte, room)
 	n, err := io.ReadFull(in, head)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return nil, err
