@@ -53,7 +53,8 @@
 // Neither an idle device nor an idle partition: watermarks are by the channel's own key, from its rows, and ticks come
 // through every lane also where no row does. A task that lags does, since its rows are still to come. Where rows of a key
 // come from several tasks (plan.Channel.ByTick), its watermark moves at ticks, to the latest event time that all
-// lanes have brought: a lane's whole interval comes before the next one's, and would be late otherwise. Watermarks that
+// lanes have brought: a lane's whole interval comes before the next one's, and would be late otherwise. A row moves it no further than
+// to when the row was received: devices share such a key, and one whose clock is ahead would close the others' windows. Watermarks that
 // filtered rows moved do not pass a feed.
 //
 // # Why is a spool written that nobody reads?
