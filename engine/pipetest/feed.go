@@ -182,13 +182,21 @@ type feed struct {
 	live     []bool
 	until    int64 // us since 1970: not at its end before
 	seq      uint64
-	batch    journal.Batch
-	text     []byte // payloads of batch, in memory that they share
+	due      parcel // what a Step appends
+	ahead    [mostAhead]parcel
+	made     int  // parcels of ahead, which come after what is due
+	empty    bool // nothing is due, and nothing comes after it
 	to       stage.SourceEnv
 	now      func() time.Time
 	reached  []uint64
 	skip     uint64
 	topics   *topics // nil: records have none of their own
+}
+
+// parcel is records that are appended together, with their payloads in memory that they share.
+type parcel struct {
+	journal.Batch
+	text []byte
 }
 
 // feedName is what the journal knows the test's records by.
@@ -199,6 +207,10 @@ const (
 	mostFed      = 8192
 	mostFedBytes = 1<<20 + 1<<16
 )
+
+// mostAhead is how many parcels are made before they are due: what arrives in a minute from a large fleet, made
+// whenever a processor has nothing else to do.
+const mostAhead = 4
 
 func newFeed(supplies []supply, until time.Time) *feed {
 	f := &feed{supplies: supplies, heads: make([]arriving, len(supplies)), live: make([]bool, len(supplies)), until: until.UnixMicro()}
@@ -230,61 +242,98 @@ func (f *feed) head() (which int, at int64) {
 // more tells whether records are still to come, or time is to pass.
 func (f *feed) more() bool {
 	which, _ := f.head()
-	return len(f.batch.Records) > 0 || which >= 0 || f.now == nil || f.now().UnixMicro() < f.until
+	return len(f.due.Records) > 0 || f.made > 0 || which >= 0 || f.now == nil || f.now().UnixMicro() < f.until
 }
 
-// Step appends what has arrived by now.
+// turn begins a round: what was made ahead is due, or what has arrived by now.
+func (f *feed) turn(now time.Time) {
+	if f.now == nil {
+		return
+	}
+	if len(f.due.Records) == 0 && f.made > 0 {
+		used := f.due
+		f.due = f.ahead[0]
+		f.made--
+		copy(f.ahead[:], f.ahead[1:f.made+1])
+		f.ahead[f.made] = used
+	}
+	if len(f.due.Records) == 0 {
+		f.fill(&f.due, now.UnixMicro())
+	}
+	which, _ := f.head()
+	f.empty = which < 0 && len(f.due.Records) == 0 && f.made == 0
+}
+
+// Step appends what is due, once all of it has arrived. It may run beside prepare.
 func (f *feed) Step() (stage.Status, error) {
-	now := f.now()
-	f.prepare(now)
-	if n := len(f.batch.Records); n == 0 || f.batch.Records[n-1].Received > now.UnixMicro() {
-		if which, _ := f.head(); n == 0 && which < 0 && now.UnixMicro() >= f.until {
-			return stage.Ended, nil
-		}
+	now := f.now().UnixMicro()
+	n := len(f.due.Records)
+	if n == 0 && f.empty && now >= f.until {
+		return stage.Ended, nil
+	}
+	if n == 0 || f.due.Records[n-1].Received > now {
 		return stage.Idle, nil
 	}
-	err := f.to.Journal.Append(f.batch)
+	err := f.to.Journal.Append(f.due.Batch)
 	var full *journal.ErrFull
 	if errors.Is(err, journal.ErrBusy) || errors.As(err, &full) {
 		return stage.Idle, nil
 	}
-	f.batch.Records = f.batch.Records[:0]
+	f.due.Records = f.due.Records[:0]
 	return stage.Busy, err
 }
 
-// prepare makes the batch that a Step appends, of what arrives until then, unless
-// there is one. It touches nothing of the engine. Its text does not move while it
-// grows: what does not fit any more is of the next batch.
-func (f *feed) prepare(until time.Time) {
-	records := f.batch.Records
-	if f.now == nil || len(records) > 0 {
+// wants tells whether there is something to prepare.
+func (f *feed) wants(next time.Time) bool {
+	which, at := f.head()
+	return f.now != nil && f.made < mostAhead && which >= 0 && at <= next.UnixMicro()
+}
+
+// prepare makes one parcel ahead: of what has arrived by now, or else of what
+// arrives until next, so that nothing of this tick waits for records of the one that follows. It touches nothing of the engine.
+func (f *feed) prepare(now, next time.Time) {
+	if !f.wants(next) {
 		return
 	}
-	f.text = f.text[:0]
-	for len(records) < mostFed && len(f.text) < mostFedBytes {
+	until := now.UnixMicro()
+	if _, at := f.head(); at > until {
+		until = next.UnixMicro()
+	}
+	f.fill(&f.ahead[f.made], until)
+	if len(f.ahead[f.made].Records) > 0 {
+		f.made++
+	}
+}
+
+// fill takes what arrives until then. The text of a parcel does not move while it grows: what
+// does not fit any more is of the next one.
+func (f *feed) fill(p *parcel, until int64) {
+	records := p.Records[:0]
+	p.text = p.text[:0]
+	for len(records) < mostFed && len(p.text) < mostFedBytes {
 		which, at := f.head()
-		if which < 0 || at > until.UnixMicro() {
+		if which < 0 || at > until {
 			break
 		}
 		r := &f.heads[which]
-		if room := cap(f.text) - len(f.text); room < len(r.payload) {
-			if len(f.text) > 0 {
+		if room := cap(p.text) - len(p.text); room < len(r.payload) {
+			if len(p.text) > 0 {
 				break
 			}
-			f.text = make([]byte, 0, mostFedBytes+len(r.payload))
+			p.text = make([]byte, 0, mostFedBytes+len(r.payload))
 		}
 		f.seq++
 		if f.seq > f.skip {
-			p := f.place(r)
-			if f.seq > f.reached[p] {
-				start := len(f.text)
-				f.text = append(f.text, r.payload...)
-				records = append(records, journal.Record{Partition: p, Topic: r.topic, Payload: f.text[start:len(f.text):len(f.text)], Received: at, Pos: f.seq})
+			to := f.place(r)
+			if f.seq > f.reached[to] {
+				start := len(p.text)
+				p.text = append(p.text, r.payload...)
+				records = append(records, journal.Record{Partition: to, Topic: r.topic, Payload: p.text[start:len(p.text):len(p.text)], Received: at, Pos: f.seq})
 			}
 		}
 		f.live[which] = f.supplies[which].next(r)
 	}
-	f.batch = journal.Batch{Records: records, Source: feedName, Pos: f.seq}
+	p.Batch = journal.Batch{Records: records, Source: feedName, Pos: f.seq}
 }
 
 // place gives a record its topic, where it has none, and tells its partition.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tidemill/tidemill/engine/config"
@@ -37,7 +38,8 @@ func TestSuites(t *testing.T) {
 	}
 }
 
-// outcomes tells how the tests of a folder went, twice: a run must not depend on the one before.
+// outcomes tells how the tests of a folder went, twice: a run must not depend on the one before, nor on what
+// moves at the same time.
 func outcomes(t *testing.T, dir string) string {
 	suite, diags := Load(env.Real(), dir)
 	var out strings.Builder
@@ -45,8 +47,8 @@ func outcomes(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	for _, test := range suite.Tests {
-		first := outcome(t, test, dir)
-		if again := outcome(t, test, dir); again != first {
+		first := outcome(t, test, dir, nil)
+		if again := outcome(t, test, dir, together); again != first {
 			t.Errorf("test %q says another thing the second time:\n%s\n%s", test.Name, first, again)
 		}
 		out.WriteString(first)
@@ -54,9 +56,17 @@ func outcomes(t *testing.T, dir string) string {
 	return out.String()
 }
 
-func outcome(t *testing.T, test *Test, dir string) string {
+func together(list []func()) {
+	var all sync.WaitGroup
+	for _, f := range list {
+		all.Go(f)
+	}
+	all.Wait()
+}
+
+func outcome(t *testing.T, test *Test, dir string, together func([]func())) string {
 	var out strings.Builder
-	o, diags, err := test.Run(dir, Options{Env: env.Real()})
+	o, diags, err := test.Run(dir, Options{Env: env.Real(), Together: together})
 	if err != nil {
 		t.Fatal(err)
 	}

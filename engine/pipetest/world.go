@@ -19,7 +19,7 @@ import (
 type Options struct {
 	Env *env.Env // where the configuration is
 	// Together calls functions, at the same time where that helps, and returns when all
-	// have. nil: one after the other.
+	// have. The long ones stand first. nil: one after the other.
 	Together func([]func())
 }
 
@@ -285,17 +285,19 @@ func (w *world) round(c *cast) (moved bool, err error) {
 		t.moved = false
 	}
 	w.work(c)
-	for _, t := range c.sinks {
-		if !w.hangs(t.actor.Name()) {
-			t.take()
+	w.beside(c, func() {
+		for _, t := range c.sinks {
+			if !w.hangs(t.actor.Name()) {
+				t.take()
+			}
 		}
-	}
+	})
 	for _, t := range c.all {
 		moved, err = moved || t.moved, errors.Join(err, t.err)
 	}
 	if !moved && err == nil {
+		w.beside(c, c.coordinator.take)
 		c.much = false
-		c.coordinator.take()
 		moved, err = c.coordinator.moved, c.coordinator.err
 	}
 	return moved, err
@@ -306,45 +308,74 @@ const worthwhile = 256
 
 // work lets records come in and tasks move.
 func (w *world) work(c *cast) {
-	next, _ := w.next(w.machine.Env().Clock.Now())
+	now := w.machine.Env().Clock.Now()
 	for _, f := range w.feeds {
-		c.much = c.much || len(f.batch.Records) >= worthwhile
+		f.turn(now)
+		c.much = c.much || len(f.due.Records) >= worthwhile
 	}
 	intake := func() {
 		for _, t := range c.intake {
 			t.take()
 		}
-		for _, f := range w.feeds {
-			f.prepare(next)
-		}
 	}
 	if !c.much || w.o.Together == nil {
 		intake()
+		w.prepare()
 		for _, t := range c.tasks {
 			t.take()
 		}
 		return
 	}
-	list := []func(){intake}
+	list := make([]func(), 0, len(c.tasks)+2)
 	for _, t := range c.tasks {
 		list = append(list, t.take)
 	}
-	w.o.Together(list)
+	w.o.Together(append(list, intake, w.prepare))
+}
+
+// beside lets what must be alone among the actors have its turn, while records that are not due yet are made.
+func (w *world) beside(c *cast, turn func()) {
+	wanted := false
+	if c.much && w.o.Together != nil {
+		next := w.ticks(w.machine.Env().Clock.Now())
+		for _, f := range w.feeds {
+			wanted = wanted || f.wants(next)
+		}
+	}
+	if !wanted {
+		turn()
+		return
+	}
+	w.o.Together([]func(){turn, w.prepare})
+}
+
+// prepare makes records that are not due yet. It may run beside any of the actors.
+func (w *world) prepare() {
+	now := w.machine.Env().Clock.Now()
+	next := w.ticks(now)
+	for _, f := range w.feeds {
+		f.prepare(now, next)
+	}
 }
 
 // next is when the clock ticks next; fed tells whether there is more to come in.
 // What arrives within a tick comes in at its end, with the times at which it arrived.
 func (w *world) next(now time.Time) (at time.Time, fed bool) {
-	at = now.Add(w.tick)
 	for _, f := range w.feeds {
 		fed = fed || f.more()
 	}
+	return w.ticks(now), fed
+}
+
+// ticks is when the clock ticks next, or the machine crashes.
+func (w *world) ticks(now time.Time) time.Time {
+	at := now.Add(w.tick)
 	if w.crashed < len(w.test.crashes) {
 		if t := w.test.Start.Add(w.test.crashes[w.crashed].At.Length()); t.Before(at) {
 			at = t
 		}
 	}
-	return at, fed
+	return at
 }
 
 func (w *world) crashDue(now time.Time) bool {

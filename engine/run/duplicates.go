@@ -190,7 +190,8 @@ type seen struct {
 
 	schema *arrow.Schema // that cols are of
 	cols   []int         // nil: a column is not there
-	key    []byte
+	text   []byte        // keys of sought
+	sought []state.Sought
 	sel    []int32
 	alloc  memory.Allocator
 }
@@ -220,13 +221,17 @@ func (s *seen) filter(rows arrow.RecordBatch) (_ arrow.RecordBatch, repeated int
 	}
 	s.sel = s.sel[:0]
 	received, offsets, indexes := flow.Received(rows), flow.Offsets(rows), flow.Indexes(rows)
-	for i := range received {
-		if s.keyOf(rows, i) && s.before(int64(received[i])) {
-			s.found.note(offsets[i], indexes[i])
-			repeated++
-			continue
+	for from := 0; from < len(received); from += soughtAtOnce {
+		part := received[from:min(from+soughtAtOnce, len(received))]
+		s.seek(rows, from, len(part), int64(part[0]))
+		for i, at := range part {
+			if key := &s.sought[i]; key.Key != nil && s.before(key, int64(at)) {
+				s.found.note(offsets[from+i], indexes[from+i])
+				repeated++
+				continue
+			}
+			s.sel = append(s.sel, int32(from+i))
 		}
-		s.sel = append(s.sel, int32(i))
 	}
 	if repeated == 0 {
 		return rows, 0
@@ -254,31 +259,50 @@ func (s *seen) bind(schema *arrow.Schema) bool {
 	return true
 }
 
-func (s *seen) keyOf(rows arrow.RecordBatch, i int) bool {
-	s.key = s.key[:0]
+// soughtAtOnce is how many rows are looked up together: their cells fit the nearest cache beside the rest.
+const soughtAtOnce = 256
+
+// seek makes the keys of n rows, the first of which was received then, and brings near what looking for them, and forgetting as
+// many, will touch. The table is larger than the caches, and a row's place in it is anywhere.
+func (s *seen) seek(rows arrow.RecordBatch, from, n int, received int64) {
+	s.text, s.sought = s.text[:0], s.sought[:0]
+	for i := from; i < from+n; i++ {
+		s.sought = append(s.sought, state.Sought{Key: s.keyOf(rows, i)})
+	}
+	s.table.Seek(s.sought)
+	old := s.order[s.head:]
+	if len(old) > 0 && (s.table.Len()+n > s.o.Max || s.table.I64(0)[old[0]] < received-s.o.Within.Microseconds()) {
+		s.table.Approach(old[:min(n, len(old))])
+	}
+}
+
+// keyOf returns the key of a row; nil where one of its columns is null.
+func (s *seen) keyOf(rows arrow.RecordBatch, i int) []byte {
+	start := len(s.text)
 	for _, c := range s.cols {
 		col := rows.Column(c)
 		if col.IsNull(i) {
-			return false
+			s.text = s.text[:start]
+			return nil
 		}
-		s.key = flow.AppendKey(s.key, col, i)
+		s.text = flow.AppendKey(s.text, col, i)
 	}
-	if len(s.key) > maxSeenKey {
-		h := flow.Hash(s.key)
-		s.key = binary.LittleEndian.AppendUint64(append(s.key[:0], 0xff), h)
+	if len(s.text)-start > maxSeenKey {
+		h := flow.Hash(s.text[start:])
+		s.text = binary.LittleEndian.AppendUint64(append(s.text[:start], 0xff), h)
 	}
-	return true
+	return s.text[start:len(s.text):len(s.text)]
 }
 
-// before says whether the row of s.key was seen, and remembers it otherwise.
-func (s *seen) before(received int64) bool {
+// before says whether the row of a key was seen, and remembers it otherwise.
+func (s *seen) before(key *state.Sought, received int64) bool {
 	now := max(received, s.last+1)
 	within := s.o.Within.Microseconds()
 	at := s.table.I64(0)
 	for s.head < len(s.order) && at[s.order[s.head]] < now-within {
 		s.forget()
 	}
-	slot, fresh, err := s.table.Slot(s.key)
+	slot, fresh, err := s.table.SlotOf(key)
 	if err != nil || !fresh {
 		return err == nil
 	}

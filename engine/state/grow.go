@@ -144,9 +144,10 @@ func (t *Table) setKey(slot uint32, ref keyRef, h uint32, key []byte) {
 	t.index.add(h, slot)
 }
 
-// compact copies the keys of live slots to a new arena, in slot order.
+// compact copies the keys of live slots to a new arena, in slot order. Where keys come as they go
+// the next time is when as much again has been written: there is room for that.
 func (t *Table) compact() {
-	arena := make([]byte, 0, len(t.arena)-t.waste+len(t.arena)/8)
+	arena := make([]byte, 0, 2*(len(t.arena)-t.waste)+1<<16)
 	t.Range(func(slot uint32) bool {
 		ref := &t.refs[slot]
 		if ref.n < isAnon {

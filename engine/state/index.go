@@ -116,6 +116,14 @@ func newRef(key []byte, off int) (keyRef, uint32) {
 	return ref, mix(lo, hi, len(key))
 }
 
+// hash is the hash of the key that the reference is of, as newRef told it.
+func (r keyRef) hash() uint32 {
+	if r.n > 16 {
+		return uint32(r.lo) ^ uint32(r.lo>>32)
+	}
+	return mix(r.lo, r.hi, int(r.n))
+}
+
 // find looks for the key that ref describes; off of ref means nothing.
 func (t *Table) find(ref *keyRef, h uint32, key []byte) (uint32, bool) {
 	for p := h & t.index.mask; ; p = (p + 1) & t.index.mask {

@@ -144,6 +144,7 @@ type Table struct {
 	nullSlot uint32 // of the null key, or noSlot
 	heap     int64  // bytes in Bytes columns
 	before   []*func()
+	near     uint64 // what Seek has read, so that it reads it
 }
 
 // column is the storage of a Column; one of the slices is in use.
@@ -297,8 +298,7 @@ func (t *Table) Delete(slot uint32) {
 		t.nullSlot = noSlot
 	case isAnon:
 	default:
-		_, h := newRef(t.arena[ref.off:ref.off+ref.n], 0)
-		t.index.remove(h, slot)
+		t.index.remove(ref.hash(), slot)
 		t.waste += int(ref.n)
 	}
 	for i := range t.cols {

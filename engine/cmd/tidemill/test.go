@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -159,16 +161,19 @@ func (t *tester) folder(dir string) error {
 	return t.covered(dir, &coverage)
 }
 
-// together runs functions on goroutines of their own.
+// together runs functions on all processors, in their order: the caller works as well.
 func together(list []func()) {
-	var all sync.WaitGroup
-	for _, f := range list {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			f()
-		}()
+	var next atomic.Int64
+	work := func() {
+		for i := next.Add(1); i <= int64(len(list)); i = next.Add(1) {
+			list[i-1]()
+		}
 	}
+	var all sync.WaitGroup
+	for range min(len(list), runtime.GOMAXPROCS(0)) - 1 {
+		all.Go(work)
+	}
+	work()
 	all.Wait()
 }
 
