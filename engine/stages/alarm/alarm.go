@@ -34,6 +34,13 @@ const (
 	raised
 )
 
+// view is the columns of the batch at hand that every row is asked for.
+type view struct {
+	times, received []arrow.Timestamp
+	marks, offsets  []int64
+	indexes         []int32
+}
+
 // event is a change of state.
 type event struct {
 	key                     uint32
@@ -50,6 +57,7 @@ type alarm struct {
 	bySlot stage.SlotIndex
 
 	slots  []uint32
+	view   view
 	cond   [2]column // when, clear
 	with   []arrow.Array
 	events []event
@@ -92,11 +100,19 @@ func (t truth) not() truth {
 }
 
 // column is a condition over the batch at hand.
-type column struct{ b *array.Boolean }
+type column struct {
+	b     *array.Boolean
+	nulls bool // some are null
+}
+
+func columnOf(a arrow.Array) column {
+	b := a.(*array.Boolean)
+	return column{b: b, nulls: b.NullN() > 0}
+}
 
 func (c column) at(i int) truth {
 	switch {
-	case c.b.IsNull(i):
+	case c.nulls && c.b.IsNull(i):
 		return unknown
 	case c.b.Value(i):
 		return yes
@@ -111,12 +127,15 @@ func (a *alarm) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
 		return err
 	}
 	a.evaluate(rows)
+	a.view = view{times: flow.Times(rows), received: flow.Received(rows), marks: flow.Marks(rows), offsets: flow.Offsets(rows), indexes: flow.Indexes(rows)}
 	for i, k := range a.slots {
 		if a.links(k)[keyReady] == 0 {
 			a.start(k, flow.Slots(rows)[i])
 		}
-		a.row(k, i, rows)
+		a.row(k, i)
+		a.table.Touch(k)
 	}
+	a.view = view{}
 	a.emit(out)
 	for _, c := range a.with {
 		c.Release()
@@ -136,10 +155,10 @@ func (a *alarm) evaluate(rows arrow.RecordBatch) {
 		a.with = append(a.with, c.Prog.Eval(rows, a.o.Alloc))
 	}
 	if a.when != nil {
-		a.cond[cleared].b = a.when.Eval(rows, a.o.Alloc).(*array.Boolean)
+		a.cond[cleared] = columnOf(a.when.Eval(rows, a.o.Alloc))
 	}
 	if a.clear != nil {
-		a.cond[raised].b = a.clear.Eval(rows, a.o.Alloc).(*array.Boolean)
+		a.cond[raised] = columnOf(a.clear.Eval(rows, a.o.Alloc))
 	}
 }
 
@@ -163,33 +182,34 @@ func (a *alarm) test(state int64, i int) truth {
 }
 
 // row is the state machine's step for row i of key k.
-func (a *alarm) row(k uint32, i int, rows arrow.RecordBatch) {
+func (a *alarm) row(k uint32, i int) {
 	w := a.words(k)
-	t := int64(flow.Times(rows)[i])
-	received := int64(flow.Received(rows)[i])
-	defer a.table.Touch(k)
+	t := int64(a.view.times[i])
 	if a.absent > 0 {
-		a.note(w, t, i, rows)
+		a.note(w, t, i)
 		a.keep(k, i)
 		if w[keyState] == raised {
+			received := int64(a.view.received[i])
 			a.change(k, cleared, received, received)
 		}
 		return
 	}
-	// What held before this row lasts until the row's watermark, whatever the row says.
-	reached := t
-	if a.hasKey {
-		reached = flow.Marks(rows)[i]
-	}
-	if due, ok := a.ends(w); ok && due <= max(reached, w[keyMark]) {
-		a.change(k, 1-w[keyState], w[keySince], due)
+	if w[keySince] != flow.NoMark {
+		// What held before this row lasts until the row's watermark, whatever the row says.
+		reached := t
+		if a.hasKey {
+			reached = a.view.marks[i]
+		}
+		if due, ok := a.ends(w); ok && due <= max(reached, w[keyMark]) {
+			a.change(k, 1-w[keyState], w[keySince], due)
+		}
 	}
 	if t < w[keyTime] {
 		a.o.Count("out_of_order", 1)
 		return
 	}
 	is := a.test(w[keyState], i)
-	a.note(w, t, i, rows)
+	a.note(w, t, i)
 	switch is {
 	case no:
 		w[keySince] = flow.NoMark
@@ -209,13 +229,13 @@ func (a *alarm) ends(w []int64) (int64, bool) {
 	return w[keySince] + a.hold[w[keyState]], w[keySince] != flow.NoMark
 }
 
-func (a *alarm) note(w []int64, t int64, i int, rows arrow.RecordBatch) {
+func (a *alarm) note(w []int64, t int64, i int) {
 	w[keyTime] = t
 	if a.hasKey {
-		w[keyMark] = max(w[keyMark], flow.Marks(rows)[i])
+		w[keyMark] = max(w[keyMark], a.view.marks[i])
 	}
-	w[keyReceived] = int64(flow.Received(rows)[i])
-	w[keyOffset], w[keyIndex] = flow.Offsets(rows)[i], int64(flow.Indexes(rows)[i])
+	w[keyReceived] = int64(a.view.received[i])
+	w[keyOffset], w[keyIndex] = a.view.offsets[i], int64(a.view.indexes[i])
 }
 
 // keep remembers the `with` values of row i.
