@@ -3,7 +3,8 @@
 //
 //	clients_test.go  mosquitto's clients, npm mqtt, the AWS IoT SDK, paho for Go: at home, also after a restart
 //	durable_test.go  kill -9 and cuts of the power: what was acknowledged counts once
-//	storm_test.go    a fleet that comes back at once; those who connect and say nothing
+//	storm_test.go    a fleet that comes back at once
+//	silence_test.go  ten thousand who connect and say nothing, or not all
 //	upstream_test.go between a real mosquitto and its publishers: either is killed
 //	broker_tls_test.go what is published to and taken from a real mosquitto over TLS
 //	alias_test.go    topic aliases to clients of two libraries

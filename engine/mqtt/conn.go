@@ -326,6 +326,15 @@ func (c *conn) group() *pending {
 	return p
 }
 
+// near reads what does not change, or is atomic, of each cache line that group and settled need.
+func (c *conn) near() int {
+	n := int(c.waiting.Load())
+	if c.own.c != c || c.own.call == nil || c.change.L == nil {
+		panic("BUG: a connection that newConn has not made")
+	}
+	return n
+}
+
 func (p *pending) pubacks() int32 {
 	n := int32(0)
 	for i := range p.acks {

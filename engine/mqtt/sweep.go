@@ -63,11 +63,11 @@ func newSwept(s *Server) *swept {
 }
 
 func (g *swept) finish(err error) {
-	warm := int32(0)
+	warm := 0
 	for _, p := range g.answers { // see sweeper.meet
-		warm += p.c.waiting.Load()
+		warm += p.c.near()
 	}
-	g.s.warm.Store(warm)
+	g.s.warm.Store(int32(warm))
 	for _, p := range g.answers {
 		if p.settled(err) {
 			g.wake = append(g.wake, p.c)

@@ -25,7 +25,7 @@ type sweeper struct {
 	events [512]syscall.EpollEvent
 	came   int // of events
 	due    [512]*conn
-	warm   int // of no meaning: it keeps what touch reads from being left out
+	warm   int // of no meaning: it keeps what meet reads from being left out
 	failed error
 	look   func(fd uintptr) bool // takes events, bound once
 	now    time.Time
@@ -122,7 +122,7 @@ func (w *sweeper) meet() {
 	w.mu.Unlock()
 	warm := 0
 	for _, c := range due {
-		warm += int(c.v) + len(c.acks) + int(c.settled) + int(c.waiting.Load())
+		warm += int(c.v) + len(c.acks) + int(c.settled) + c.near()
 	}
 	for _, c := range due {
 		if warm += int(c.sock.quiet); c.sock.swept && c.last != nil {

@@ -11,6 +11,7 @@ type line struct {
 	mu     sync.Mutex
 	some   sync.Cond
 	conns  []*conn
+	taken  int // of conns
 	closed bool
 }
 
@@ -28,16 +29,20 @@ func (l *line) push(c ...*conn) {
 func (l *line) take(into []*conn) []*conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.conns) == 0 && !l.closed {
+	for l.taken == len(l.conns) && !l.closed {
 		l.some.Wait()
 	}
-	n := min(len(l.conns), 32) // leave some for other writers
-	into = append(into, l.conns[:n]...)
-	rest := copy(l.conns, l.conns[n:])
-	clear(l.conns[rest:])
-	l.conns = l.conns[:rest]
-	if rest > 0 {
+	next := l.conns[l.taken:]
+	next = next[:min(len(next), 32)] // leave some for other writers
+	into = append(into, next...)
+	clear(next)
+	if l.taken += len(next); l.taken < len(l.conns) {
 		l.some.Signal()
+	}
+	if 2*l.taken >= len(l.conns) { // moving them costs no more than they have cost already
+		rest := copy(l.conns, l.conns[l.taken:])
+		clear(l.conns[rest:])
+		l.conns, l.taken = l.conns[:rest], 0
 	}
 	return into
 }
