@@ -33,25 +33,26 @@ func TestFullDisk(t *testing.T) {
 	base, want := work(t, 100_000)
 	for _, c := range []struct {
 		name string
-		move func(w *rig.Work, disk string)
+		move func(t *testing.T, w *rig.Work, disk string)
 		size string
 		left int64 // bytes of the disk that a run finds
 		says string
 	}{
-		{"the journal's", func(w *rig.Work, disk string) { w.Data = filepath.Join(disk, "data") }, "64m", 6 << 20, "until there is room"},
-		{"the results'", func(w *rig.Work, disk string) { w.Out = filepath.Join(disk, "out") }, "64m", 300 << 10, "no space left on device"},
-		{"the checkpoints'", func(w *rig.Work, disk string) {
+		{"the journal's", func(_ *testing.T, w *rig.Work, disk string) { w.Data = filepath.Join(disk, "data") }, "64m", 6 << 20, "until there is room"},
+		{"the results'", func(_ *testing.T, w *rig.Work, disk string) { w.Out = filepath.Join(disk, "out") }, "64m", 300 << 10, "no space left on device"},
+		{"the checkpoints'", func(t *testing.T, w *rig.Work, disk string) {
 			must(t, os.Mkdir(w.Data, 0o755))
 			must(t, os.Symlink(disk, filepath.Join(w.Data, "checkpoints")))
 		}, "16m", 0, "the checkpoint could not be written"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // they mostly wait
 			disk := smallDisk(t, c.size)
 			w := *base
 			w.Dir = t.TempDir()
 			w.Data, w.Out = filepath.Join(w.Dir, "data"), filepath.Join(w.Dir, "out")
 			must(t, w.Reset())
-			c.move(&w, disk)
+			c.move(t, &w, disk)
 			must(t, w.Change(false)) // the results may have moved
 			ballast := filepath.Join(disk, "ballast")
 			fill(t, ballast, c.left)
