@@ -25,9 +25,10 @@ type apart struct {
 	idle   bool
 }
 
-func newApart(seed uint64) *apart {
+// newApart makes a trial of up to 50 devices and 2,000 rows, or a big one.
+func newApart(seed uint64, big bool) *apart {
 	r := rand.New(rand.NewPCG(seed, 77))
-	x := &apart{trial: &trial{r: r, devices: 1 + r.IntN(20), tasks: 1 << r.IntN(3), crashes: r.IntN(2) == 0}, sites: 1 + r.IntN(4), whole: true, timely: r.IntN(4) > 0}
+	x := &apart{trial: &trial{r: r, devices: 1 + r.IntN(1+r.IntN(50)), tasks: 1 << r.IntN(3), crashes: r.IntN(2) == 0, quiet: 8}, sites: 1 + r.IntN(4), whole: true, timely: r.IntN(4) > 0}
 	x.by = [][]string{{}, {"site"}, {"code"}, {"site", "code"}}[r.IntN(4)]
 	x.kind = []kind{tumbling, sliding}[r.IntN(2)]
 	sec := func(n int) int64 { return int64(n) * 1_000_000 }
@@ -74,7 +75,11 @@ func newApart(seed uint64) *apart {
 	}
 	b.WriteString("}\n")
 	x.args = b.String()
-	x.stream(1 + r.IntN(1+r.IntN(500)))
+	rows := 1 + r.IntN(1+r.IntN(2000))
+	if big {
+		x.devices, x.tasks, x.crashes, x.quiet, x.sites, rows = bigDevices, 1<<(seed%3), seed%2 == 0, 200, bigDevices/10, bigRows
+	}
+	x.stream(rows)
 	return x
 }
 
@@ -87,7 +92,7 @@ func (x *apart) stream(n int) {
 		if r.IntN(100) == 0 {
 			now += r.IntN(200) // nothing comes
 		}
-		if r.IntN(8) == 0 {
+		if r.IntN(x.quiet) == 0 {
 			x.events = append(x.events, event{tick: true, t: int64(now) * 1e6})
 			continue
 		}
@@ -214,10 +219,8 @@ func (x *apart) brute(got map[string]*told) (windows int, err error) {
 // TestPhases compares windows that are made in two phases, over random streams in 1, 2 and 4 partitions, with the same
 // windows in one phase, revision for revision, and with what a person would compute.
 func TestPhases(t *testing.T) {
-	seeds := 2 * *oracleSeeds
-	if testing.Short() {
-		seeds = min(seeds, 200)
-	}
+	big := lastSeed() - *oracleSeeds
+	small := *oracleSeeds * 6 / 10 // each is run twice, and with more around it
 	var next, windows atomic.Int64
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
@@ -229,10 +232,10 @@ func TestPhases(t *testing.T) {
 				if *oracleSeed != 0 {
 					seed = *oracleSeed
 				}
-				if seed > seeds {
+				if seed > small+big {
 					return
 				}
-				x := newApart(seed)
+				x := newApart(seed, seed > small)
 				n, err := x.check()
 				windows.Add(int64(n))
 				if err != nil {
@@ -246,7 +249,7 @@ func TestPhases(t *testing.T) {
 	}
 	wg.Wait()
 	t.Logf("%d windows", windows.Load())
-	if !t.Failed() && windows.Load() < int64(seeds) && *oracleSeed == 0 {
+	if !t.Failed() && windows.Load() < int64(small) && *oracleSeed == 0 {
 		t.Error("hardly a window: this check cannot fail")
 	}
 }

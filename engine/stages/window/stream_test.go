@@ -30,11 +30,20 @@ type trial struct {
 	tasks   int
 	crashes bool
 	events  []event
+	quiet   int // about so many rows stand between two ticks
 }
 
-func newTrial(k kind, seed uint64) *trial {
+// bigTrials are the last trials of each kind: of so many devices.
+const (
+	bigTrials  = 5
+	bigDevices = 10_000
+	bigRows    = 30_000
+)
+
+// newTrial makes a trial of up to 50 devices and 2,000 rows, or a big one.
+func newTrial(k kind, seed uint64, big bool) *trial {
 	r := rand.New(rand.NewPCG(seed, uint64(k)))
-	x := &trial{r: r, devices: 1 + r.IntN(1+r.IntN(50)), tasks: 1 << r.IntN(3), crashes: r.IntN(2) == 0}
+	x := &trial{r: r, devices: 1 + r.IntN(1+r.IntN(50)), tasks: 1 << r.IntN(3), crashes: r.IntN(2) == 0, quiet: 30}
 	x.kind = k
 	sec := func(n int) int64 { return int64(n) * 1_000_000 }
 	b := &strings.Builder{}
@@ -86,7 +95,11 @@ func newTrial(k kind, seed uint64) *trial {
 	}
 	b.WriteString("}\n")
 	x.args = b.String()
-	x.stream(1 + r.IntN(1+r.IntN(2000)))
+	rows := 1 + r.IntN(1+r.IntN(2000))
+	if big {
+		x.devices, x.tasks, x.crashes, x.quiet, rows = bigDevices, 1<<(seed%3), seed%2 == 0, 1000, bigRows
+	}
+	x.stream(rows)
 	return x
 }
 
@@ -101,7 +114,7 @@ func (x *trial) stream(n int) {
 	}
 	for len(x.events) < n {
 		now += int64(r.IntN(3)) * 1_000_000
-		if r.IntN(30) == 0 {
+		if r.IntN(x.quiet) == 0 {
 			x.events = append(x.events, event{tick: true, t: now})
 			continue
 		}
