@@ -51,7 +51,7 @@ type crowd struct{ devices, keys, steps, mostMiB int }
 func TestCrowd(t *testing.T) {
 	c := crowd{devices: 60_000, keys: 50_000, steps: 40, mostMiB: 600}
 	if os.Getenv("TIDEMILL_SOAK") != "" {
-		c = crowd{devices: 10_000_000, keys: 1_000_000, steps: 10, mostMiB: 6000}
+		c = crowd{devices: 10_000_000, keys: 1_000_000, steps: 10, mostMiB: 3000}
 	}
 	dir := t.TempDir()
 	binary, err := rig.Build(dir)
