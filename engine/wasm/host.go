@@ -136,6 +136,7 @@ func (h *Host) Load(module []byte, l Limits) (*Plugin, error) {
 	}
 	h.compile <- struct{}{}
 	defer func() { <-h.compile }()
+	defer collectLater()()
 	ctx := context.Background()
 	p.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler().
 		WithCoreFeatures(api.CoreFeaturesV2|experimental.CoreFeaturesExtendedConst).

@@ -93,7 +93,7 @@ func (s *settings) bindPhases(p *program, g *aggregates, b *stage.Bound) {
 
 // layoutOf names the column that holds parts. It differs when what is in them does.
 func (p *program) layoutOf(g *aggregates) string {
-	text := fmt.Sprintf("%d %d %d %s", p.kind, p.every, p.offset, strings.Join(g.names, " "))
+	text := fmt.Sprintf("%d %d %d %d %s", p.kind, p.every, p.offset, p.words, strings.Join(g.names, " "))
 	return fmt.Sprintf("%s%016x", partName, flow.Hash([]byte(text)))[:len(partName)+partDigits]
 }
 
