@@ -23,15 +23,19 @@ type Rig struct {
 }
 
 // Load compiles a module. The caller closes the rig.
-func Load(e *env.Env, module []byte, l wasm.Limits) (*Rig, error) { return load(e, module, l, false) }
-
-// LoadUnmetered compiles a module without fuel, to measure what fuel costs: one that loops loops for ever.
-func LoadUnmetered(e *env.Env, module []byte, l wasm.Limits) (*Rig, error) {
-	return load(e, module, l, true)
+func Load(e *env.Env, module []byte, l wasm.Limits) (*Rig, error) {
+	return load(e, module, l, wasm.Options{})
 }
 
-func load(e *env.Env, module []byte, l wasm.Limits, unmetered bool) (*Rig, error) {
-	host, err := wasm.NewHost(wasm.Options{Clock: e.Clock, Unmetered: unmetered})
+// LoadMeasured compiles a module to measure what its calls cost, without trying again the rows that it refuses; with fuel or
+// without, where one that loops loops for ever.
+func LoadMeasured(e *env.Env, module []byte, l wasm.Limits, metered bool) (*Rig, error) {
+	return load(e, module, l, wasm.Options{Unmetered: !metered, Trusting: true})
+}
+
+func load(e *env.Env, module []byte, l wasm.Limits, o wasm.Options) (*Rig, error) {
+	o.Clock = e.Clock
+	host, err := wasm.NewHost(o)
 	if err != nil {
 		return nil, err
 	}

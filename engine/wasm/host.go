@@ -62,19 +62,23 @@ type Options struct {
 	// Unmetered leaves the fuel out, so that its price can be measured. A guest that loops
 	// then loops for ever: never where rows of others wait.
 	Unmetered bool
+	// Trusting takes refusals for what they are, so that a call alone can be measured: rows that are
+	// refused are not tried again in a fresh instance.
+	Trusting bool
 }
 
 // Host compiles modules. It is safe for concurrent use.
 type Host struct {
 	clock   env.Clock
 	plain   bool // nothing is metered
+	trusts  bool // refused rows are not tried again
 	cache   wazero.CompilationCache
 	compile chan struct{} // one at a time: compiling takes memory and a processor
 }
 
 // NewHost makes a host. Close it after its plugins.
 func NewHost(o Options) (*Host, error) {
-	h := &Host{clock: o.Clock, plain: o.Unmetered, cache: wazero.NewCompilationCache(), compile: make(chan struct{}, 1)}
+	h := &Host{clock: o.Clock, plain: o.Unmetered, trusts: o.Trusting, cache: wazero.NewCompilationCache(), compile: make(chan struct{}, 1)}
 	if o.CacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(o.CacheDir)
 		if err != nil {
@@ -100,6 +104,7 @@ type Plugin struct {
 	compiled wazero.CompiledModule
 	memory   *memoryPool
 	plain    bool     // it is not metered
+	trusts   bool     // refused rows are not tried again
 	kept     []string // globals that a fresh instance needs beside its memory; nil: it needs more than those
 	starts   bool     // exports _initialize
 	inits    bool     // exports tidemill_init
@@ -130,7 +135,7 @@ func (h *Host) Load(module []byte, l Limits) (*Plugin, error) {
 			return nil, fmt.Errorf("the plugin cannot do without %s: write grants = [%q] in its plugin block if it may", g, g)
 		}
 	}
-	p := &Plugin{Digest: Digest(module), Manifest: manifest, Limits: l, clock: h.clock, plain: h.plain, kept: m.Kept, memory: &memoryPool{}}
+	p := &Plugin{Digest: Digest(module), Manifest: manifest, Limits: l, clock: h.clock, plain: h.plain, trusts: h.trusts, kept: m.Kept, memory: &memoryPool{}}
 	if err := p.checkExports(m); err != nil {
 		return nil, err
 	}

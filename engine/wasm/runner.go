@@ -339,7 +339,7 @@ func (r *Runner) call(i *Instance, lo, hi int) error {
 	if !r.apart {
 		r.rowFuel = max((3*r.rowFuel+used/int64(n))/4, used/int64(n), 1)
 	}
-	if (n > 1 || i.Used > 1) && r.doubts(&answer, lo, n) {
+	if (n > 1 || i.Used > 1) && !r.plugin.trusts && r.doubts(&answer, lo, n) {
 		i.lookAtClock()
 		return errDoubt
 	}

@@ -40,7 +40,7 @@ fast wrong engine has no figure. The numbers are the middle ones of the runs.
   RCFC    RCF with another device at each point
   WINDOWS each kind of window alone, in this process, and the memory of its tables: tumbling is five minutes,
           sliding an hour by a minute, and rows of a device are 30 s apart; most again with a million devices,
-          sliding with half a million
+          sliding with a third of a million
   JOINS   each join alone, in this process, in the same way: every row finds one partner, or two values in a view
 
 Beside W5 to W7 runs the same without their sinks, with all columns decoded: the difference is what the way

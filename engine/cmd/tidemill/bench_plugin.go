@@ -284,11 +284,8 @@ func (b *bencher) messages(ctx context.Context, r *benchResult, module []byte) e
 // metering measures a module as it is and with fuel in it, by turns.
 func (b *bencher) metering(p *pluginResult, name string, module []byte, l wasm.Limits, sample func(*plugindev.Rig) (plugindev.Sample, error)) error {
 	var pair []*candidate
-	for _, open := range []func() (*plugindev.Rig, error){
-		func() (*plugindev.Rig, error) { return plugindev.Load(b.app.env, module, l) },
-		func() (*plugindev.Rig, error) { return plugindev.LoadUnmetered(b.app.env, module, l) },
-	} {
-		rig, err := open()
+	for _, metered := range []bool{true, false} {
+		rig, err := plugindev.LoadMeasured(b.app.env, module, l, metered)
 		if err != nil {
 			return err
 		}

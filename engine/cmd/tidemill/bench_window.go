@@ -62,7 +62,7 @@ func (b *bencher) windows(r *benchResult) (*benchResult, error) {
 			runs = append(runs, alone{name: k[0], many: many, kind: "window", typ: kind, body: "by = [device]\nemit = { a = avg(temp) }\n" + k[1] + "\n",
 				period: windowsPeriod, inputs: 1})
 			if many && kind == "sliding" { // what a task may hold of panes is enough for that
-				runs[len(runs)-1].part = 2
+				runs[len(runs)-1].part = 3
 			}
 		}
 	}
