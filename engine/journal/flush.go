@@ -184,6 +184,7 @@ func (l *disk) encode(g *group) {
 		body := l.shown.at.encodeHead()
 		l.shown.mu.Unlock()
 		g.head = l.internal(kindHead, body)
+		g.head.head.count = format
 		g.extents = append(g.extents, g.head)
 	}
 	g.extents = append(g.extents, g.blocks...)

@@ -28,7 +28,10 @@
 // where what was synced before it ended (0 in files of before, which says the least). The header's checksum covers bytes 8 to 72, then the segment's number and
 // the block's position in it (8 bytes each, not stored): a block that lies
 // where it was not written is not a block. That is what keeps a payload that
-// holds a copy of a segment from being taken for blocks.
+// holds a copy of a segment from being taken for blocks. In a Head, count is the
+// number of the format that its segment is written in: 0 stands for all before
+// formats had numbers, and a later format than this program's is refused at Open,
+// since what it knows nothing of would look like damage.
 //
 //	 metadata of Records                    metadata of Tick, End, Note
 //	+---------------------------------+    +---------------------------------+
@@ -71,7 +74,10 @@ import (
 )
 
 const (
-	magic      = 0x314a4d54 // "TMJ1"
+	magic = 0x314a4d54 // "TMJ1"
+	// format is the number of what is drawn above; whoever changes what a
+	// reader must understand adds one, and keeps reading what was before.
+	format     = 1
 	headerSize = 72
 	// allPartitions is the partition of blocks that concern every one.
 	allPartitions = 1<<16 - 1

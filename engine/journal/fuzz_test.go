@@ -243,7 +243,7 @@ func differs(b *Block, i int, want *Record) string {
 }
 
 // The bytes on disk are a promise to those who wrote files with them:
-// testdata/segment.hex changes only with a new magic.
+// testdata/segment.hex changes only with the number of the format.
 func TestGolden(t *testing.T) {
 	sim := env.NewSim(1)
 	l, _ := mustOpen(t, sim.Env(), Options{Partitions: 2})
@@ -271,9 +271,44 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// Files of before blocks told their place in their group are read as ever.
-func TestGoldenWithoutNth(t *testing.T) {
-	dump, err := os.ReadFile(filepath.Join("testdata", "segment_without_nth.hex"))
+// Files of before blocks told their place in their group, and of before formats
+// had numbers, are read as ever.
+func TestGoldenOfBefore(t *testing.T) {
+	for _, name := range []string{"segment_without_nth.hex", "segment_unnumbered.hex"} {
+		sim := env.NewSim(1)
+		replaceSegment(t, sim.Env(), undump(t, name))
+		l, damage := mustOpen(t, sim.Env(), Options{})
+		if got := trimmed(readAll(t, l, 1)); got != "first,second,note schema 2" || len(*damage) != 0 {
+			t.Fatal(name, got, *damage)
+		}
+		if pos := l.Appender().Position("file:a.ndjson"); pos.Committed != 9 {
+			t.Fatalf("%s: %+v", name, pos)
+		}
+	}
+}
+
+// What a later version wrote is refused, and left as it is: it would look damaged.
+func TestLaterFormat(t *testing.T) {
+	file := undump(t, "segment.hex")
+	binary.LittleEndian.PutUint32(file[20:], format+1)
+	binary.LittleEndian.PutUint32(file[4:], headerCRC(file, 1, 0))
+	sim := env.NewSim(1)
+	replaceSegment(t, sim.Env(), file)
+	for _, open := range []func(*env.Env, string, Options) (Log, error){Open, OpenPast} {
+		_, err := open(sim.Env(), "/d", Options{})
+		if err == nil || !strings.Contains(err.Error(), "in format 2 by a later version of tidemill") {
+			t.Fatalf("opened with error %v", err)
+		}
+	}
+	if got := segmentBytes(t, sim.Env(), firstSegment); !bytes.Equal(got, file) {
+		t.Fatal("the segment has changed")
+	}
+}
+
+// undump returns the bytes of a file of testdata that hex.Dump wrote.
+func undump(t *testing.T, name string) []byte {
+	t.Helper()
+	dump, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,10 +321,15 @@ func TestGoldenWithoutNth(t *testing.T) {
 		}
 		file = append(file, b...)
 	}
-	sim := env.NewSim(1)
-	l, _ := mustOpen(t, sim.Env(), Options{Partitions: 2})
+	return file
+}
+
+// replaceSegment makes a channel whose only segment holds these bytes.
+func replaceSegment(t *testing.T, e *env.Env, file []byte) {
+	t.Helper()
+	l, _ := mustOpen(t, e, Options{Partitions: 2})
 	l.Close()
-	f, err := sim.Env().FS.Open(firstSegment, env.ReadWrite)
+	f, err := e.FS.Open(firstSegment, env.ReadWrite)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,13 +337,6 @@ func TestGoldenWithoutNth(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Close()
-	l, damage := mustOpen(t, sim.Env(), Options{})
-	if got := trimmed(readAll(t, l, 1)); got != "first,second,note schema 2" || len(*damage) != 0 {
-		t.Fatal(got, *damage)
-	}
-	if pos := l.Appender().Position("file:a.ndjson"); pos.Committed != 9 {
-		t.Fatalf("%+v", pos)
-	}
 }
 
 func TestLargeRecords(t *testing.T) {

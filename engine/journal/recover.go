@@ -125,6 +125,10 @@ func (r *recovery) head(s *segment) (*standing, error) {
 	if !ok || h.kind != kindHead {
 		return nil, nil
 	}
+	if h.count > format {
+		return nil, fmt.Errorf("journal: %s was written in format %d by a later version of tidemill, and this one reads formats up to %d: use that version; nothing was changed",
+			s.name, h.count, format)
+	}
 	m, damaged, err := sc.load(&found{header: h, short: h.size() > s.size}, r.l.pool, 0)
 	if damaged != nil || err != nil {
 		return nil, err
