@@ -4,6 +4,7 @@
 // only what stands above it. layers_test.go checks that against the
 // "Imports:" line of every doc.go, together with the other house rules.
 //
+//	splitmix/      numbers that look like chance and follow from a seed
 //	flow/          what travels: items, batches, row metadata, key hashing, rows <-> text for tests
 //	env/           the world outside: clock, file system, randomness, kill points; a real one and a simulated one
 //	config/        HCL files -> typed blocks; variables; located diagnostics; limits before the parser

@@ -81,7 +81,7 @@
 // Why native words? A model moves between machines as its table's bytes do;
 // all that Go runs Tidemill on are little-endian.
 //
-// Imports: nothing
+// Imports: splitmix
 //
 // Not here: tables and streams (stages/anomaly), scoring of detectors (nab), made telemetry (synth),
 // reports (backtest). Start with detector.go, then step.go and decide.go; forest.go stands by itself.

@@ -3,6 +3,8 @@ package detect
 import (
 	"fmt"
 	"math"
+
+	"github.com/tidemill/tidemill/engine/splitmix"
 )
 
 // ForestConfig says what a random cut forest is made of.
@@ -213,11 +215,11 @@ func (f *Forest) Gap() {
 // with exponential decay is Efraimidis and Spirakis, Information Processing
 // Letters 97 (2006): the largest of log(-log u) - decay * time leaves first.
 func (f *Forest) Update() {
-	r := rng(f.head[headRandom])
+	r := splitmix.Source(f.head[headRandom])
 	age := float64(f.head[headSeen]-f.head[headBase]) * f.cfg.Decay
 	aged := math.Exp(age)
 	for g := range f.count {
-		full, u := int(f.count[g]) == f.cfg.Samples, r.unit()
+		full, u := int(f.count[g]) == f.cfg.Samples, r.Unit()
 		if full && 1-u >= float64(f.bound[g])*aged*1.001 {
 			continue // -log u is at least 1 - u
 		}
@@ -351,7 +353,7 @@ func (f *Forest) evict(g int) uint8 {
 }
 
 // admit puts the current point into a slot and into the trees of a sampler.
-func (f *Forest) admit(g int, slot uint8, r *rng) {
+func (f *Forest) admit(g int, slot uint8, r *splitmix.Source) {
 	base := g * f.cfg.Samples
 	copy(f.row(g, slot), f.point)
 	f.dup[base+int(slot)] = 0

@@ -3,6 +3,8 @@ package detect
 import (
 	"math"
 	"slices"
+
+	"github.com/tidemill/tidemill/engine/splitmix"
 )
 
 // walk is one tree's way down.
@@ -189,7 +191,7 @@ func outside(v, low, high float32) float64 {
 // dimension is the missing one. The results are the median over the trees and
 // the range that nine in ten of them are in. The model is not changed.
 func (f *Forest) Impute(x []float32, dim int) (mid, low, high float64) {
-	r := rng(f.head[headRandom] ^ uint64(dim+1)*0x9e3779b97f4a7c15)
+	r := splitmix.Source(f.head[headRandom] ^ uint64(dim+1)*0x9e3779b97f4a7c15)
 	got := f.samples[:0]
 	for _, w := range f.begin() {
 		base, g := int(w.tree)*f.inner, int(w.group)
@@ -201,7 +203,7 @@ func (f *Forest) Impute(x []float32, dim int) (mid, low, high float64) {
 			}
 			left, right := uint32(word)&kidMask, uint32(word)>>kidBits&kidMask
 			a, b := f.massOf(base, g, left), f.massOf(base, g, right)
-			if w.kid = right; r.unit()*(a+b) < a {
+			if w.kid = right; r.Unit()*(a+b) < a {
 				w.kid = left
 			}
 		}

@@ -3,6 +3,8 @@ package detect
 import (
 	"bytes"
 	"math"
+
+	"github.com/tidemill/tidemill/engine/splitmix"
 )
 
 // find looks for a leaf that equals the current point.
@@ -71,7 +73,7 @@ func (f *Forest) release(t, id int) {
 // insert puts a new leaf into a tree (InsertPoint of Guha, Mishra, Roy,
 // Schrijvers, ICML 2016): going down, at each node a cut is drawn in the box with
 // the point; the first that separates the two becomes their parent.
-func (f *Forest) insert(t, g int, slot uint8, r *rng) {
+func (f *Forest) insert(t, g int, slot uint8, r *splitmix.Source) {
 	kid := f.tree[t] & kidMask
 	if kid == noKid {
 		f.setRoot(t, uint32(slot))
@@ -98,7 +100,7 @@ func (f *Forest) insert(t, g int, slot uint8, r *rng) {
 
 // drawCut draws a cut of a node's box and a point, and says whether it
 // separates them. Nothing is drawn where the point is inside the box.
-func (f *Forest) drawCut(t, g int, kid uint32, x []float32, r *rng) (dim int, cut float32, ok bool) {
+func (f *Forest) drawCut(t, g int, kid uint32, x []float32, r *splitmix.Source) (dim int, cut float32, ok bool) {
 	low, high := f.spanned(t, g, kid)
 	total, gap := 0.0, 0.0
 	for d, v := range x {
@@ -113,7 +115,7 @@ func (f *Forest) drawCut(t, g int, kid uint32, x []float32, r *rng) (dim int, cu
 	if gap <= 0 {
 		return 0, 0, false
 	}
-	at := r.unit() * (total + gap)
+	at := r.Unit() * (total + gap)
 	for d, v := range x {
 		a, b := low[d], high[d]
 		from, to := min(a, v), max(b, v)

@@ -3,6 +3,8 @@ package detect
 import (
 	"math"
 	"testing"
+
+	"github.com/tidemill/tidemill/engine/splitmix"
 )
 
 // TestLabels: a spike that a person calls usual wakes nobody any more, a bigger one does; what
@@ -15,11 +17,11 @@ func TestLabels(t *testing.T) {
 	begin := func() (mem []byte, feed func(spike float64) (grade, score float64)) {
 		mem = make([]byte, d.Size())
 		d.Init(mem, 1)
-		row, r := 0, rng(7)
+		row, r := 0, splitmix.Source(7)
 		var v Verdict
 		return mem, func(spike float64) (grade, score float64) {
 			for range 100 {
-				d.Step(mem, int64(row)*minute, []float64{r.unit()}, &v)
+				d.Step(mem, int64(row)*minute, []float64{r.Unit()}, &v)
 				row++
 			}
 			d.Step(mem, int64(row)*minute, []float64{0.5 + spike}, &v)

@@ -25,21 +25,6 @@ func (c *carver) take(n, size int) int {
 	return off
 }
 
-// rng is SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number
-// Generators, OOPSLA 2014): its whole state is one word of a model.
-type rng uint64
-
-func (r *rng) next() uint64 {
-	*r += 0x9e3779b97f4a7c15
-	z := uint64(*r)
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
-
-// unit is uniform in (0, 1), never either end.
-func (r *rng) unit() float64 { return (float64(r.next()>>11) + 0.5) / (1 << 53) }
-
 // most is the largest magnitude that a model takes in: what is beyond is cut to
 // it, so that no sum over a model overflows.
 const most = 1e30

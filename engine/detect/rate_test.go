@@ -3,6 +3,8 @@ package detect
 import (
 	"math"
 	"testing"
+
+	"github.com/tidemill/tidemill/engine/splitmix"
 )
 
 // TestPerWeek: a model that is asked for so many alerts a week raises about as many when all is as usual. The
@@ -19,10 +21,10 @@ func TestPerWeek(t *testing.T) {
 			d.Silence(Silent{Share: true, Bands: true})
 			mem := make([]byte, d.Size())
 			d.Init(mem, 1)
-			r, alerts := rng(3), 0
+			r, alerts := splitmix.Source(3), 0
 			var v Verdict
 			for i := range rows {
-				x := math.Sin(float64(i)/46) + math.Sqrt(-2*math.Log(r.unit()))*math.Cos(2*math.Pi*r.unit())
+				x := math.Sin(float64(i)/46) + math.Sqrt(-2*math.Log(r.Unit()))*math.Cos(2*math.Pi*r.Unit())
 				d.Step(mem, int64(i)*5*minute, []float64{x}, &v)
 				if v.Grade > 0 {
 					alerts++

@@ -1,6 +1,10 @@
 package detect
 
-import "math"
+import (
+	"math"
+
+	"github.com/tidemill/tidemill/engine/splitmix"
+)
 
 // discord is the member that finds shapes unlike any before: the distance from
 // the last stretch of the signal to the nearest of a library of earlier
@@ -61,8 +65,8 @@ func (m *discord) keep(now *[stretch]float32) {
 	if m.held < library {
 		m.held++
 	} else {
-		r := rng(m.random)
-		i = int64(r.next() % library)
+		r := splitmix.Source(m.random)
+		i = int64(r.Next() % library)
 		m.random = uint64(r)
 	}
 	m.shape[i] = *now
@@ -88,16 +92,16 @@ const (
 )
 
 func (m *halfSpace) begin(seed uint64) {
-	r := rng(seed)
+	r := splitmix.Source(seed)
 	for t := range hsTrees {
 		var lo, hi [2 * hsNodes][2]float32
 		for d := range 2 {
-			s := float32(r.unit()*2-1) * 2
+			s := float32(r.Unit()*2-1) * 2
 			w := max(s+5, 5-s)
 			lo[1][d], hi[1][d] = s-w, s+w
 		}
 		for i := 1; i < hsNodes; i++ {
-			d := int(r.next() & 1)
+			d := int(r.Next() & 1)
 			mid := (lo[i][d] + hi[i][d]) / 2
 			m.dim[t][i], m.cut[t][i] = uint8(d), mid
 			for k := range 2 {

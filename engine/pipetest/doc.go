@@ -37,7 +37,7 @@
 // A tick is a control record in every partition. A day has 86,400 seconds, and
 // no test waits for each: it has 1,440 ticks, of a minute; tick = "1s" insists.
 //
-// Imports: flow, env, config, expr, journal, decode, stage, stages, plan, run, simulate
+// Imports: splitmix, flow, env, config, expr, journal, decode, stage, stages, plan, run, simulate
 //
 // Not here: tests of stages in Go (stages/stagetest), seeds that crash and swap
 // at random (conformance/sim), the command (cmd/tidemill). Start with test.go, then world.go.

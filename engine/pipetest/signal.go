@@ -14,6 +14,7 @@ import (
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/expr"
 	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/splitmix"
 )
 
 // signalBlock generates the records of regular devices: each member of set is
@@ -114,7 +115,7 @@ type signal struct {
 	rounds  int64
 	waiting []arriving // of this round, and backlogs that came with it
 	held    [][]arriving
-	random  uint64
+	random  splitmix.Source
 	skew    []time.Duration
 }
 
@@ -124,7 +125,7 @@ func (g *signalBlock) supply(start time.Time) supply {
 		panic("BUG: a generate block was not checked")
 	}
 	s := &signal{signalBlock: g, start: start.Add(g.From.Length()), progs: progs, rounds: int64(g.For.Length() / g.Every.Length()),
-		held: make([][]arriving, g.Devices), random: g.Seed ^ 0x7369676e616c, skew: make([]time.Duration, g.Devices)}
+		held: make([][]arriving, g.Devices), random: splitmix.Source(g.Seed ^ 0x7369676e616c), skew: make([]time.Duration, g.Devices)}
 	for _, k := range g.Skews {
 		for _, d := range k.Devices {
 			if d >= 1 && d <= g.Devices {
@@ -193,14 +194,8 @@ func (s *signal) isOffline(device int, since time.Duration) bool {
 	return false
 }
 
-// draw returns the next pseudo-random number from 0 to 1 (splitmix64).
-func (s *signal) draw() float64 {
-	s.random += 0x9e3779b97f4a7c15
-	x := s.random
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return float64((x^x>>31)>>11) / (1 << 53)
-}
+// draw returns the next number from 0 up to 1, which it never is: duplicated = 1 doubles every record.
+func (s *signal) draw() float64 { return float64(s.random.Next()>>11) / (1 << 53) }
 
 // payloads evaluates set for all devices at a time.
 func (s *signal) payloads(now time.Time) [][]byte {

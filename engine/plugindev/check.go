@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tidemill/tidemill/engine/splitmix"
 	"github.com/tidemill/tidemill/engine/wasm"
 )
 
@@ -54,7 +55,7 @@ type Sample struct {
 // Check holds a module to the guarantees. seed decides which rows are made up.
 func (r *Rig) Check(seed uint64, s Sample) ([]Verdict, error) {
 	c := &checker{rig: r, settings: s.Settings}
-	m, rand := r.Plugin.Manifest, chance(seed)
+	m, rand := r.Plugin.Manifest, chance{splitmix.Source(seed)}
 	c.samples = []*Rows{plain(m, &rand, 300), edges(m, &rand, 300)}
 	if s.Rows != nil && s.Rows.Len() > 0 {
 		c.samples = append(c.samples, s.Rows, mutated(m, &rand, s.Rows, 400))
@@ -131,7 +132,7 @@ func noFailures(c *checker) (string, error) {
 func sameTwice(c *checker) (string, error) { return c.again(trial{twice: true}) }
 
 func sameCuts(c *checker) (string, error) {
-	rand := chance(1)
+	rand := chance{splitmix.Source(1)}
 	for _, cut := range []func(int, int) int{
 		func(int, int) int { return 1 },
 		func(int, int) int { return 1 + rand.below(9) },

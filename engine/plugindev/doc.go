@@ -23,7 +23,7 @@
 // Rows made up from the manifest (a seed decides), and the rows of the plugin's tests, which know what makes sense. The
 // guarantees hold for both.
 //
-// Imports: config, env, state, wasm, wasm/meter
+// Imports: splitmix, config, env, state, wasm, wasm/meter
 //
 // Not here: running plugins (wasm), the store of modules and which device gets which. Start with
 // project.go, then check.go.

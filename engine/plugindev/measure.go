@@ -7,6 +7,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/splitmix"
 	"github.com/tidemill/tidemill/engine/state"
 	"github.com/tidemill/tidemill/engine/wasm"
 )
@@ -101,6 +102,6 @@ func (r *Rig) SampleRows(s Sample, seed uint64) *Rows {
 	if s.Rows != nil && s.Rows.Len() > 0 {
 		return s.Rows
 	}
-	rand := chance(seed)
+	rand := chance{splitmix.Source(seed)}
 	return plain(r.Plugin.Manifest, &rand, 1000)
 }

@@ -3,21 +3,14 @@ package plugindev
 import (
 	"math"
 
+	"github.com/tidemill/tidemill/engine/splitmix"
 	"github.com/tidemill/tidemill/engine/wasm"
 )
 
-// chance is SplitMix64 (Steele, Lea, Flood 2014): the same numbers for a seed, for ever.
-type chance uint64
+// chance draws values for rows.
+type chance struct{ splitmix.Source }
 
-func (c *chance) next() uint64 {
-	*c += 0x9e3779b97f4a7c15
-	z := uint64(*c)
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
-
-func (c *chance) below(n int) int { return int(c.next() % uint64(n)) }
+func (c *chance) below(n int) int { return int(c.Next() % uint64(n)) }
 
 // plain are rows as they mostly are: small numbers, few nulls.
 func plain(m *wasm.Manifest, c *chance, n int) *Rows {
@@ -39,9 +32,9 @@ func plain(m *wasm.Manifest, c *chance, n int) *Rows {
 func (c *chance) value(typ string, row int) any {
 	switch typ {
 	case "number":
-		return math.Round(float64(c.next()%100_000)/10-3000) / 100
+		return math.Round(float64(c.Next()%100_000)/10-3000) / 100
 	case "integer":
-		return int64(c.next()%1000) - 100
+		return int64(c.Next()%1000) - 100
 	case "bool":
 		return c.below(2) == 0
 	case "timestamp":
@@ -51,7 +44,7 @@ func (c *chance) value(typ string, row int) any {
 	}
 	b := make([]byte, c.below(40))
 	for i := range b {
-		b[i] = byte(c.next())
+		b[i] = byte(c.Next())
 	}
 	return b
 }
@@ -91,7 +84,7 @@ func (c *chance) edge(typ string) any {
 	}
 	b := make([]byte, c.below(600))
 	for i := range b {
-		b[i] = []byte{0, 0xff, '{', '[', 0x80, 0x08, 0x5b, byte(c.next())}[c.below(8)]
+		b[i] = []byte{0, 0xff, '{', '[', 0x80, 0x08, 0x5b, byte(c.Next())}[c.below(8)]
 	}
 	return b
 }

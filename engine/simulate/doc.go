@@ -15,7 +15,7 @@
 // setpoint. So about 5 % of the rows satisfy temp > setpoint + 3 && !door_open,
 // with no fault at all: trailers that pull down after a stop. Faults come on top, see Options.
 //
-// Imports: nothing
+// Imports: splitmix
 //
 // Not here: the command that writes the lines (cmd/tidemill). Start with
 // options.go, then trailer.go.

@@ -3,6 +3,8 @@ package simulate
 import (
 	"math"
 	"time"
+
+	"github.com/tidemill/tidemill/engine/splitmix"
 )
 
 // Fleet is a running simulation. Not safe for concurrent use.
@@ -55,7 +57,7 @@ func New(o Options) (*Fleet, error) {
 func threshold(share float64) uint64 { return uint64(share * (1 << 32)) }
 
 func (f *Fleet) populate() {
-	r := f.o.Seed ^ 0x636f6c646861756c
+	r := splitmix.Source(f.o.Seed ^ 0x636f6c646861756c)
 	for i := range f.trailers {
 		f.trailers[i].number = uint32(i + 1)
 	}
@@ -66,13 +68,13 @@ func (f *Fleet) populate() {
 	failing, moving, skewed := threshold(f.o.Faults.Failing), threshold(f.o.Faults.DoorMoving), threshold(f.o.Skewed)
 	for i := range f.trailers {
 		t := &f.trailers[i]
-		if draw(&r)>>32 < failing {
+		if r.Next()>>32 < failing {
 			t.flags |= flagFailing
 		}
-		if draw(&r)>>32 < moving {
+		if r.Next()>>32 < moving {
 			t.flags |= flagDoorMoving
 		}
-		if by := int(f.o.SkewBy.Milliseconds()); draw(&r)>>32 < skewed && by > 0 {
+		if by := int(f.o.SkewBy.Milliseconds()); r.Next()>>32 < skewed && by > 0 {
 			t.skewMS = int32(below(&r, 2*by+1) - by)
 		}
 		t.start(&r, int32(f.startMS/60000%1440))
@@ -109,7 +111,7 @@ func (f *Fleet) Next(dst []byte) (line []byte, arrivalUS int64, ok bool) {
 	t := &f.trailers[f.slot]
 	f.sender = f.slot
 	f.pending--
-	bits := draw(&t.rng)
+	bits := t.rng.Next()
 	measured := arrival - int64(f.pending)*f.everyMS - int64(t.lateMS)
 	t.step(bits, int32(measured/60000%1440))
 	dst = f.faulty(f.appendLine(dst, t, measured+int64(t.skewMS)), start, t)
@@ -172,7 +174,7 @@ func (f *Fleet) faulty(dst []byte, start int, t *trailer) []byte {
 	if f.duplicated == 0 {
 		return dst
 	}
-	chance := draw(&t.rng)
+	chance := t.rng.Next()
 	switch low := chance >> 32; {
 	case low < f.malformed:
 		n := len(dst) - start

@@ -1,5 +1,7 @@
 package simulate
 
+import "github.com/tidemill/tidemill/engine/splitmix"
+
 // Steps here are the intervals between two records. Temperatures are in
 // hundredths of a degree, positions in hundred-thousandths.
 const (
@@ -27,7 +29,7 @@ var sites = [...]site{
 
 // trailer is one device. It is small because a fleet is large.
 type trailer struct {
-	rng      uint64
+	rng      splitmix.Source
 	number   uint32
 	seq      uint32
 	site     uint8
@@ -61,21 +63,12 @@ const (
 	flagDoorMoving             // it drives with an open door now and then
 )
 
-// draw is SplitMix64 (Steele, Lea, Flood 2014).
-func draw(state *uint64) uint64 {
-	*state += 0x9e3779b97f4a7c15
-	z := *state
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
-
 // below draws a number below n, which is at most 2^32.
-func below(state *uint64, n int) int { return int(draw(state) >> 32 * uint64(n) >> 32) }
+func below(r *splitmix.Source, n int) int { return int(r.Next() >> 32 * uint64(n) >> 32) }
 
 // start puts a new trailer on the road, in the middle of its life.
-func (t *trailer) start(r *uint64, clock int32) {
-	t.rng = draw(r)
+func (t *trailer) start(r *splitmix.Source, clock int32) {
+	t.rng = splitmix.Source(r.Next())
 	t.site = uint8(below(r, len(sites)))
 	t.lat = sites[t.site].lat + int32(below(r, 20000)-10000)
 	t.lon = sites[t.site].lon + int32(below(r, 30000)-15000)
@@ -89,10 +82,10 @@ func (t *trailer) start(r *uint64, clock int32) {
 	t.lateMS = int32(50 + below(r, 1950))
 	t.failIn = int16(1 + below(r, 2000))
 	t.driving = true
-	t.turn(draw(r))
+	t.turn(r.Next())
 	t.left = int16(1 + below(r, int(t.left)))
 	for range 256 + below(r, 256) {
-		t.step(draw(&t.rng), clock)
+		t.step(t.rng.Next(), clock)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/tidemill/tidemill/engine/splitmix"
 )
 
 // A guest may refuse a row for what its memory holds and not for the row. So a row that is refused in company is
@@ -124,7 +126,7 @@ func (r *Runner) freshen() (err error) {
 type image struct {
 	memory  []byte
 	globals []uint64 // as the plugin keeps them
-	seed    uint64
+	seed    splitmix.Source
 }
 
 // maxImage is how much memory is kept for restoring.

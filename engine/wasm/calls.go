@@ -229,16 +229,11 @@ func (i *Instance) nowCall(stack []uint64) { stack[0] = uint64(i.now) }
 
 func (i *Instance) randomCall(stack []uint64) { i.random(i.span(stack[0], stack[1])) }
 
-// random fills b with the sequence that follows from the seed: SplitMix64
-// (Steele, Lea and Flood, OOPSLA 2014). It is no secret.
+// random fills b with the sequence that follows from the seed. It is no secret.
 func (i *Instance) random(b []byte) {
 	var word [8]byte
 	for len(b) > 0 {
-		i.seed += 0x9e3779b97f4a7c15
-		z := i.seed
-		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-		z = (z ^ z>>27) * 0x94d049bb133111eb
-		binary.LittleEndian.PutUint64(word[:], z^z>>31)
+		binary.LittleEndian.PutUint64(word[:], i.seed.Next())
 		b = b[copy(b, word[:]):]
 	}
 }

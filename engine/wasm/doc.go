@@ -50,7 +50,7 @@
 // Limits of memory belong to wazero's runtime, and so do host modules, which here
 // offer just what the module imports. The compiled code is shared by the cache.
 //
-// Imports: env, flow, state, wasm/meter
+// Imports: splitmix, env, flow, state, wasm/meter
 //
 // Not here: which digest runs where, the store of modules (later rooms), the stage (stages/transformwasm).
 // Start with runner.go, then instance.go.

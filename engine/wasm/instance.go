@@ -11,6 +11,7 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 
+	"github.com/tidemill/tidemill/engine/splitmix"
 	"github.com/tidemill/tidemill/engine/wasm/meter"
 )
 
@@ -39,7 +40,7 @@ type Instance struct {
 	callsLeft    int
 	line         []byte // what was printed and has no end yet
 	now          int64  // us
-	seed         uint64
+	seed         splitmix.Source
 	started      time.Time
 	late         bool
 	dead         bool

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/tidemill/tidemill/engine/splitmix"
 	"github.com/tidemill/tidemill/engine/state"
 )
 
@@ -298,7 +299,7 @@ func (r *Runner) try(lo, hi int) error {
 	i.begin(r.plugin.Limits.FuelPerRow)
 	if r.perRow {
 		i.now = int64(r.in.Received[lo])
-		i.seed = r.o.Seed ^ uint64(r.in.Offsets[lo])*0x9e3779b97f4a7c15 ^ uint64(r.in.Indexes[lo])<<48
+		i.seed = splitmix.Source(r.o.Seed ^ uint64(r.in.Offsets[lo])*0x9e3779b97f4a7c15 ^ uint64(r.in.Indexes[lo])<<48)
 	}
 	err := r.call(i, lo, hi)
 	if err != nil && !errors.Is(err, errNoRoom) && !errors.Is(err, errDoubt) {

@@ -1,36 +1,29 @@
 package synth
 
-import "math"
+import (
+	"math"
 
-// chance is SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014).
-type chance struct{ state uint64 }
+	"github.com/tidemill/tidemill/engine/splitmix"
+)
+
+// chance draws numbers of several shapes.
+type chance struct{ splitmix.Source }
 
 // newChance begins a sequence of its own for each series of a corpus.
 func newChance(seed uint64, series int) *chance {
-	c := &chance{state: seed}
-	c.state = c.next() ^ uint64(series)
-	c.state = c.next()
+	c := &chance{splitmix.Source(seed)}
+	c.Source = splitmix.Source(c.Next() ^ uint64(series))
+	c.Source = splitmix.Source(c.Next())
 	return c
 }
 
-func (c *chance) next() uint64 {
-	c.state += 0x9e3779b97f4a7c15
-	z := c.state
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
-}
-
-// unit is uniform between 0 and 1, never either.
-func (c *chance) unit() float64 { return (float64(c.next()>>11) + 0.5) / (1 << 53) }
-
 // below is one of the numbers from 0 to n-1.
-func (c *chance) below(n int) int { return int(c.unit() * float64(n)) }
+func (c *chance) below(n int) int { return int(c.Unit() * float64(n)) }
 
 // normal is a standard normal number (Box, Muller: Annals of Mathematical Statistics 29, 1958).
 func (c *chance) normal() float64 {
-	return math.Sqrt(2*c.exponential()) * math.Cos(2*math.Pi*c.unit())
+	return math.Sqrt(2*c.exponential()) * math.Cos(2*math.Pi*c.Unit())
 }
 
 // exponential has mean 1.
-func (c *chance) exponential() float64 { return -math.Log(c.unit()) }
+func (c *chance) exponential() float64 { return -math.Log(c.Unit()) }

@@ -17,7 +17,7 @@
 // Why nuisances? Real signals are odd at times without a fault. A detector that was chosen where only faults are odd alerts at
 // everything that is not noise.
 //
-// Imports: nothing
+// Imports: splitmix
 //
 // Not here: the detectors and how their defaults are chosen (detect, TestTune), their scores (detect/nab). Start with synth.go.
 package synth

@@ -13,7 +13,7 @@ func draw(s signal, p *player, every, rows, at, most int) Fault {
 	f := Fault{Kind: kinds[p.r.below(len(kinds))], First: at, At: at}
 	// Faults last minutes or days: as many from 3 to 10 rows as from 30 to 100.
 	long := func(low, high float64) int {
-		return max(int(min(low*math.Pow(high/low, p.r.unit()), float64(most))), 1)
+		return max(int(min(low*math.Pow(high/low, p.r.Unit()), float64(most))), 1)
 	}
 	n := 0
 	switch f.Kind {
@@ -45,10 +45,10 @@ func draw(s signal, p *player, every, rows, at, most int) Fault {
 		n = max(cycle/5, 12)
 	}
 	f.Last = min(f.First+n, rows) - 1
-	if p.r.unit() < 0.5 {
+	if p.r.Unit() < 0.5 {
 		f.Rough = p.between(1.5, 3)
 	}
-	f.Shock = p.r.unit() < 0.4
+	f.Shock = p.r.Unit() < 0.4
 	return f
 }
 
@@ -76,17 +76,17 @@ func (f *Fault) turn(k *knobs, p *player, i int) (ahead float64) {
 // change changes the values. Sizes are parts of the signal's range, and never less than its noise.
 func (f *Fault) change(x []float64, z size, s signal, p *player) {
 	sign := 1.0
-	if s.low == 0 && p.r.unit() < 0.25 || s.low != 0 && p.r.unit() < 0.5 {
+	if s.low == 0 && p.r.Unit() < 0.25 || s.low != 0 && p.r.Unit() < 0.5 {
 		sign = -1
 	}
 	big := p.between(0.8, 3)*z.wide() + p.between(2, 5)*z.step
-	if p.r.unit() < 0.3 {
+	if p.r.Unit() < 0.3 {
 		big = p.between(0.35, 0.8)*z.wide() + p.between(2, 5)*z.step
 	}
 	rows := x[f.First : f.Last+1]
 	held := rows[0]
 	bottom := z.low - p.between(0, 1)*z.wide()
-	if s.low == 0 && p.r.unit() < 0.5 {
+	if s.low == 0 && p.r.Unit() < 0.5 {
 		bottom = 0
 	}
 	top := min(z.high+p.between(0, 1)*z.wide(), s.high)
@@ -128,7 +128,7 @@ func (f *Fault) shock(x []float64, big float64, p *player) {
 	if !f.Shock || f.Kind == "spike" {
 		return
 	}
-	x[f.First] -= 0.7 * big * math.Copysign(1, p.r.unit()-0.7)
+	x[f.First] -= 0.7 * big * math.Copysign(1, p.r.Unit()-0.7)
 	for i := f.Last + 1; i < min(f.Last+1+p.r.below(6), len(x)); i++ {
 		x[i] += 0.5 * big * p.normal()
 	}
@@ -138,8 +138,8 @@ func (f *Fault) shock(x []float64, big float64, p *player) {
 func trouble(x []float64, big float64, p *player) {
 	for range 3 + p.r.below(6) {
 		at := p.r.below(len(x))
-		n := int(2 * math.Pow(30, p.r.unit()))
-		part, rough := p.between(0.2, 1)*big, p.r.unit() < 0.4
+		n := int(2 * math.Pow(30, p.r.Unit()))
+		part, rough := p.between(0.2, 1)*big, p.r.Unit() < 0.4
 		for i := at; i < min(at+n, len(x)); i++ {
 			if rough {
 				x[i] += 0.7 * part * p.normal()

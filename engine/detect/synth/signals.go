@@ -29,7 +29,7 @@ type player struct {
 	cyc float64 // rows a cycle; 0: none
 }
 
-func (p *player) between(low, high float64) float64 { return low + (high-low)*p.r.unit() }
+func (p *player) between(low, high float64) float64 { return low + (high-low)*p.r.Unit() }
 
 func (p *player) normal() float64 { return p.r.normal() }
 
@@ -67,9 +67,9 @@ func (p *player) poisson(mean float64) float64 {
 	if mean > 30 {
 		return math.Max(0, math.Round(mean+math.Sqrt(mean)*p.normal()))
 	}
-	n, product := 0.0, p.r.unit()
+	n, product := 0.0, p.r.Unit()
 	for limit := math.Exp(-mean); product > limit; n++ {
-		product *= p.r.unit()
+		product *= p.r.Unit()
 	}
 	return n
 }
@@ -249,7 +249,7 @@ func machines() []signal {
 			x, goal, levels := 60.0, 60.0, [3]float64{p.between(50, 60), p.between(70, 80), p.between(85, 95)}
 			change := 1 / p.between(40, 200)
 			return func(*knobs) (float64, float64) {
-				if p.r.unit() < change {
+				if p.r.Unit() < change {
 					goal = levels[p.r.below(3)]
 				}
 				x += 0.1 * (goal - x)

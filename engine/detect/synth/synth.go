@@ -59,7 +59,7 @@ func Clean(seed uint64, weeks int) []Series {
 // one draws how a series is and plays it.
 func one(s signal, n int, r *chance) Series {
 	every := s.every[r.below(len(s.every))]
-	rows := int(1500 * math.Pow(20000.0/1500, r.unit()))
+	rows := int(1500 * math.Pow(20000.0/1500, r.Unit()))
 	count := []int{0, 1, 1, 1, 2, 2, 2, 3}[r.below(8)]
 	p := &player{r: r}
 	var faults []Fault
@@ -86,10 +86,10 @@ func play(s signal, every, rows int, faults []Fault, r *chance) Series {
 	}
 	next, k := s.make(p), &knobs{noise: 1}
 	restless, mood := 0.0, p.ar(1-1/p.between(50, 500))
-	if p.r.unit() < 0.5 {
+	if p.r.Unit() < 0.5 {
 		restless = p.between(0.15, 0.5)
 	}
-	heavy := p.r.unit() < 0.5
+	heavy := p.r.Unit() < 0.5
 	m := Series{Name: s.name, Values: make([]float64, rows), Faults: faults}
 	t0 := p.between(0, 7*p.day)
 	lag := 0.0
@@ -146,21 +146,21 @@ func sizes(x []float64) size {
 
 // nuisances are what is odd and no fault, from the first row: outliers, a wandering level and small disturbances.
 func nuisances(x []float64, z size, p *player) {
-	if p.r.unit() < 0.4 {
+	if p.r.Unit() < 0.4 {
 		rate, most := 1/p.between(300, 2000), p.between(0.2, 0.7)
 		for i := range x {
-			if p.r.unit() < rate {
+			if p.r.Unit() < rate {
 				x[i] += most * z.wide() * p.normal()
 			}
 		}
 	}
-	if p.r.unit() < 0.4 {
+	if p.r.Unit() < 0.4 {
 		g, far := p.ar(1-1/p.between(300, 1500)), p.between(0.05, 0.2)
 		for i := range x {
 			x[i] += far * z.wide() * g()
 		}
 	}
-	if p.r.unit() < 0.6 {
+	if p.r.Unit() < 0.6 {
 		every := p.between(250, 1200)
 		for i := p.r.exponential() * every; int(i) < len(x); i += p.r.exponential() * every {
 			disturb(x[int(i):], z, p)
@@ -170,12 +170,12 @@ func nuisances(x []float64, z size, p *player) {
 
 // work is what most machines do besides: short jobs of all sizes, now and then, part of what is usual.
 func work(x []float64, p *player) {
-	if p.r.unit() < 0.5 {
+	if p.r.Unit() < 0.5 {
 		return
 	}
 	z := sizes(x)
 	job, high, now, was := p.episodes(p.between(15, 150), p.between(1, 8)), p.between(0.2, 0.8)*z.wide(), 0.0, false
-	if p.r.unit() < 0.3 {
+	if p.r.Unit() < 0.3 {
 		high = -high
 	}
 	for i := range x {
@@ -191,7 +191,7 @@ func work(x []float64, p *player) {
 
 // disturb is a small disturbance, as there is one every few days: somebody opens a door, a job runs, a message is repeated.
 func disturb(x []float64, z size, p *player) {
-	small := p.between(0.08, 0.35) * z.wide() * math.Copysign(1, p.r.unit()-0.5)
+	small := p.between(0.08, 0.35) * z.wide() * math.Copysign(1, p.r.Unit()-0.5)
 	kind, n := p.r.below(4), 0
 	switch kind {
 	case 0:
@@ -218,20 +218,20 @@ func disturb(x []float64, z size, p *player) {
 func times(every, rows int, p *player) []int64 {
 	const minute = 60_000_000
 	at, shake := int64(1_767_225_600_000_000), 0.0
-	if p.r.unit() < 0.3 {
+	if p.r.Unit() < 0.3 {
 		shake = 0.05
 	}
 	gap := 0.0
-	if p.r.unit() < 0.3 {
+	if p.r.Unit() < 0.3 {
 		gap = 2 / float64(rows)
 	}
 	out := make([]int64, rows)
 	for i := range out {
 		at += int64(every) * minute
-		if p.r.unit() < gap {
+		if p.r.Unit() < gap {
 			at += int64(p.between(0.1, 2)*24*60) * minute
 		}
-		out[i] = at + int64(shake*(p.r.unit()-0.5)*float64(every)*minute)
+		out[i] = at + int64(shake*(p.r.Unit()-0.5)*float64(every)*minute)
 	}
 	return out
 }
