@@ -115,7 +115,7 @@ func TestMoods(t *testing.T) {
 	for _, mood := range []struct {
 		name string
 		temp float64
-	}{{"memory", -1}, {"global", 0.5}, {"growth", 1.5}} {
+	}{{"memory", -1}, {"global", 0.5}, {"growth", 1.5}, {"chance", 2.5}} {
 		temps := make([]float64, 300)
 		for i := range temps {
 			temps[i] = mood.temp
@@ -134,7 +134,7 @@ func TestMoods(t *testing.T) {
 					t.Errorf("%s, by %d: row %d is rejected for %q", mood.name, cut, row, reason)
 				}
 			}
-			if counts["failed"] != 0 || counts["unfounded"] == 0 || counts["cost_tried"] > 300*16 || mood.temp < 1 && counts["cost_instances"] > 2 {
+			if counts["failed"] != 0 || counts["unfounded"] == 0 || counts["cost_tried"] > 300*16 || mood.name != "growth" && counts["cost_instances"] > 2 {
 				t.Errorf("%s, by %d: counts %v", mood.name, cut, counts)
 			}
 		}
