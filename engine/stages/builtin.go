@@ -28,8 +28,9 @@ import (
 
 // Builtin returns the stages that are built in, sorted by kind and type.
 func Builtin() []stage.Spec {
+	decodeWasm, transformWasm := transformwasm.Specs()
 	return slices.Concat([]stage.Spec{alarm.Spec()}, anomaly.Specs(), []stage.Spec{
-		transformwasm.Decode(),
+		decodeWasm,
 		dedupe.Spec(),
 		enrich.File(),
 		enrich.HTTP(),
@@ -49,7 +50,7 @@ func Builtin() []stage.Spec {
 		sinkparquet.Spec(),
 		sinkmqtt.Spec(),
 		sinkfile.Stdout(),
-		transformwasm.Spec(),
+		transformWasm,
 		window.Count(),
 		window.Session(),
 		window.Sliding(),

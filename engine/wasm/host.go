@@ -67,7 +67,8 @@ type Options struct {
 	Trusting bool
 }
 
-// Host compiles modules. It is safe for concurrent use.
+// Host compiles modules, one at a time, and puts the process's collector off meanwhile (garbage.go): a process has one, or
+// lets none of them compile while another does. It is safe for concurrent use.
 type Host struct {
 	clock   env.Clock
 	plain   bool // nothing is metered

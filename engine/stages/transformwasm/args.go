@@ -15,14 +15,22 @@ import (
 	"github.com/tidemill/tidemill/engine/wasm"
 )
 
-// Spec is the stage transform "wasm". The stages made of one Spec share compiled plugins.
-func Spec() stage.Spec {
+// Specs are the stage transform "wasm", and what stands behind a channel's `decode = plugin.NAME`: its input is what
+// decode.NewRaw gives, its output the channel's rows. The stages made of them share compiled plugins, and the host
+// that compiles one at a time.
+func Specs() (decode, transform stage.Spec) {
 	shared := &plugins{}
-	return stage.Spec{
+	decode = stage.Spec{
+		Kind: "decode", Type: "wasm",
+		Help: "Runs a plugin, a WebAssembly module, over the payloads of a channel.",
+		Args: func() stage.Args { return &args{plugins: shared, decodes: true} },
+	}
+	transform = stage.Spec{
 		Kind: "transform", Type: "wasm",
 		Help: "Runs a plugin, a WebAssembly module, over the rows.",
 		Args: func() stage.Args { return &args{plugins: shared} },
 	}
+	return decode, transform
 }
 
 // plugins makes the pool when the first stage opens.

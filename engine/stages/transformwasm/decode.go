@@ -11,17 +11,6 @@ import (
 	"github.com/tidemill/tidemill/engine/stage"
 )
 
-// Decode is what stands behind a channel's `decode = plugin.NAME`: its input is what decode.NewRaw
-// gives, its output the channel's rows.
-func Decode() stage.Spec {
-	shared := &plugins{}
-	return stage.Spec{
-		Kind: "decode", Type: "wasm",
-		Help: "Runs a plugin, a WebAssembly module, over the payloads of a channel.",
-		Args: func() stage.Args { return &args{plugins: shared, decodes: true} },
-	}
-}
-
 // columnName is what a column that the plugin reads is called in the rows, unless columns says otherwise.
 func (b *binder) columnName(name string) string {
 	if !b.a.decodes {
