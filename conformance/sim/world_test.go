@@ -151,7 +151,7 @@ func (w *world) life(budget *int) (done bool, err error) {
 		return false, err
 	}
 	w.runs = p
-	e, err := run.Open(p, run.Options{Env: w.machine.Env(), Data: dataDir, Specs: w.binder.specs, StopAtEnd: true, BlockBytes: w.block,
+	e, err := run.Open(p, run.Options{Env: w.machine.Env(), Data: dataDir, Specs: w.binder.specs, StopAtEnd: true, BlockBytes: w.block, PieceBytes: int64(w.block),
 		Report: func(line string) { w.note("%s", line) }})
 	if err != nil {
 		return false, err

@@ -18,7 +18,8 @@
 // # A checkpoint
 //
 // The coordinator asks for epoch e. Every task, between two blocks, copies
-// what changed in its tables, notes its offset and puts a barrier on its lanes. A sink
+// what changed in its tables, notes its offset and puts a barrier on its lanes. Where much has changed it copies it by and by, beside
+// blocks, and at the barrier only what changed since it was copied (copies.go). A sink
 // that has met the barrier on all lanes prepares: what it wrote is durable and
 // its token tells how to come back here. When all have answered, one file with offsets, tables and
 // tokens is written, synced and renamed; only then do sinks commit and may

@@ -38,6 +38,8 @@ type Options struct {
 	BlockBytes int
 	// SegmentBytes overrides the size of a journal's and a spool's files, for tests.
 	SegmentBytes int64
+	// PieceBytes overrides how much a task copies of its tables at a time, for tests.
+	PieceBytes int64
 	// Modules is where modules are found by their digests; nil: in Data.
 	Modules *modules.Store
 	// StopAtEnd lets the engine finish when every ingest has ended.

@@ -85,7 +85,7 @@ func (l *lab) open(text string, stopAtEnd bool) *run.Engine {
 func (l *lab) openPlan(p *plan.Plan, stopAtEnd bool) *run.Engine {
 	l.t.Helper()
 	e, err := run.Open(p, run.Options{Env: l.machine.Env(), Data: "/data", Specs: l.specs(),
-		StopAtEnd: stopAtEnd, BlockBytes: 1 << 10, SegmentBytes: 64 << 10, Alloc: l.memory, Report: l.report})
+		StopAtEnd: stopAtEnd, BlockBytes: 1 << 10, SegmentBytes: 64 << 10, PieceBytes: 1 << 10, Alloc: l.memory, Report: l.report})
 	l.must(err)
 	l.engine = e
 	return e

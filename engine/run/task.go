@@ -54,6 +54,7 @@ type task struct {
 	mark   atomic.Int64  // watermark of the key of the latest row, us
 
 	asked  uint64      // the last epoch whose barrier went out
+	copies copies      // for the next barrier
 	paused atomic.Bool // it stands still, for a swap or at the end
 
 	progress progress // what is being told to the stages
@@ -88,7 +89,8 @@ type taskCounters struct {
 
 func (t *task) Name() string { return fmt.Sprintf("task %s/%d", t.name, t.part) }
 
-// Step goes on with what the stages say, answers a checkpoint request, or takes one block through the graph.
+// Step goes on with what the stages say, answers a checkpoint request, or takes one block through the graph. Where much is to be
+// copied for a request, it does so by and by, beside the blocks.
 func (t *task) Step() (bool, error) {
 	if t.err != nil {
 		return false, t.err
@@ -101,9 +103,18 @@ func (t *task) Step() (bool, error) {
 		return true, t.err
 	}
 	if req := t.engine.request.Load(); req != nil && req.epoch > t.asked {
-		t.barrier(req)
-		return true, nil
+		if !t.copyAhead(req) {
+			t.barrier(req)
+			return true, nil
+		}
+		_, err := t.block()
+		return true, err
 	}
+	return t.block()
+}
+
+// block takes one block through the graph.
+func (t *task) block() (bool, error) {
 	if t.paused.Load() || !t.room() {
 		return false, nil
 	}
@@ -322,20 +333,8 @@ func (t *task) barrier(req *request) {
 	if t.merge != nil {
 		part.Lanes = t.merge.states()
 	}
-	for _, table := range t.ownTables() {
-		part.add(table.Decl(), "", table.Snapshot(req.full))
-	}
-	if t.plugin != nil {
-		for _, table := range t.plugin.tables {
-			part.add(table.Decl(), t.plugin.plan.Address, table.Snapshot(req.full))
-		}
-	}
+	t.eachTable(func(address string, table *state.Table) { part.add(table.Decl(), address, table.Snapshot(req.full)) })
 	for _, p := range t.pipes {
-		for _, n := range p.nodes {
-			for _, table := range n.tables {
-				part.add(table.Decl(), n.plan.Address, table.Snapshot(req.full))
-			}
-		}
 		for _, l := range p.lanes {
 			l.push(parcel{item: flow.Item{Kind: flow.Barrier, Epoch: req.epoch, Marks: flow.Watermarks{Tick: t.tick, Ended: t.ended.Load()}}})
 		}

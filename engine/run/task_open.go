@@ -261,20 +261,25 @@ func (t *task) connect(pl *plan.Pipeline, p *pipe, nodes map[*plan.Node]*node) {
 // have gathers the task's tables by key, for a swap or a rebind.
 func (t *task) have() map[string]*state.Table {
 	have := map[string]*state.Table{}
+	t.eachTable(func(address string, table *state.Table) { have[tableKey(address, table.Decl())] = table })
+	return have
+}
+
+// eachTable calls f with each of the task's tables and the address of its stage, "" for the task's own, in the order of checkpoints.
+func (t *task) eachTable(f func(address string, table *state.Table)) {
 	for _, table := range t.ownTables() {
-		have[tableKey("", table.Decl())] = table
+		f("", table)
 	}
 	if t.plugin != nil {
-		for _, tb := range t.plugin.tables {
-			have[tableKey(t.plugin.plan.Address, tb.Decl())] = tb
+		for _, table := range t.plugin.tables {
+			f(t.plugin.plan.Address, table)
 		}
 	}
 	for _, p := range t.pipes {
 		for _, n := range p.nodes {
-			for _, tb := range n.tables {
-				have[tableKey(n.plan.Address, tb.Decl())] = tb
+			for _, table := range n.tables {
+				f(n.plan.Address, table)
 			}
 		}
 	}
-	return have
 }

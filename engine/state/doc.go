@@ -41,6 +41,10 @@
 // depend on it. A sender who makes keys collide slows its own partition; keys
 // are authenticated names and limited by MaxKeys.
 //
+// Why is a snapshot copied before it is taken (Ahead), and not after, as what changes is saved first? Stages write into
+// columns and say Touch later, or before; a copy after the barrier would need each of them to ask first. What is copied twice, since
+// it changed in between, is as many slots as rows came meanwhile.
+//
 // Imports: flow
 //
 // Not here: where snapshots are written (run), expiry (the stages: it depends on

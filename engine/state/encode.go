@@ -23,6 +23,7 @@ func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 // AppendTo appends the encoding of the snapshot, drawn in doc.go, to dst.
 func (s *Snapshot) AppendTo(dst []byte) []byte {
+	s.whole()
 	start := len(dst)
 	le := binary.LittleEndian
 	dst = append(dst, snapMagic...)

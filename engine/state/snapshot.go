@@ -3,10 +3,6 @@ package state
 import (
 	"fmt"
 	"math/bits"
-
-	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
 // What a row of a snapshot says about its slot.
@@ -19,12 +15,18 @@ const (
 )
 
 // Snapshot is a consistent copy of a table's slots: of all live ones (full), or
-// of those that changed since the snapshot before (a delta). It is immutable
-// and shares nothing with the table, so it may be encoded on another goroutine.
+// of those that changed since the snapshot before (a delta). It
+// shares nothing with the table, so it may be encoded on another goroutine, one at a time.
 type Snapshot struct {
-	decl  Decl
-	full  bool
-	high  uint32
+	decl Decl
+	full bool
+	high uint32
+	piece
+	early []piece // copied before it, in this order (ahead.go); whole makes one piece of all
+}
+
+// piece holds rows of a snapshot that were copied together.
+type piece struct {
 	slots []uint32 // rising
 	kinds []uint8
 	keys  blob
@@ -50,40 +52,55 @@ func (b *blob) add(v []byte) {
 	b.offs = append(b.offs, int64(len(b.data)))
 }
 
+func newBlob(rows, bytes int) blob {
+	return blob{offs: make([]int64, 1, rows+1), data: make([]byte, 0, bytes)}
+}
+
 func (b *blob) at(i int) []byte { return b.data[b.offs[i]:b.offs[i+1]] }
 
 // Snapshot copies what changed since the last call, or all live slots when
 // full, and starts to note changes anew. It takes about 10 ns a slot and value
-// column. A running table only ever needs deltas: the first one is the base,
+// column, less what Ahead has copied for it. A running table only ever needs deltas: the first one is the base,
 // and Merge makes a new base out of older snapshots elsewhere.
 func (t *Table) Snapshot(full bool) *Snapshot {
-	for _, f := range t.before {
-		(*f)()
-	}
-	s := &Snapshot{decl: t.decl, full: full, high: t.high, cols: make([]snapColumn, len(t.cols))}
-	set := t.dirty
-	if full {
+	t.prepare(full)
+	s := &Snapshot{decl: t.decl, full: full, high: t.high}
+	set, n := t.dirty, 0
+	switch a := t.ahead; {
+	case a != nil:
+		a.cover(t)
+		for w, b := range a.todo {
+			t.dirty[w] |= b
+		}
+		s.early, t.ahead = a.pieces, nil
+	case full:
 		set = t.live
 	}
-	n := 0
 	for _, w := range set {
 		n += bits.OnesCount64(w)
 	}
-	s.slots = make([]uint32, 0, n)
+	slots := make([]uint32, 0, n)
 	for w, b := range set {
 		for ; b != 0; b &= b - 1 {
-			s.slots = append(s.slots, uint32(w<<6+bits.TrailingZeros64(b)))
+			slots = append(slots, uint32(w<<6+bits.TrailingZeros64(b)))
 		}
 	}
-	t.copyKeys(s)
-	for i := range t.cols {
-		t.cols[i].copyTo(&s.cols[i], s)
-	}
+	s.piece = t.copy(slots)
 	clear(t.dirty)
 	return s
 }
 
-func (t *Table) copyKeys(s *Snapshot) {
+// copy copies slots, which rise.
+func (t *Table) copy(slots []uint32) piece {
+	p := piece{slots: slots, cols: make([]snapColumn, len(t.cols))}
+	t.copyKeys(&p)
+	for i := range t.cols {
+		t.cols[i].copyTo(&p.cols[i], &p)
+	}
+	return p
+}
+
+func (t *Table) copyKeys(s *piece) {
 	total := 0
 	s.kinds = make([]uint8, len(s.slots))
 	for i, slot := range s.slots {
@@ -99,7 +116,7 @@ func (t *Table) copyKeys(s *Snapshot) {
 			total += int(ref.n)
 		}
 	}
-	s.keys = blob{offs: make([]int64, 1, len(s.slots)+1), data: make([]byte, 0, total)}
+	s.keys = newBlob(len(s.slots), total)
 	for i, slot := range s.slots {
 		if s.kinds[i] == rowKey {
 			s.keys.add(t.Key(slot))
@@ -109,7 +126,7 @@ func (t *Table) copyKeys(s *Snapshot) {
 	}
 }
 
-func (c *column) copyTo(out *snapColumn, s *Snapshot) {
+func (c *column) copyTo(out *snapColumn, s *piece) {
 	switch c.Type {
 	case F64:
 		out.f64 = gather(c.f64, c.w, s)
@@ -124,7 +141,7 @@ func (c *column) copyTo(out *snapColumn, s *Snapshot) {
 				total += len(c.raw[slot])
 			}
 		}
-		out.raw = blob{offs: make([]int64, 1, len(s.slots)+1), data: make([]byte, 0, total)}
+		out.raw = newBlob(len(s.slots), total)
 		for i, slot := range s.slots {
 			if s.kinds[i] == rowDeleted {
 				out.raw.add(nil)
@@ -135,7 +152,7 @@ func (c *column) copyTo(out *snapColumn, s *Snapshot) {
 	}
 }
 
-func gather[T any](vals []T, w int, s *Snapshot) []T {
+func gather[T any](vals []T, w int, s *piece) []T {
 	out := make([]T, len(s.slots)*w)
 	if w == 1 {
 		for i, slot := range s.slots {
@@ -157,7 +174,10 @@ func gather[T any](vals []T, w int, s *Snapshot) []T {
 func (s *Snapshot) Full() bool { return s.full }
 
 // Len is how many slots the snapshot tells about.
-func (s *Snapshot) Len() int { return len(s.slots) }
+func (s *Snapshot) Len() int {
+	s.whole()
+	return len(s.slots)
+}
 
 // Decl is the declaration of the table that the snapshot was taken of.
 func (s *Snapshot) Decl() Decl { return s.decl }
@@ -198,6 +218,7 @@ func Merge(d Decl, chain ...*Snapshot) (*Snapshot, error) {
 // apply first frees every slot that the snapshot tells about, since a key may
 // have moved from one to another, and then fills them.
 func (t *Table) apply(s *Snapshot) error {
+	s.whole()
 	if int(s.high) > t.decl.maxKeys() {
 		return fmt.Errorf("it has %d slots; the limit is %d", s.high, t.decl.maxKeys())
 	}
@@ -265,66 +286,4 @@ func (t *Table) fill(slot uint32, s *Snapshot, row int) {
 			}
 		}
 	}
-}
-
-// Rows is the snapshot as a record batch, for tools: slot, state ("deleted",
-// "key", "null key", "no key"), key, and the value columns, wide ones as
-// fixed-size lists. It shares the snapshot's memory; the caller releases it.
-func (s *Snapshot) Rows() arrow.RecordBatch {
-	n := len(s.slots)
-	names := [rowKinds]string{"deleted", "key", "null key", "no key"}
-	words := blob{offs: []int64{0}}
-	for _, k := range s.kinds {
-		words.add([]byte(names[k]))
-	}
-	fields := []arrow.Field{
-		{Name: "slot", Type: arrow.PrimitiveTypes.Uint32},
-		{Name: "state", Type: arrow.BinaryTypes.LargeString},
-		{Name: "key", Type: arrow.BinaryTypes.LargeBinary},
-	}
-	cols := []arrow.ArrayData{
-		plainData(arrow.PrimitiveTypes.Uint32, n, 1, arrow.Uint32Traits.CastToBytes(s.slots)),
-		words.arrowData(arrow.BinaryTypes.LargeString),
-		s.keys.arrowData(arrow.BinaryTypes.LargeBinary),
-	}
-	for i, c := range s.decl.Columns {
-		var d arrow.ArrayData
-		switch v, w := &s.cols[i], c.width(); c.Type {
-		case F64:
-			d = plainData(arrow.PrimitiveTypes.Float64, n, w, arrow.Float64Traits.CastToBytes(v.f64))
-		case I64:
-			d = plainData(arrow.PrimitiveTypes.Int64, n, w, arrow.Int64Traits.CastToBytes(v.i64))
-		case U32:
-			d = plainData(arrow.PrimitiveTypes.Uint32, n, w, arrow.Uint32Traits.CastToBytes(v.u32))
-		default:
-			d = v.raw.arrowData(arrow.BinaryTypes.LargeBinary)
-		}
-		fields = append(fields, arrow.Field{Name: c.Name, Type: d.DataType()})
-		cols = append(cols, d)
-	}
-	arrs := make([]arrow.Array, len(cols))
-	for i, d := range cols {
-		arrs[i] = array.MakeFromData(d)
-		d.Release()
-	}
-	rec := array.NewRecordBatch(arrow.NewSchema(fields, nil), arrs, int64(n))
-	for _, a := range arrs {
-		a.Release()
-	}
-	return rec
-}
-
-func plainData(typ arrow.DataType, n, w int, raw []byte) arrow.ArrayData {
-	flat := array.NewData(typ, n*w, []*memory.Buffer{nil, memory.NewBufferBytes(raw)}, nil, 0, 0)
-	if w == 1 {
-		return flat
-	}
-	defer flat.Release()
-	list := arrow.FixedSizeListOf(int32(w), typ)
-	return array.NewData(list, n, []*memory.Buffer{nil}, []arrow.ArrayData{flat}, 0, 0)
-}
-
-func (b *blob) arrowData(typ arrow.DataType) arrow.ArrayData {
-	offs := memory.NewBufferBytes(arrow.Int64Traits.CastToBytes(b.offs))
-	return array.NewData(typ, len(b.offs)-1, []*memory.Buffer{nil, offs, memory.NewBufferBytes(b.data)}, nil, 0, 0)
 }

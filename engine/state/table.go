@@ -145,6 +145,7 @@ type Table struct {
 	heap     int64  // bytes in Bytes columns
 	before   []*func()
 	near     uint64 // what Seek has read, so that it reads it
+	ahead    *ahead // of the next snapshot; nil: nothing was copied for it
 }
 
 // column is the storage of a Column; one of the slices is in use.
@@ -376,6 +377,9 @@ func (t *Table) Range(f func(slot uint32) bool) {
 // MemoryBytes is about how much memory the table holds.
 func (t *Table) MemoryBytes() int64 {
 	n := int64(cap(t.arena)) + int64(cap(t.refs))*24 + int64(len(t.index.cells))*8 + int64(cap(t.live)+cap(t.dirty))*8 + t.heap
+	if t.ahead != nil {
+		n += t.ahead.bytes
+	}
 	for i := range t.cols {
 		c := &t.cols[i]
 		n += int64(cap(c.f64)+cap(c.i64))*8 + int64(cap(c.u32))*4 + int64(cap(c.raw))*24

@@ -1,0 +1,100 @@
+package state
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+// TestAhead: what was copied by and by, while rows changed, encodes as what is copied in one go; the steps of two tables are the same.
+func TestAhead(t *testing.T) {
+	pieces := 0
+	for seed := range uint64(80) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		plain, ahead := New(testDecl()), New(testDecl())
+		both := func(n int) {
+			for range n {
+				at := r.Uint64()
+				step(t, plain, map[string]float64{}, rand.New(rand.NewPCG(at, 1)))
+				step(t, ahead, map[string]float64{}, rand.New(rand.NewPCG(at, 1)))
+			}
+		}
+		var chain []*Snapshot
+		for range 1 + r.IntN(8) {
+			both(r.IntN(400))
+			full := r.IntN(3) == 0
+			for range r.IntN(6) {
+				ahead.Ahead(full != (r.IntN(20) == 0), r.Int64N(20_000)) // now and then for the other kind
+				both(r.IntN(60))
+			}
+			if ahead.ahead != nil {
+				pieces += len(ahead.ahead.pieces)
+			}
+			want, got := plain.Snapshot(full).AppendTo(nil), ahead.Snapshot(full)
+			if other := got.AppendTo(nil); !bytes.Equal(want, other) && !covers(t, want, other, full) {
+				t.Fatalf("seed %d: a full snapshot %v of %d bytes; in pieces it has %d, or other ones", seed, full, len(want), len(other))
+			}
+			chain = append(chain, got)
+		}
+		again, err := Restore(testDecl(), chain...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, b := fingerprint(plain), fingerprint(again); a != b {
+			t.Fatalf("seed %d: restored from pieces:\n%s\nwant\n%s", seed, b, a)
+		}
+	}
+	if pieces < 300 {
+		t.Errorf("%d pieces are too few to show anything", pieces)
+	}
+}
+
+// covers tells whether a delta in pieces holds more than changed, which it may when copying began for a full one.
+func covers(t *testing.T, want, got []byte, full bool) bool {
+	if full {
+		return false
+	}
+	a, err := DecodeSnapshot(want)
+	b, err2 := DecodeSnapshot(got)
+	if err != nil || err2 != nil {
+		t.Fatal(err, err2)
+	}
+	has := map[uint32]bool{}
+	for _, slot := range b.slots {
+		has[slot] = true
+	}
+	for _, slot := range a.slots {
+		if !has[slot] {
+			return false
+		}
+	}
+	return len(b.slots) > len(a.slots)
+}
+
+// TestAheadIsBounded: a piece is no larger than was asked for, also where byte strings are long, and what is left shrinks by it.
+func TestAheadIsBounded(t *testing.T) {
+	tab := New(testDecl())
+	for i := range 5000 {
+		s := mustSlot(t, tab, fmt.Appendf(nil, "key-%012d", i))
+		tab.SetBytes(3, s, make([]byte, 100*(i%7)))
+	}
+	before, held := tab.Left(false), tab.MemoryBytes()
+	tab.Ahead(false, 100_000)
+	if n := tab.ahead.bytes; n < 60_000 || n > 101_000 {
+		t.Errorf("a piece of %d bytes", n)
+	}
+	if n := tab.MemoryBytes() - held; n != tab.ahead.bytes {
+		t.Errorf("the table holds %d bytes more", n)
+	}
+	if n := before - tab.Left(false); n < 90_000 || n > 110_000 {
+		t.Errorf("%d bytes less are left", n)
+	}
+	tab.SetBytes(3, 0, make([]byte, 1<<20))
+	tab.Snapshot(false)
+	tab.Touch(0)
+	tab.Ahead(false, 1)
+	if tab.Left(false) != 0 || tab.Snapshot(false).Len() != 1 {
+		t.Error("a slot that is larger than a piece was not copied")
+	}
+}
