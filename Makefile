@@ -4,7 +4,8 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := build
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
-RACE := ./engine/run ./engine/journal ./engine/admin ./engine/mqtt ./engine/stages/ingestmqtt ./engine/stages/ingesthttp ./engine/stages/sinkhttp $(wildcard ./conformance/sim)
+# What test, check, unit, race and fuzz are about: all, or a part of .ci/parts.
+PART := all
 TALLY := go run ./conformance/tally
 SCRATCH := .run
 # SQL over the lake is DuckDB's, and takes a C compiler.
@@ -12,9 +13,9 @@ SQL = $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CXX)" >/
 
 .PHONY: help build plugins run test check soak bench pgo fmt fmt-check vet lint needs unit race fuzz clean
 
-# The compiler's profile (default.pgo) makes every package be compiled once more:
-# worth it for a binary that stays, not for one that a test starts.
-run test check unit race fuzz vet soak: export GOFLAGS := $(strip $(GOFLAGS) -pgo=off)
+# The compiler's profile (default.pgo) makes every package be compiled once more, and what a debugger needs
+# is a third of the compiler's work: worth it for a binary that stays, not for one that a test starts.
+run test check unit race fuzz vet soak: export GOFLAGS := $(strip $(GOFLAGS) -pgo=off -gcflags=all=-dwarf=false)
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,21 +34,20 @@ run: ## 8,000 simulated trailers publish over MQTT into pipelines/coldhaul; goes
 	@mkdir -p bin && go build $(SQL) -o bin/tidemill ./engine/cmd/tidemill
 	@.ci/demo
 
-test: needs fmt-check vet unit race fuzz ## everything that must hold; some 25 minutes with cold caches
-	@echo "make test: everything passed"
+test: needs fmt-check unit race fuzz ## everything that must hold, or PART=engine, door, sinks, plugins, time or detection of it
+	@echo "make test: $(if $(filter all,$(PART)),everything,part $(PART)) passed"
 
 check: fmt-check vet ## the quick part of test; under 3 minutes
 	go test -short -json -timeout 150s ./engine/... | $(TALLY)
 
-# Suites of conformance build the binary themselves: go test's cache does not see that it has changed.
 unit:
-	go test -json -count=1 -timeout 20m ./... | $(TALLY)
+	.ci/unit $(PART)
 
 race:
-	go test -race -short -json -timeout 15m $(RACE) | $(TALLY)
+	packages=$$(.ci/part $(PART) race); [ -z "$$packages" ] || go test -race -short -json -vet=off -timeout 15m $$packages | $(TALLY)
 
 fuzz:
-	.ci/fuzz 20s 2s
+	.ci/fuzz 20s 2s $(PART)
 
 soak: needs ## what takes long: a thousand kills, more seeds, longer fuzzing
 	TIDEMILL_SOAK=1 go test -json -count=1 -timeout 6h ./conformance/... | $(TALLY)
@@ -75,7 +75,7 @@ lint: fmt-check vet ## vet and staticcheck
 	go run $(STATICCHECK) ./...
 
 needs:
-	@.ci/needs
+	@.ci/needs $(PART)
 
 clean: ## remove what was built and what runs have left
 	rm -rf bin $(SCRATCH)

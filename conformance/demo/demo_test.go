@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemill/tidemill/conformance/rig"
 	"github.com/tidemill/tidemill/engine/simulate"
 )
 
@@ -64,11 +65,11 @@ type demo struct {
 
 func start(t *testing.T) *demo {
 	t.Helper()
-	d := &demo{binary: filepath.Join(t.TempDir(), "tidemill"), scratch: t.TempDir(), port: freePort(t), admin: freePort(t)}
-	if out, err := exec.Command("go", "build", "-o", d.binary, "../../engine/cmd/tidemill").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	binary, err := rig.Build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
-	return d
+	return &demo{binary: binary, scratch: t.TempDir(), port: freePort(t), admin: freePort(t)}
 }
 
 func freePort(t *testing.T) string {

@@ -4,7 +4,7 @@
 //
 // `npm ci` in this folder installs DuckDB; `make test` does that.
 //
-// Imports: stages, run, simulate
+// Imports: rig, simulate
 //
 // Not here: the pipelines (pipelines/). Start with oracle_test.go.
 package oracle

@@ -13,9 +13,8 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/tidemill/tidemill/engine/run" // so that a cached result of this test falls with the engine
+	"github.com/tidemill/tidemill/conformance/rig"
 	"github.com/tidemill/tidemill/engine/simulate"
-	_ "github.com/tidemill/tidemill/engine/stages"
 )
 
 // cases are the output files that DuckDB computes again.
@@ -36,8 +35,10 @@ func TestWindowsAreAsDuckDBHasThem(t *testing.T) {
 	if _, err := os.Stat("node_modules/@duckdb/node-api"); err != nil {
 		t.Fatal("DuckDB is not installed: run `npm ci` in conformance/oracle, as `make test` does")
 	}
-	binary := filepath.Join(t.TempDir(), "tidemill")
-	command(t, "go", "build", "-o", binary, "../../engine/cmd/tidemill")
+	binary, err := rig.Build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	ran := map[string]string{}
 	for _, c := range cases {
 		dir := ran[c.pipeline]

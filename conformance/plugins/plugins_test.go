@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemill/tidemill/conformance/rig"
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/plugindev"
 	"github.com/tidemill/tidemill/engine/wasm"
@@ -235,11 +236,11 @@ func TestMissing(t *testing.T) {
 // TestReadme runs the shell blocks of sdk/README.md one after another, in an empty folder.
 func TestReadme(t *testing.T) {
 	compilers(t)
-	bin := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "tidemill"), "../../engine/cmd/tidemill").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	binary, err := rig.Build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	t.Setenv("PATH", filepath.Dir(binary)+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	text, err := os.ReadFile("../../sdk/README.md")
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -9,7 +10,16 @@ import (
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/stage"
-	"github.com/tidemill/tidemill/engine/stages"
+	"github.com/tidemill/tidemill/engine/stages/alarm"
+	"github.com/tidemill/tidemill/engine/stages/anomaly"
+	"github.com/tidemill/tidemill/engine/stages/dedupe"
+	"github.com/tidemill/tidemill/engine/stages/ingestfile"
+	"github.com/tidemill/tidemill/engine/stages/join"
+	"github.com/tidemill/tidemill/engine/stages/order"
+	"github.com/tidemill/tidemill/engine/stages/rule"
+	"github.com/tidemill/tidemill/engine/stages/sinkchannel"
+	"github.com/tidemill/tidemill/engine/stages/sinkfile"
+	"github.com/tidemill/tidemill/engine/stages/window"
 )
 
 // binder binds configurations for the worlds of one seed. Binding cost more than all else that a seed did, so a life goes
@@ -23,8 +33,22 @@ type binder struct {
 
 func newBinder() *binder {
 	b := &binder{bound: map[string][]*plan.Plan{}}
-	b.specs = append(stages.Builtin(), b.far.spec(), dripSpec())
+	b.specs = append(builtin(), b.far.spec(), dripSpec())
 	return b
+}
+
+// builtin are the stages that a simulated machine can have: clients of other systems have nothing there to speak to,
+// and take longer to compile, once more for the race detector, than all seeds take there.
+func builtin() []stage.Spec {
+	return slices.Concat([]stage.Spec{alarm.Spec()}, anomaly.Specs(), []stage.Spec{
+		dedupe.Spec(),
+		ingestfile.Spec(),
+		join.Interval(), join.Latest(),
+		order.Spec(),
+		rule.Spec(),
+		sinkchannel.Spec(), sinkfile.File(), sinkfile.Stdout(),
+		window.Count(), window.Session(), window.Sliding(), window.State(), window.Tumbling(),
+	})
 }
 
 // again says that nothing runs of what was planned.

@@ -19,7 +19,6 @@ import (
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/run"
 	"github.com/tidemill/tidemill/engine/stage"
-	"github.com/tidemill/tidemill/engine/stages"
 )
 
 // lab is a simulated machine with a configuration, inputs and a data folder;
@@ -74,7 +73,7 @@ func (l *lab) plan(text string) *plan.Plan {
 	return p
 }
 
-func (l *lab) specs() []stage.Spec { return append(append(stages.Builtin(), l.far.spec()), l.more...) }
+func (l *lab) specs() []stage.Spec { return append(append(builtin(), l.far.spec()), l.more...) }
 
 // open starts a process on the machine.
 func (l *lab) open(text string, stopAtEnd bool) *run.Engine {

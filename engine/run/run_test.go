@@ -16,7 +16,6 @@ import (
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/run"
-	"github.com/tidemill/tidemill/engine/stages"
 )
 
 // house is a folder with a configuration, an input and a data folder.
@@ -108,7 +107,7 @@ func (h *house) plan() *plan.Plan {
 	if diags.HasErrors() {
 		h.t.Fatal(diags)
 	}
-	p, diags := plan.Build(c, stages.Builtin(), nil)
+	p, diags := plan.Build(c, builtin(), nil)
 	if diags.HasErrors() {
 		h.t.Fatal(diags)
 	}
@@ -117,7 +116,7 @@ func (h *house) plan() *plan.Plan {
 
 func (h *house) open(stopAtEnd bool) *run.Engine {
 	h.t.Helper()
-	e, err := run.Open(h.plan(), run.Options{Env: env.Real(), Data: filepath.Join(h.dir, "data"), Specs: stages.Builtin(),
+	e, err := run.Open(h.plan(), run.Options{Env: env.Real(), Data: filepath.Join(h.dir, "data"), Specs: builtin(),
 		StopAtEnd: stopAtEnd, BlockBytes: 4 << 10, Report: func(line string) { h.t.Log(line) }})
 	if err != nil {
 		h.t.Fatal(err)
