@@ -224,7 +224,7 @@ func (t *Table) apply(s *Snapshot) error {
 	}
 	for _, slot := range s.slots {
 		if t.Live(slot) {
-			t.Delete(slot)
+			t.remove(slot)
 		}
 	}
 	for i, slot := range s.slots {

@@ -57,6 +57,9 @@ type Decl struct {
 	// each of its slots.
 	Keyless bool
 	Beside  int
+	// Seldom says that slots are written only now and then, though they change: whoever owns the table can make the others again, from what was
+	// written of them and its other tables. Such slots are changed without Touch, and never deleted.
+	Seldom bool
 }
 
 // Limits of every table.
@@ -294,6 +297,13 @@ func (t *Table) Key(slot uint32) []byte {
 // Delete frees a live slot and its key.
 func (t *Table) Delete(slot uint32) {
 	t.mustLive(slot)
+	if t.decl.Seldom {
+		panic("BUG: a slot of table " + t.decl.Name + " is deleted, though what was written of it stays")
+	}
+	t.remove(slot)
+}
+
+func (t *Table) remove(slot uint32) {
 	switch ref := t.ref(slot); ref.n {
 	case isNull:
 		t.nullSlot = noSlot
@@ -350,6 +360,18 @@ func (t *Table) SetBytes(col int, slot uint32, value []byte) {
 	t.Touch(slot)
 }
 
+// Extend makes a slot's value in a Bytes column n bytes longer, touches the slot and returns the new bytes, which
+// the caller sets.
+func (t *Table) Extend(col int, slot uint32, n int) []byte {
+	t.mustLive(slot)
+	p := &t.cols[col].raw[slot]
+	t.heap -= int64(cap(*p))
+	*p = append(*p, make([]byte, n)...)
+	t.heap += int64(cap(*p))
+	t.Touch(slot)
+	return (*p)[len(*p)-n:]
+}
+
 // Edit is Bytes for a caller that changes the value in place, not its length;
 // it touches the slot.
 func (t *Table) Edit(col int, slot uint32) []byte {
@@ -361,6 +383,17 @@ func (t *Table) Edit(col int, slot uint32) []byte {
 // Touch says that values of the slot have changed since the last snapshot. New
 // slots, deletions and SetBytes need no Touch.
 func (t *Table) Touch(slot uint32) { t.dirty[slot>>6] |= 1 << (slot & 63) }
+
+// Touched says whether the slot is in the next delta.
+func (t *Table) Touched(slot uint32) bool { return t.dirty[slot>>6]>>(slot&63)&1 != 0 }
+
+// Omit takes a slot of a Seldom table out of the next delta: its owner can make it again as it is.
+func (t *Table) Omit(slot uint32) {
+	if !t.decl.Seldom {
+		panic("BUG: a slot of table " + t.decl.Name + " is left out of its snapshot")
+	}
+	t.dirty[slot>>6] &^= 1 << (slot & 63)
+}
 
 // Range calls f for each live slot in rising order until f returns false. f may
 // delete the slot that it was given.

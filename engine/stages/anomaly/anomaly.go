@@ -18,23 +18,17 @@ import (
 
 var _ stage.Stage = (*anomaly)(nil)
 
-// Columns of the table of models.
-const (
-	colLast = iota
-	colModel
-)
-
 type anomaly struct {
 	program
 	o     stage.Opening
-	table *state.Table
+	table *state.Table // a slot a key
 	keys  stage.Keys
 	d     *detect.Detector
+	m     *models
 
 	slots   []uint32
 	order   []int32
 	x       []float64
-	zeros   []byte
 	verdict detect.Verdict
 	seen    Seen // nil: nobody looks on
 }
@@ -44,7 +38,8 @@ func open(p program, o stage.Opening) (*anomaly, error) {
 	if err != nil {
 		return nil, fmt.Errorf("BUG: a detector that was bound cannot be made: %w", err)
 	}
-	a := &anomaly{program: p, o: o, table: o.Tables[0], keys: stage.Keys{By: p.by}, d: d, x: make([]float64, len(p.on)), zeros: make([]byte, d.Size())}
+	a := &anomaly{program: p, o: o, table: o.Tables[0], keys: stage.Keys{By: p.by}, d: d, x: make([]float64, len(p.on))}
+	a.m = openModels(&a.program, d, o.Tables)
 	a.seen = a.watched()
 	return a, nil
 }
@@ -94,29 +89,22 @@ func (a *anomaly) silent() detect.Silent {
 // row judges row i.
 func (a *anomaly) row(i int, at int64, in *inputs, res *result) {
 	slot := a.slots[i]
-	mem := a.table.Bytes(colModel, slot)
-	if len(mem) == 0 {
-		a.table.SetBytes(colModel, slot, a.zeros)
-		mem = a.table.Edit(colModel, slot)
-		a.d.Init(mem, flow.Hash(a.table.Key(slot))^a.seed)
-		a.table.I64(colLast)[slot] = math.MinInt64
-	}
+	mem := a.m.model(slot)
 	res.age[i] = a.d.Age(mem)
-	switch last := &a.table.I64(colLast)[slot]; {
+	switch {
 	case in.suppressed(i):
 		a.o.Count("suppressed", 1)
 		return
-	case at < *last:
+	case at < a.table.I64(colLast)[slot]:
 		a.o.Count("out_of_order", 1)
 		return
 	case !in.values(i, a.x):
 		a.o.Count("empty", 1)
 		return
-	default:
-		*last = at
 	}
 	v := &a.verdict
-	a.d.Step(a.table.Edit(colModel, slot), at, a.x, v)
+	a.d.Step(mem, at, a.x, v)
+	a.m.learnt(slot, at, a.x)
 	res.age[i] = v.Age
 	if a.seen != nil {
 		a.seen(slot, at, a.x, v)

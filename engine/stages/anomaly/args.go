@@ -14,7 +14,6 @@ import (
 	"github.com/tidemill/tidemill/engine/expr"
 	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/stage"
-	"github.com/tidemill/tidemill/engine/state"
 )
 
 // Specs are the stages, one a kind of detector, sorted.
@@ -269,7 +268,7 @@ func (p *program) bound(at stage.At, hasKey bool, size int) stage.Bound {
 	p.out = p.schema()
 	names := []string{}
 	f := p.cfg.Forest
-	digest := fmt.Sprintf("3 %s %d %d %d %g seed %d key %q", p.cfg.Kind, f.Shingle, f.Trees, f.Samples, f.Decay, p.seed, at.Channel.Key)
+	digest := fmt.Sprintf("4 %s %d %d %d %g seed %d key %q", p.cfg.Kind, f.Shingle, f.Trees, f.Samples, f.Decay, p.seed, at.Channel.Key)
 	for _, group := range []struct {
 		word string
 		cols []stage.Column
@@ -292,9 +291,7 @@ func (p *program) bound(at stage.At, hasKey bool, size int) stage.Bound {
 	prog := *p
 	return stage.Bound{
 		Out: p.out, Key: key, Reads: slices.Compact(names), Revisions: stage.TakesFirst,
-		State: []state.Decl{{Name: "models", Digest: digest, BytesPlanned: size, Columns: []state.Column{
-			{Name: "last", Type: state.I64}, {Name: "model", Type: state.Bytes},
-		}}},
+		State:     decls(digest, len(p.on), size),
 		OpenStage: func(o stage.Opening) (stage.Stage, error) { return open(prog, o) },
 	}
 }

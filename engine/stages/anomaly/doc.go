@@ -43,22 +43,35 @@
 //
 // # State
 //
-//	table models, a slot a key
-//	  last  i64    event time of the latest row
-//	  model bytes  as engine/detect lays it out, changed in place
+//	table models, a slot a key              of small models
+//	  last   i64    event time of the latest row
+//	  model  bytes  as engine/detect lays it out, changed in place
 //
-// The table's digest holds what shapes a model: thresholds can change and the models stay.
+//	table models, a slot a key              table whole, by the same slots        of large ones
+//	  last   i64    as above                  rows   i64    that the model has learnt
+//	  rows   i64    that the key has had      model  bytes  as above
+//	  judged f64*5  what judged those of the log
+//	  log    bytes  latest rows: time, values
+//
+// A large model is written once in 64 rows, and in between the rows that it has learnt: it is brought back by learning
+// them again, with the first row that comes for its key after a restart, which takes 2 ms at most for the ensemble. Which row it is written
+// with differs from key to key, so that no checkpoint holds all models. The log is at most a sixteenth of its model; the plan counts it.
+//
+// The tables' digest holds what shapes a model: thresholds can change and the models stay.
 //
 // # Questions
 //
 // Why is a batch gone through key by key? A forest is a third of a megabyte: while
 // it is in the cache, all rows of its key are judged. No row of another key can tell.
 //
+// Why does a log know what judged its rows? When an alert was raised is part of a model, and follows from the threshold
+// that was in force. With another one a new log begins.
+//
 // What seeds a model? Its key and the argument seed: the same key has the same
 // model wherever it runs.
 //
 // Imports: flow, config, expr, state, detect, stage
 //
-// Not here: the detectors (detect), trying them on history (backtest). Start with args.go; watch.go is for
+// Not here: the detectors (detect), trying them on history (backtest). Start with args.go, then models.go; watch.go is for
 // backtests that look on.
 package anomaly

@@ -17,10 +17,11 @@ func (a *anomaly) Label(key []string, fault bool) (known bool) {
 		return false
 	}
 	slot, found := a.table.Find(encoded)
-	if !found || len(a.table.Bytes(colModel, slot)) == 0 {
+	if !found {
 		return false
 	}
-	a.d.Label(a.table.Edit(colModel, slot), fault)
+	a.d.Label(a.m.model(slot), fault)
+	a.m.write(slot)
 	return true
 }
 
