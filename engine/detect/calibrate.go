@@ -115,6 +115,10 @@ func (c *Calibrator) rebuild() {
 		c.digits[i] = c.level + c.slope*float32(i-u)
 	}
 	for i := u - 1; i >= 0; i-- {
+		if c.count[i] == 0 && i < u-1 {
+			c.digits[i] = c.digits[i+1]
+			continue
+		}
 		cum += c.count[i]
 		c.digits[i] = float32(max(0, -math.Log10(float64(cum)/float64(c.n))))
 	}

@@ -36,6 +36,8 @@ const (
 	byDiscord
 	byHalfSpace
 	byRelation // from what the other signals say
+	byTurn     // mean of the last rows from that of those before
+	bySwing    // range of the last rows
 	byForest   // all signals together
 	members
 )
@@ -43,7 +45,7 @@ const (
 // weights of the members in an ensemble. The forest sees shapes and relations,
 // and the season a whole history: each stands for several simple members.
 func weights() [members]float64 {
-	return [members]float64{byLevel: 1, byEWMA: 1, byRate: 1, byShift: 1, bySpread: 1, byStuck: 0.5, bySeason: 2, byDiscord: 1, byHalfSpace: 1, byRelation: 2, byForest: 4}
+	return [members]float64{byLevel: 1, byEWMA: 1, byRate: 1, byShift: 1, bySpread: 1, byStuck: 1, bySeason: 1, byDiscord: 1, byHalfSpace: 1, byRelation: 2, byTurn: 1, bySwing: 1, byForest: 2}
 }
 
 const (
@@ -71,7 +73,7 @@ type Detector struct {
 	tracks int // offset of the first track
 	stride int
 	calm   bool // Quiet was given
-	offs   struct{ season, disc, half, rel, forest int }
+	offs   struct{ season, disc, half, blocks, rel, forest int }
 	size   int
 	x, z   []float64
 	units  []float64
@@ -108,7 +110,7 @@ type Verdict struct {
 
 // New lays a detector out; an error is for the author of its configuration.
 func New(c Config) (*Detector, error) {
-	only := slices.Index([]string{"robust_zscore", "ewma", "rate", "changepoint", "spread", "stuck", "seasonal", "discord", "half_space_trees", "", "rcf", "ensemble"}, c.Kind)
+	only := slices.Index([]string{"robust_zscore", "ewma", "rate", "changepoint", "spread", "stuck", "seasonal", "discord", "half_space_trees", "", "", "", "rcf", "ensemble"}, c.Kind)
 	switch {
 	case c.Kind == "" || only < 0:
 		return nil, fmt.Errorf("there is no detector %q", c.Kind)
@@ -152,7 +154,7 @@ func (d *Detector) plan() error {
 	d.tracks = at.at
 	var in carver
 	in.take(1, int(unsafe.Sizeof(track{})))
-	d.offs.season, d.offs.disc, d.offs.half = -1, -1, -1
+	d.offs.season, d.offs.disc, d.offs.half, d.offs.blocks = -1, -1, -1, -1
 	if d.has(bySeason) {
 		d.offs.season = in.take(1, int(unsafe.Sizeof(seasonal{})))
 	}
@@ -162,10 +164,13 @@ func (d *Detector) plan() error {
 	if d.has(byHalfSpace) {
 		d.offs.half = in.take(1, int(unsafe.Sizeof(halfSpace{})))
 	}
+	if d.has(byTurn) || d.has(bySwing) {
+		d.offs.blocks = in.take(1, int(unsafe.Sizeof(blocks{})))
+	}
 	calibrators := 0
 	for m := range byForest {
 		if d.has(m) {
-			calibrators++
+			calibrators += sides(m)
 		}
 	}
 	in.take(calibrators, int(unsafe.Sizeof(Calibrator{})))
@@ -274,12 +279,19 @@ func (d *Detector) half(mem []byte, s int) *halfSpace {
 	return at[halfSpace](mem, d.tracks+s*d.stride+d.offs.half)
 }
 
+func (d *Detector) blocks(mem []byte, s int) *blocks {
+	if d.offs.blocks < 0 {
+		return nil
+	}
+	return at[blocks](mem, d.tracks+s*d.stride+d.offs.blocks)
+}
+
 // calibrators of a signal stand at the end of its track, in the order of the members.
 func (d *Detector) calibrators(mem []byte, s int) []Calibrator {
 	n := 0
 	for m := range byForest {
 		if d.has(m) {
-			n++
+			n += sides(m)
 		}
 	}
 	end := d.tracks + (s+1)*d.stride

@@ -1,13 +1,14 @@
 // Package synth makes telemetry that nobody measured: series of the kinds that devices send, with labelled faults of
 // the kinds that devices have, to choose the defaults of detectors by.
 //
-//	seed --> kind of signal (18)       --> clean part + noise, a row after another
+//	seed --> kind of signal (38)       --> clean part + noise, a row after another
 //	    '--> nuisances                 --> outliers, wander, gaps, uneven times: there from the first row, never a fault
 //	    '--> faults (15 kinds, 0 to 3) --> knobs (place in the cycle, size of the noise) or a change of the value
 //	                                       '--> labelled windows: a tenth of the series, shared by its faults
 //
-// A corpus is four series of every kind of signal. A tenth and more of the series has no fault. Sampling is from five minutes to
-// an hour, length from 1,500 to 20,000 rows. Corpora of different seeds have nothing in common but these rules.
+// A corpus is four series of every kind of signal: of houses, machines and pipes, of servers, roads and crowds. A tenth
+// and more of the series has no fault. Sampling is from five minutes to an hour, length from 1,500 to 20,000 rows.
+// Corpora of different seeds have nothing in common but these rules.
 //
 // # Questions
 //

@@ -83,6 +83,9 @@ func (f *Fault) change(x []float64, z size, s signal, p *player) {
 	if p.r.Unit() < 0.3 {
 		big = p.between(0.35, 0.8)*z.wide() + p.between(2, 5)*z.step
 	}
+	if f.Kind == "spike" || f.Kind == "burst" {
+		big = max(big, p.between(0.6, 1.4)*z.far) // where spikes are usual, who labels looks at the highest
+	}
 	rows := x[f.First : f.Last+1]
 	held := rows[0]
 	bottom := z.low - p.between(0, 1)*z.wide()

@@ -92,7 +92,9 @@ func daily(day int) int { return day }
 var unlimited = math.Inf(1)
 
 // signals are all kinds, those that repeat themselves first.
-func signals() []signal { return slices.Concat(cycles(), loads(), plains(), machines()) }
+func signals() []signal {
+	return slices.Concat(cycles(), loads(), plains(), machines(), people(), rooms(), servers(), programs(), plant(), works())
+}
 
 // cycles are signals that repeat themselves.
 func cycles() []signal {

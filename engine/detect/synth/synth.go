@@ -128,7 +128,11 @@ func around(at, rows, count int) Window {
 }
 
 // size is what a signal is like where it has no fault.
-type size struct{ low, high, step float64 }
+type size struct {
+	low, high float64 // quantiles: a fiftieth is beyond
+	step      float64 // median of the steps
+	far       float64 // of the farthest value from the median
+}
 
 func (z size) wide() float64 { return z.high - z.low }
 
@@ -141,7 +145,7 @@ func sizes(x []float64) size {
 	slices.Sort(sorted)
 	slices.Sort(steps)
 	n := len(x)
-	return size{low: sorted[n/50], high: sorted[n-1-n/50], step: steps[n/2]}
+	return size{low: sorted[n/50], high: sorted[n-1-n/50], step: steps[n/2], far: max(sorted[n-1]-sorted[n/2], sorted[n/2]-sorted[0])}
 }
 
 // nuisances are what is odd and no fault, from the first row: outliers, a wandering level and small disturbances.
