@@ -27,6 +27,15 @@ func furtherList() []further {
     late  = LATE
     emit  = { n = count(), hi = max(temp), mean = avg(temp) }
   }`},
+		{name: "window.hours", needs: "window.slide", text: `
+  window "tumbling" "hours" {
+    from      = window.slide
+    by        = [device]
+    every     = "1h"
+    keep      = "40m"
+    revisions = "latest"
+    emit      = { n = sum(n), hi = max(hi), lo = min(mean), rows = count() }
+  }`},
 		{name: "window.visit", text: `
   window "session" "visit" {
     from = rule.mild

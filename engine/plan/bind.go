@@ -248,6 +248,7 @@ func (p *Plan) inputs(pl *Pipeline, n *Node, inferred *inference) (stage.At, []*
 		at.Keys = append(at.Keys, n.In[i].key())
 		at.Inputs = append(at.Inputs, in.Name)
 		at.By = append(at.By, in.Node.by())
+		at.Revised = append(at.Revised, in.revised())
 	}
 	at.Together, at.Parts = n.together(), n.First != nil
 	at.Scope = p.scopes(over, schemas, inferred)
@@ -307,14 +308,6 @@ func (p *Plan) refuseShared() hcl.Diagnostics {
 }
 
 func refuseRevised(n *Node) hcl.Diagnostics {
-	for i, in := range n.In {
-		if ch := in.Channel; ch != nil && !ch.Own && n.Block.Kind == "window" && n.Bound.Revisions == stage.TakesFirst && in.Revised() {
-			return config.Errorf(n.Block.From[i].Range, "A window over revised rows",
-				"Rows of %s may come again with another revision, and %s cannot take back what it has counted. "+
-					"In the window that feeds the channel write late = \"drop\" (or \"side\") and a grace that is long enough for late rows, "+
-					"or write revisions = \"first\" in the sink that feeds it: then what comes late changes nothing here.", in.Name, n.Block.Address())
-		}
-	}
 	if n.Bound.Revisions != stage.Refuses {
 		return nil
 	}

@@ -22,11 +22,14 @@
 // name has a ~, which no name in a file has. All that reads on from the stage runs in its tasks
 // (Node.Home); a sink takes rows from tasks of several channels.
 //
-// # Why is a window over a channel with revised rows refused?
+// # Why is a window over a channel with revised rows refused unless it says which of them count?
 //
-// It would count a revised row beside the one that it revises. Within a pipeline a window takes revision 0, and plan
-// says so; in another pipeline, perhaps another person's, that would be a silent wrong sum. Whoever feeds the channel
-// chooses: wait (grace) and emit once, or revisions = "first".
+// Within a pipeline a window takes revision 0 if it says nothing, and plan says so; in another pipeline, perhaps another
+// person's, that would be a silent wrong sum. There the window says revisions = "latest", and a revised row takes the place of
+// the one before, or "first"; or whoever feeds the channel waits (grace) and emits once, or feeds it the first alone.
+//
+// What tells revisions of a row from other rows is passed on from the window that makes them (stage.Revised): by rules that
+// do not let one revision through and keep another out, and by channels that one stage feeds.
 //
 // # Why is a learned schema not a control record in every partition?
 //

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -92,6 +93,7 @@ type StagePlan struct {
 	Why     string      `json:"why,omitempty"`
 	Spooled bool        `json:"spooled,omitempty"`
 	Revises bool        `json:"revises,omitempty"`
+	Counts  string      `json:"counts,omitempty"` // which revision of rows that come again: first or latest; "" where that is no question
 	Phases  string      `json:"phases,omitempty"` // in how many phases rows of several partitions come together, and why
 }
 
@@ -192,6 +194,9 @@ func (p *Plan) text(c *config.Channel) string {
 func explainNode(n *Node) StagePlan {
 	b := n.Block
 	s := StagePlan{Address: n.Address, Kind: b.Kind, Revises: n.Revised()}
+	if slices.ContainsFunc(n.In, Input.Revised) {
+		s.Counts = map[stage.Revisions]string{stage.TakesFirst: "first", stage.TakesLatest: "latest"}[n.Bound.Revisions]
+	}
 	if b.Type != "" {
 		s.Kind += ` "` + b.Type + `"`
 	}

@@ -31,6 +31,7 @@ type fed struct {
 	whole  bool   // all that feed it have been bound
 	broken bool   // one of them could not be
 	revise bool   // rows may revise earlier ones
+	latest *stage.Revised
 }
 
 // Side is what rows of one input look like where several meet.
@@ -39,6 +40,7 @@ type Side struct {
 	Key    string // the column that holds the channel's key
 	open   bool
 	revise bool
+	latest *stage.Revised
 }
 
 // side names a side of a channel.
@@ -77,6 +79,39 @@ func (in Input) Revised() bool {
 		return in.Channel.Sides[in.Side].revise
 	}
 	return in.Channel.revise
+}
+
+// revised says how revisions of the input's rows belong together; nil: none are revised.
+func (in Input) revised() *stage.Revised {
+	switch {
+	case !in.Revised():
+		return nil
+	case in.Node == nil && in.Channel.Sides != nil:
+		return in.Channel.Sides[in.Side].latest
+	case in.Node == nil:
+		return in.Channel.latest
+	case in.Node.Bound.Revised != nil:
+		return in.Node.Bound.Revised
+	}
+	return &stage.Revised{Why: in.Name + " does not tell which rows of its revise which"}
+}
+
+// findRevised finds out how revisions of the channel's rows belong together, when all that feeds it is bound.
+func (ch *Channel) findRevised() *stage.Revised {
+	var in []Input
+	for _, n := range ch.Feeders {
+		in = append(in, n.In...)
+	}
+	name := "channel." + ch.Config.Name
+	switch {
+	case !ch.revise:
+		return nil
+	case len(in) > 1:
+		return &stage.Revised{Why: "more than one stage feeds " + name + ", and a row of one could be taken for a revision of another's"}
+	case ch.Config.Time != nil:
+		return &stage.Revised{Why: name + " has a time of its own, which a revision could change"}
+	}
+	return in[0].revised()
 }
 
 // home is the channel whose tasks the input's rows come from.
@@ -119,6 +154,7 @@ func (ch *Channel) empty(kept bool) {
 	ch.Feeders = nil
 	if !kept {
 		ch.whole, ch.broken, ch.revise, ch.Open, ch.root = false, false, false, false, ""
+		ch.latest = nil
 	}
 }
 
@@ -241,7 +277,7 @@ func (p *Plan) complete(ch *Channel, inferred *inference) (*Channel, hcl.Diagnos
 		}
 	}
 	ch.reschema()
-	ch.ByTick = ch.mixes()
+	ch.ByTick, ch.latest = ch.mixes(), ch.findRevised()
 	ch.broken = ch.broken || diags.HasErrors() || len(ch.Feeders) == 0
 	if ch.broken {
 		return nil, diags

@@ -34,7 +34,7 @@ func (p *Plan) regroup(pl *Pipeline, n *Node, by []string) {
 	}
 	if !ch.whole {
 		s, open, root := n.In[0].schema()
-		ch.whole, ch.Open, ch.root, ch.revise = true, open, root, n.In[0].Revised()
+		ch.whole, ch.Open, ch.root, ch.revise, ch.latest = true, open, root, n.In[0].Revised(), n.In[0].revised()
 		ch.Fields = p.kept(side{name, 0}, s)
 		ch.ByTick = ch.mixes()
 		ch.reschema()
@@ -89,7 +89,7 @@ func (p *Plan) meet(pl *Pipeline, n *Node, by [][]string) hcl.Diagnostics {
 		for i, in := range n.In {
 			s, open, root := in.schema()
 			ch.root = root
-			side := Side{Schema: schemaOf(p.kept(side{name, i}, s)), open: open, revise: in.Revised()}
+			side := Side{Schema: schemaOf(p.kept(side{name, i}, s)), open: open, revise: in.Revised(), latest: in.revised()}
 			if first != nil {
 				side.Key = by[i][0]
 			}

@@ -114,6 +114,9 @@ func (p *PipelinePlan) text(b *strings.Builder) {
 		if s.Phases != "" {
 			sub("phases", s.Phases)
 		}
+		if s.Counts != "" {
+			sub("counts", "the "+s.Counts+" revision of each row that comes again")
+		}
 		if s.Revises {
 			sub("late", "revises: the row comes again with a higher revision")
 		}

@@ -81,6 +81,44 @@ func rollupInput(devices, records int) string {
 	return b.String()
 }
 
+// TestRollupLatest: what comes late revises minutes, and these the hours and days in the channels behind, each in the place of the
+// row before, so that the last of each day is what a batch would give.
+func TestRollupLatest(t *testing.T) {
+	text := strings.NewReplacer(`late  = "drop"`, "idle  = \"500ms\"", `every = "1h"`, "every = \"1h\"\n    revisions = \"latest\"\n    keep = \"2h\"",
+		`every = "24h"`, "every = \"24h\"\n    revisions = \"latest\"\n    keep = \"3h\"").Replace(rollups)
+	l := newLab(t)
+	var lines []string
+	for at, line := range strings.Split(strings.TrimSpace(rollupInput(5, 5*1000)), "\n") {
+		if at%7 == 3 { // some 14 minutes late
+			lines[len(lines)-1] += "\n" + line
+			continue
+		}
+		lines = append(lines, line)
+	}
+	for i := 0; i+250 < len(lines); i += 250 {
+		lines[i], lines[i+249] = lines[i+249], lines[i]
+	}
+	l.write("/in/data.ndjson", strings.Join(lines, "\n")+"\n")
+	l.complete(text)
+	last := map[string]string{}
+	revised := 0
+	for _, d := range l.lines("/out/days.ndjson") {
+		_, device, _ := strings.Cut(d, `"device":"`)
+		if last[device[:2]] != "" {
+			revised++
+		}
+		last[device[:2]] = d
+	}
+	for _, d := range last {
+		if !strings.Contains(d, `"n":1000,`) || !strings.Contains(d, `"rows":5,`) || !strings.Contains(d, `"final":true`) {
+			t.Error(d)
+		}
+	}
+	if n := len(l.lines("/out/minutes.ndjson")); len(last) != 5 || n <= 5*284 {
+		t.Errorf("%d days of 5 devices, %d rows of 1,420 minutes: none of them was revised\n%q", len(last), n, l.reports)
+	}
+}
+
 // TestRollup: what a pipeline feeds to a channel is counted by the next one, each row once.
 func TestRollup(t *testing.T) {
 	l := newLab(t)

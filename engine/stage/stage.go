@@ -56,6 +56,8 @@ type At struct {
 	Keys []string
 	// By[i] lists the columns by which a stage before input i has grouped rows (Bound.By).
 	By [][]string
+	// Revised[i] says how rows of input i that revise earlier ones are told from others; nil: there are none such.
+	Revised []*Revised
 	// Together says that the rows of all inputs come from one partition of one channel and keep its
 	// _offset, so that they have one order although Process gets those of each input apart. Advance
 	// comes after every block then, whether or not a watermark has moved.
@@ -104,7 +106,32 @@ const (
 	TakesFirst
 	// Refuses: plan fails when an input can revise.
 	Refuses
+	// TakesLatest: a revised row takes the place of the one that it revises, as At.Revised says.
+	TakesLatest
 )
+
+// Revised says of rows, some of which revise earlier ones, which belong together. Revisions of one row
+// come in the order in which they were made, and the latest counts.
+type Revised struct {
+	// By names the columns in which all revisions of a row are equal and any two rows differ. nil: nothing
+	// tells revisions from rows, and Why says why not, as a sentence without its end.
+	By  []string
+	Why string
+	// Fixed lists the columns that no revision changes: By and what follows from it. _time is another.
+	Fixed []string
+	// Every is how far apart, us, rows are at least that differ in their times alone; 0: nobody knows.
+	Every int64
+	// Keep is how far the key's watermark is behind _time at most, us, when a revision is made.
+	Keep int64
+}
+
+// RevisedAt is Revised[i]; nil where At says nothing of it.
+func (at *At) RevisedAt(i int) *Revised {
+	if i >= len(at.Revised) {
+		return nil
+	}
+	return at.Revised[i]
+}
 
 // Bound is a block that fits where it stands. Exactly one Open is set, and it
 // is called at most once: the engine binds anew for every partition, so that
@@ -153,6 +180,8 @@ type Bound struct {
 	Moves     bool
 	Revisions Revisions
 	Revises   bool // Out can hold revised rows (it has a revision column)
+	// Revised says of Out's rows what makes them revisions of one; nil: the stage does not know.
+	Revised *Revised
 	// Plugin is the plugin block that the stage runs; "" when it runs none. Try tells whether it could
 	// run this module in its place, for devices of that selector, and gets it ready, which may take
 	// seconds; safe for concurrent use. nil: the stage is no Decider.

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/hashicorp/hcl/v2"
@@ -72,7 +73,50 @@ func (a *args) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnosti
 	}
 	b.bindRename(a.Rename)
 	b.bindSelect(a.Select, a.Remove)
-	return b.bound(!config.Absent(a.Select)), b.diags
+	out := b.bound(!config.Absent(a.Select))
+	out.Revised = b.revised(at.RevisedAt(0), at.Address)
+	return out, b.diags
+}
+
+// revised says how revisions of rows belong together behind the rule: as before, unless one of them may be kept out
+// or a column be lost that tells.
+func (b *binder) revised(in *stage.Revised, address string) *stage.Revised {
+	if in == nil || in.By == nil {
+		return in
+	}
+	name := address[strings.LastIndex(address, ".rule.")+1:]
+	fixed := map[string]bool{}
+	for _, c := range in.Fixed {
+		fixed[c] = true
+	}
+	depends := func(p *expr.Program) bool {
+		return slices.ContainsFunc(p.Columns(), func(c string) bool { return !fixed[c] })
+	}
+	if b.where != nil && depends(b.where) {
+		return &stage.Revised{Why: name + " may let one revision of a row through and keep another out, since its where looks at what revisions change"}
+	}
+	was := map[string]bool{} // what the columns hold that had the name before set
+	for _, c := range in.By {
+		was[c] = true
+	}
+	for _, c := range b.set {
+		fixed[c.name] = !depends(c.prog)
+		delete(was, c.name)
+	}
+	out := &stage.Revised{Every: in.Every, Keep: in.Keep}
+	for _, c := range in.By {
+		i := slices.Index(b.from, c)
+		if i < 0 || !was[c] {
+			return &stage.Revised{Why: name + " takes " + c + " away, by which revisions of a row are told"}
+		}
+		out.By = append(out.By, b.names[i])
+	}
+	for i, c := range b.from {
+		if fixed[c] {
+			out.Fixed = append(out.Fixed, b.names[i])
+		}
+	}
+	return out
 }
 
 func (b *binder) bindWhere(x hcl.Expression, scope *expr.Scope) {

@@ -5,7 +5,8 @@
 // A case is a txtar archive; its sections are, in any number and order:
 //
 //	-- args --            the body of the block
-//	-- at --              lines "key device", "partitions 4", "revision": where the block stands
+//	-- at --              where the block stands: lines "key device", "partitions 4", and, of rows that come again revised, the
+//	                      columns that tell which, how far rows are apart and for how long: "revised device window_start 1m 1h"
 //	-- rows --            rows that come in, see flow/text.go; metadata that the header does
 //	                      not name is made up: _offset counts, _slot numbers the keys,
 //	                      _mark is the highest _time of the key so far

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -36,6 +37,7 @@ type Case struct {
 	events     []event
 	schema     *arrow.Schema
 	mem        *memory.CheckedAllocator
+	revised    *stage.Revised // how rows that come in are revised; nil: they are not
 	with       []func(*stage.At)
 }
 
@@ -47,6 +49,21 @@ type event struct {
 	mark   flow.KeyMark
 	tick   int64
 	ended  bool
+}
+
+// readRevised reads which columns tell revisions, how far apart rows are and for how long they are revised.
+func (c *Case) readRevised(t testing.TB, words []string) *stage.Revised {
+	t.Helper()
+	if len(words) < 3 {
+		t.Fatal("section at: revised takes columns, every and keep")
+	}
+	n := len(words) - 2
+	every, err := time.ParseDuration(words[n])
+	keep, more := time.ParseDuration(words[n+1])
+	if err := errors.Join(err, more); err != nil {
+		t.Fatal(err)
+	}
+	return &stage.Revised{By: words[:n], Fixed: append(words[:n:n], "window_end"), Every: every.Microseconds(), Keep: keep.Microseconds()}
 }
 
 // Cases runs every testdata/*.txt of the package under test through Run; with
@@ -191,6 +208,8 @@ func (c *Case) readAt(t testing.TB, text string) {
 				t.Fatal(err)
 			}
 			c.partitions = n
+		case "revised":
+			c.revised = c.readRevised(t, strings.Fields(value))
 		default:
 			t.Fatalf("section at: unknown line %q", line)
 		}
@@ -238,7 +257,8 @@ func (c *Case) release() {
 }
 
 func (c *Case) bind() (stage.Bound, hcl.Diagnostics) {
-	return Bind(c.spec, c.args, c.schema, c.key, c.partitions, c.with...)
+	with := append([]func(*stage.At){func(at *stage.At) { at.Revised = []*stage.Revised{c.revised} }}, c.with...)
+	return Bind(c.spec, c.args, c.schema, c.key, c.partitions, with...)
 }
 
 // Bind decodes and binds a block's body over rows of one input. It is what a

@@ -50,6 +50,7 @@ type program struct {
 	every, offset, grace int64
 	size, gap, rows      int64 // of sliding, session and count
 	keep, idle, early    int64
+	hold                 int64 // how long a closed pane stays: keep, or as long as revisions of rows come
 	late                 late
 	while                *expr.Program // of state
 	args                 []*expr.Program
@@ -60,8 +61,12 @@ type program struct {
 	having               *member
 	meta, words          int // words of a pane: its own, and with the accumulators'
 	groupWords           int
-	parts                bool   // the rows that come are parts of windows, of layout
-	layout               string // names the column that holds them
+	parts                bool     // the rows that come are parts of windows, of layout
+	layout               string   // names the column that holds them
+	latest               bool     // a revised row takes the place of the one that it revises: latest.go
+	same                 []string // the columns in which revisions of a row are equal
+	rowsEvery            int64    // how far apart rows are that may be revised; 0: nobody knows
+	listCol              int      // column of panes that holds the lists of rows
 	out                  *arrow.Schema
 }
 
@@ -99,6 +104,7 @@ func (s *settings) bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 	if !more.HasErrors() { // a name that is wrong is not missing too
 		diags = append(diags, p.bindKey(s.by, at)...)
 	}
+	diags = append(diags, s.bindRevisions(p, &at)...)
 	if s.kind == holding {
 		p.while, more = expr.CompileAs(s.while, scope, arrow.FixedWidthTypes.Boolean, "while")
 		diags = append(diags, more...)
@@ -138,6 +144,7 @@ func (s *settings) bindTimes(p *program) hcl.Diagnostics {
 	if p.late = late(slices.Index(ways(), s.ways[i])); p.late != revise {
 		p.keep = 0
 	}
+	p.hold = p.keep
 	return diags
 }
 
@@ -328,7 +335,7 @@ func (p *program) keyFields() []arrow.Field {
 }
 
 func (p *program) bound(g *aggregates, at stage.At) stage.Bound {
-	p.args, p.float, p.accs, p.results, p.words = g.args, g.float, g.accs, g.res, g.words
+	p.args, p.float, p.accs, p.results, p.words, p.listCol = g.args, g.float, g.accs, g.res, g.words, g.cols
 	fields := append(p.keyFields(), p.ownFields()...)
 	for _, m := range p.members {
 		fields = append(fields, arrow.Field{Name: m.name, Type: m.prog.Type(), Nullable: true})
@@ -342,6 +349,7 @@ func (p *program) bound(g *aggregates, at stage.At) stage.Bound {
 	if p.while != nil {
 		names = append(names, p.while.Columns()...)
 	}
+	names = append(names, p.same...)
 	slices.Sort(names)
 	key := ""
 	if p.scheme != partition {
@@ -350,8 +358,11 @@ func (p *program) bound(g *aggregates, at stage.At) stage.Bound {
 	prog := *p
 	b := stage.Bound{
 		Out: p.out, Key: key, By: stage.Names(p.by), Filters: true, Reads: slices.Compact(names), State: p.tables(g, at.Channel),
-		Revisions: stage.TakesFirst, Revises: p.revises(), Reach: p.reach(),
+		Revisions: stage.TakesFirst, Revises: p.revises(), Reach: p.reach(), Revised: p.revised(&at),
 		OpenStage: func(o stage.Opening) (stage.Stage, error) { return open(prog, o) },
+	}
+	if p.latest {
+		b.Revisions = stage.TakesLatest
 	}
 	if p.parts {
 		p.layout = p.layoutOf(g)
@@ -382,6 +393,9 @@ func (p *program) digest(g *aggregates, ch *config.Channel) string {
 	if p.parts {
 		digest += " of parts"
 	}
+	if p.latest {
+		digest += fmt.Sprintf(" latest %d by %q", p.rowsEvery, p.same)
+	}
 	return digest + " of " + strings.Join(g.names, " ") // of groups too: they link to panes
 }
 
@@ -402,6 +416,9 @@ func (p *program) tables(g *aggregates, ch *config.Channel) []state.Decl {
 			panes.Columns = append(panes.Columns, state.Column{Name: g.names[i], Type: state.Bytes})
 		}
 	}
+	if p.latest {
+		panes.Columns = append(panes.Columns, state.Column{Name: "rows", Type: state.U32, Width: listLinks})
+	}
 	groups.Beside = 24 + 4 // its lane, and where that is
 	panes.Keyless = true
 	if p.kind == sliding {
@@ -417,6 +434,9 @@ func (p *program) tables(g *aggregates, ch *config.Channel) []state.Decl {
 	if p.early > 0 {
 		decls = append(decls, state.Decl{Name: "early", Digest: fmt.Sprint("1 ", p.early), MaxKeys: 1, KeysPlanned: 1, Columns: []state.Column{{Name: "period", Type: state.I64}}})
 	}
+	if p.latest {
+		decls = append(decls, p.keptTable(digest))
+	}
 	return decls
 }
 
@@ -424,9 +444,9 @@ func (p *program) tables(g *aggregates, ch *config.Channel) []state.Decl {
 func (p *program) reach() int64 {
 	switch p.kind {
 	case tumbling:
-		return p.every + p.grace + p.keep
+		return p.every + p.grace + p.hold
 	case sliding:
-		return p.size + p.every + p.grace + p.keep
+		return p.size + p.every + p.grace + p.hold
 	}
 	return 0
 }
@@ -435,9 +455,9 @@ func (p *program) reach() int64 {
 func (p *program) panesOfKey() float64 {
 	switch p.kind {
 	case tumbling:
-		return min(float64(p.keep+p.grace)/float64(p.every)+2, 1e6)
+		return min(float64(p.hold+p.grace)/float64(p.every)+2, 1e6)
 	case sliding:
-		return min(float64(p.size+p.keep+p.grace)/float64(p.every)+1, 1e6)
+		return min(float64(p.size+p.hold+p.grace)/float64(p.every)+1, 1e6)
 	case session:
 		return min(float64(p.keep+p.grace)/float64(2*p.gap)+1, 1e6)
 	}

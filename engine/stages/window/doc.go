@@ -66,14 +66,28 @@
 //
 // _offset, _index and _received are those of the latest row that is in it: no
 // two windows share one. _time and _mark are its last microsecond: a window over
-// windows closes by them, and by the same Marks. It takes revision 0 only. If it
-// reads a window with a grace, its own grace should be as long.
+// windows closes by them, and by the same Marks. If it reads a window with a grace, its own grace should be as long.
+//
+// # Windows over windows
+//
+// Of a row that comes again with another revision, the first is counted (revisions = "first"; the engine lets no other in), or
+// else the latest, in the place of the one before (revisions = "latest"; latest.go): an hour of five minutes whose minutes
+// are revised is emitted again, and in the end is what a batch over all rows would give. That takes
+//
+//	a window "tumbling" or "sliding" that reads windows of these kinds, directly or through rules and channels: their rows
+//	keep their time, and are told by their keys and window_start. Sessions, counts and states move their ends, and having
+//	lets out again what is not true of it any more.
+//	rules between that let all revisions of a row through or none: where looks at keys and window_start alone
+//	channels that one stage feeds, without a time of their own
+//	a keep as long as that of the window before (plan warns), and memory for its rows: some 150 bytes each
+//
+// Where it cannot be had, plan says why. Over a channel that others feed, which may be other people, one of the two must be written.
 //
 // # State
 //
 //	table groups, a slot for each combination of by's values
 //	  times i64*3  watermark told and not acted on | watermark when the first late row came | when something is due
-//	        i64*3  (all but tumbling) sliding: watermark acted on
+//	        i64*3  (all but tumbling) sliding, and with revisions = "latest": watermark acted on
 //	               count: next number | rows of the open window
 //	               state: latest row | start of the newest window | revision of one that starts there too
 //	  links u32*5  newest pane | oldest pane | panes open or changed | _slot | 1 once filled in
@@ -91,6 +105,8 @@
 //
 //	table early, only with early
 //	  period i64   in which windows were last emitted early
+//
+//	table rows, only with revisions = "latest": latest.go
 //
 // Links to panes are slot + 1, and 0 is none. A pane lives until keep has passed.
 //
@@ -133,6 +149,12 @@
 // idempotent by key and window_start would keep what is not true any more. With late = "side" or "drop" a session
 // that was closed is forgotten, and another may begin at the same moment.
 //
+// Why are accumulators made anew for a revised row, and the former value is not taken out of them? It cannot be taken out of
+// a minimum, a percentile or what is distinct, and out of a sum of floats only nearly. It is done when the window is emitted, once
+// however many of its rows were revised.
+//
+// Why is revisions = "first" the default? It needs no memory for rows, and windows over a fleet need it for two phases.
+//
 // Why has a state window no late = "revise"? A late row may divide what was one state, and what the rows
 // behind it gave cannot be taken out of an average. It would need the rows.
 //
@@ -142,7 +164,7 @@
 // Why does percentile say something that is no value? A DDSketch says what is within 1 % of one. topk
 // is exact up to 10 k different values of a window, at least 100, and then Space-Saving (series.go).
 //
-// Imports: flow, config, expr, state, stage
+// Imports: flow, config, expr, state, stage, carry
 //
 // Not here: what a row's watermark is (run), who takes revisions (run filters
 // for those who take the first only). Start with kinds.go, args.go,

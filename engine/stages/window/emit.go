@@ -15,6 +15,9 @@ const emitRows = 8192
 // emit sends the queued panes and deletes the dead ones. All rows of queued
 // panes must have been added.
 func (w *window) emit(out flow.Emitter) {
+	if w.latest && len(w.queue) > 0 {
+		w.renew()
+	}
 	for q := w.queue; len(q) > 0; {
 		n := min(len(q), emitRows)
 		if w.kind == sliding {
@@ -38,6 +41,9 @@ func (w *window) emit(out flow.Emitter) {
 		}
 		if w.sketched {
 			w.rest(p, true)
+		}
+		if w.latest {
+			w.letGo(p)
 		}
 		w.panes.Delete(p)
 	}

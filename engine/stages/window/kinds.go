@@ -65,79 +65,89 @@ func State() stage.Spec {
 }
 
 type tumblingArgs struct {
-	By     hcl.Expression  `hcl:"by,optional" help:"Columns whose values get windows of their own; none for one window over all rows."`
-	Every  config.Duration `hcl:"every" help:"Length of a window, such as \"5m\"."`
-	Offset config.Duration `hcl:"offset,optional" help:"Moves the borders of windows, which otherwise count from 1970-01-01 00:00 UTC."`
-	Grace  config.Duration `hcl:"grace,optional" help:"How long after a window's end the key's watermark must be before the window closes; default 0s."`
-	Late   string          `hcl:"late,optional" help:"What becomes of rows for a closed window: revise (default: emit it again), side (to rejects) or drop (counted)."`
-	Keep   config.Duration `hcl:"keep,optional" help:"With late = \"revise\": how long a closed window takes late rows, in event time; default 1h. It costs memory."`
-	Idle   config.Duration `hcl:"idle,optional" help:"After this time without a row of the key an open window is emitted provisionally; by default it waits."`
-	Early  config.Duration `hcl:"early,optional" help:"How often open windows that have changed are emitted provisionally, by the journal's clock; by default never."`
-	Emit   hcl.Expression  `hcl:"emit" help:"Columns of the result: { name = expression over aggregates, ... }."`
-	Having hcl.Expression  `hcl:"having,optional" help:"Condition over aggregates and keys; windows for which it is not true are not emitted."`
-	Phases int64           `hcl:"phases,optional" help:"2 (default): where rows of several partitions belong together, each partition makes its part of a window, and the parts are merged. 1: the rows themselves go to one partition."`
+	By        hcl.Expression  `hcl:"by,optional" help:"Columns whose values get windows of their own; none for one window over all rows."`
+	Every     config.Duration `hcl:"every" help:"Length of a window, such as \"5m\"."`
+	Offset    config.Duration `hcl:"offset,optional" help:"Moves the borders of windows, which otherwise count from 1970-01-01 00:00 UTC."`
+	Grace     config.Duration `hcl:"grace,optional" help:"How long after a window's end the key's watermark must be before the window closes; default 0s."`
+	Late      string          `hcl:"late,optional" help:"What becomes of rows for a closed window: revise (default: emit it again), side (to rejects) or drop (counted)."`
+	Keep      config.Duration `hcl:"keep,optional" help:"With late = \"revise\": how long a closed window takes late rows, in event time; default 1h. It costs memory."`
+	Idle      config.Duration `hcl:"idle,optional" help:"After this time without a row of the key an open window is emitted provisionally; by default it waits."`
+	Early     config.Duration `hcl:"early,optional" help:"How often open windows that have changed are emitted provisionally, by the journal's clock; by default never."`
+	Emit      hcl.Expression  `hcl:"emit" help:"Columns of the result: { name = expression over aggregates, ... }."`
+	Having    hcl.Expression  `hcl:"having,optional" help:"Condition over aggregates and keys; windows for which it is not true are not emitted."`
+	Revisions string          `hcl:"revisions,optional" help:"Of rows that windows before this one emit again: first (default) takes the first of each, latest counts the newest in its place and emits again what it changes."`
+	Phases    int64           `hcl:"phases,optional" help:"2 (default): where rows of several partitions belong together, each partition makes its part of a window, and the parts are merged. 1: the rows themselves go to one partition."`
 
-	EveryRange  hcl.Range `hcl:"every,attr_value_range"`
-	LateRange   hcl.Range `hcl:"late,attr_value_range"`
-	PhasesRange hcl.Range `hcl:"phases,attr_value_range"`
+	EveryRange     hcl.Range `hcl:"every,attr_value_range"`
+	LateRange      hcl.Range `hcl:"late,attr_value_range"`
+	PhasesRange    hcl.Range `hcl:"phases,attr_value_range"`
+	RevisionsRange hcl.Range `hcl:"revisions,attr_value_range"`
 }
 
 type slidingArgs struct {
-	By     hcl.Expression  `hcl:"by,optional" help:"Columns whose values get windows of their own; none for one window over all rows."`
-	Size   config.Duration `hcl:"size" help:"Length of a window, such as \"1h\"; a multiple of every."`
-	Every  config.Duration `hcl:"every" help:"How far the next window begins behind this one, such as \"1m\"."`
-	Offset config.Duration `hcl:"offset,optional" help:"Moves the borders of windows, which otherwise count from 1970-01-01 00:00 UTC."`
-	Grace  config.Duration `hcl:"grace,optional" help:"How long after a window's end the key's watermark must be before the window closes; default 0s."`
-	Late   string          `hcl:"late,optional" help:"What becomes of rows whose windows are all closed: revise (default: emit them again), side (to rejects) or drop (counted)."`
-	Keep   config.Duration `hcl:"keep,optional" help:"With late = \"revise\": how long a closed window takes late rows, in event time; default 1h. It costs memory."`
-	Idle   config.Duration `hcl:"idle,optional" help:"After this time without a row of the key the window that closes next is emitted provisionally; by default it waits."`
-	Early  config.Duration `hcl:"early,optional" help:"How often the window that closes next is emitted provisionally if it has changed, by the journal's clock; by default never."`
-	Emit   hcl.Expression  `hcl:"emit" help:"Columns of the result: { name = expression over aggregates, ... }."`
-	Having hcl.Expression  `hcl:"having,optional" help:"Condition over aggregates and keys; windows for which it is not true are not emitted."`
-	Phases int64           `hcl:"phases,optional" help:"2 (default): where rows of several partitions belong together, each partition makes its part of a window, and the parts are merged. 1: the rows themselves go to one partition."`
+	By        hcl.Expression  `hcl:"by,optional" help:"Columns whose values get windows of their own; none for one window over all rows."`
+	Size      config.Duration `hcl:"size" help:"Length of a window, such as \"1h\"; a multiple of every."`
+	Every     config.Duration `hcl:"every" help:"How far the next window begins behind this one, such as \"1m\"."`
+	Offset    config.Duration `hcl:"offset,optional" help:"Moves the borders of windows, which otherwise count from 1970-01-01 00:00 UTC."`
+	Grace     config.Duration `hcl:"grace,optional" help:"How long after a window's end the key's watermark must be before the window closes; default 0s."`
+	Late      string          `hcl:"late,optional" help:"What becomes of rows whose windows are all closed: revise (default: emit them again), side (to rejects) or drop (counted)."`
+	Keep      config.Duration `hcl:"keep,optional" help:"With late = \"revise\": how long a closed window takes late rows, in event time; default 1h. It costs memory."`
+	Idle      config.Duration `hcl:"idle,optional" help:"After this time without a row of the key the window that closes next is emitted provisionally; by default it waits."`
+	Early     config.Duration `hcl:"early,optional" help:"How often the window that closes next is emitted provisionally if it has changed, by the journal's clock; by default never."`
+	Emit      hcl.Expression  `hcl:"emit" help:"Columns of the result: { name = expression over aggregates, ... }."`
+	Having    hcl.Expression  `hcl:"having,optional" help:"Condition over aggregates and keys; windows for which it is not true are not emitted."`
+	Revisions string          `hcl:"revisions,optional" help:"Of rows that windows before this one emit again: first (default) takes the first of each, latest counts the newest in its place and emits again what it changes."`
+	Phases    int64           `hcl:"phases,optional" help:"2 (default): where rows of several partitions belong together, each partition makes its part of a window, and the parts are merged. 1: the rows themselves go to one partition."`
 
-	SizeRange   hcl.Range `hcl:"size,attr_value_range"`
-	EveryRange  hcl.Range `hcl:"every,attr_value_range"`
-	LateRange   hcl.Range `hcl:"late,attr_value_range"`
-	PhasesRange hcl.Range `hcl:"phases,attr_value_range"`
+	SizeRange      hcl.Range `hcl:"size,attr_value_range"`
+	EveryRange     hcl.Range `hcl:"every,attr_value_range"`
+	LateRange      hcl.Range `hcl:"late,attr_value_range"`
+	PhasesRange    hcl.Range `hcl:"phases,attr_value_range"`
+	RevisionsRange hcl.Range `hcl:"revisions,attr_value_range"`
 }
 
 type sessionArgs struct {
-	By     hcl.Expression  `hcl:"by,optional" help:"Columns whose values get sessions of their own; none for sessions of all rows."`
-	Gap    config.Duration `hcl:"gap" help:"A session ends when no row of the key came for this long, in event time, such as \"10m\"."`
-	Grace  config.Duration `hcl:"grace,optional" help:"How long after a session's end the key's watermark must be before the session closes; default 0s."`
-	Late   string          `hcl:"late,optional" help:"What becomes of rows for a closed session: revise (default: emit it again), side (to rejects) or drop (counted)."`
-	Keep   config.Duration `hcl:"keep,optional" help:"With late = \"revise\": how long a closed session takes late rows, in event time; default 1h. It costs memory."`
-	Idle   config.Duration `hcl:"idle,optional" help:"After this time without a row of the key an open session is emitted provisionally; by default it waits."`
-	Early  config.Duration `hcl:"early,optional" help:"How often open sessions that have changed are emitted provisionally, by the journal's clock; by default never."`
-	Emit   hcl.Expression  `hcl:"emit" help:"Columns of the result: { name = expression over aggregates, ... }."`
-	Having hcl.Expression  `hcl:"having,optional" help:"Condition over aggregates and keys; sessions for which it is not true are not emitted."`
+	By        hcl.Expression  `hcl:"by,optional" help:"Columns whose values get sessions of their own; none for sessions of all rows."`
+	Gap       config.Duration `hcl:"gap" help:"A session ends when no row of the key came for this long, in event time, such as \"10m\"."`
+	Grace     config.Duration `hcl:"grace,optional" help:"How long after a session's end the key's watermark must be before the session closes; default 0s."`
+	Late      string          `hcl:"late,optional" help:"What becomes of rows for a closed session: revise (default: emit it again), side (to rejects) or drop (counted)."`
+	Keep      config.Duration `hcl:"keep,optional" help:"With late = \"revise\": how long a closed session takes late rows, in event time; default 1h. It costs memory."`
+	Idle      config.Duration `hcl:"idle,optional" help:"After this time without a row of the key an open session is emitted provisionally; by default it waits."`
+	Early     config.Duration `hcl:"early,optional" help:"How often open sessions that have changed are emitted provisionally, by the journal's clock; by default never."`
+	Emit      hcl.Expression  `hcl:"emit" help:"Columns of the result: { name = expression over aggregates, ... }."`
+	Having    hcl.Expression  `hcl:"having,optional" help:"Condition over aggregates and keys; sessions for which it is not true are not emitted."`
+	Revisions string          `hcl:"revisions,optional" help:"first (default): of rows that windows before this one emit again, the first of each is taken."`
 
-	GapRange  hcl.Range `hcl:"gap,attr_value_range"`
-	LateRange hcl.Range `hcl:"late,attr_value_range"`
+	GapRange       hcl.Range `hcl:"gap,attr_value_range"`
+	LateRange      hcl.Range `hcl:"late,attr_value_range"`
+	RevisionsRange hcl.Range `hcl:"revisions,attr_value_range"`
 }
 
 type countArgs struct {
-	By     hcl.Expression  `hcl:"by,optional" help:"Columns whose values get windows of their own; none for windows over all rows."`
-	Size   int64           `hcl:"size" help:"Number of rows of a window."`
-	Idle   config.Duration `hcl:"idle,optional" help:"After this time without a row of the key an open window is emitted provisionally; by default it waits."`
-	Early  config.Duration `hcl:"early,optional" help:"How often open windows that have changed are emitted provisionally, by the journal's clock; by default never."`
-	Emit   hcl.Expression  `hcl:"emit" help:"Columns of the result: { name = expression over aggregates, ... }."`
-	Having hcl.Expression  `hcl:"having,optional" help:"Condition over aggregates and keys; windows for which it is not true are not emitted."`
+	By        hcl.Expression  `hcl:"by,optional" help:"Columns whose values get windows of their own; none for windows over all rows."`
+	Size      int64           `hcl:"size" help:"Number of rows of a window."`
+	Idle      config.Duration `hcl:"idle,optional" help:"After this time without a row of the key an open window is emitted provisionally; by default it waits."`
+	Early     config.Duration `hcl:"early,optional" help:"How often open windows that have changed are emitted provisionally, by the journal's clock; by default never."`
+	Emit      hcl.Expression  `hcl:"emit" help:"Columns of the result: { name = expression over aggregates, ... }."`
+	Having    hcl.Expression  `hcl:"having,optional" help:"Condition over aggregates and keys; windows for which it is not true are not emitted."`
+	Revisions string          `hcl:"revisions,optional" help:"first (default): of rows that windows before this one emit again, the first of each is taken."`
 
-	SizeRange hcl.Range `hcl:"size,attr_value_range"`
+	SizeRange      hcl.Range `hcl:"size,attr_value_range"`
+	RevisionsRange hcl.Range `hcl:"revisions,attr_value_range"`
 }
 
 type stateArgs struct {
-	By     hcl.Expression  `hcl:"by,optional" help:"Columns whose values have states of their own; none for one state over all rows."`
-	While  hcl.Expression  `hcl:"while" help:"Condition on a row: a window opens with the first row for which it is true and ends with the first for which it is false. A row for which it is null changes nothing."`
-	Late   string          `hcl:"late,optional" help:"What becomes of rows that are older than one of their key that came before: side (default: to rejects) or drop (counted)."`
-	Idle   config.Duration `hcl:"idle,optional" help:"After this time without a row of the key an open window is emitted provisionally; by default it waits."`
-	Early  config.Duration `hcl:"early,optional" help:"How often open windows that have changed are emitted provisionally, by the journal's clock; by default never."`
-	Emit   hcl.Expression  `hcl:"emit" help:"Columns of the result: { name = expression over aggregates, ... }."`
-	Having hcl.Expression  `hcl:"having,optional" help:"Condition over aggregates and keys; windows for which it is not true are not emitted."`
+	By        hcl.Expression  `hcl:"by,optional" help:"Columns whose values have states of their own; none for one state over all rows."`
+	While     hcl.Expression  `hcl:"while" help:"Condition on a row: a window opens with the first row for which it is true and ends with the first for which it is false. A row for which it is null changes nothing."`
+	Late      string          `hcl:"late,optional" help:"What becomes of rows that are older than one of their key that came before: side (default: to rejects) or drop (counted)."`
+	Idle      config.Duration `hcl:"idle,optional" help:"After this time without a row of the key an open window is emitted provisionally; by default it waits."`
+	Early     config.Duration `hcl:"early,optional" help:"How often open windows that have changed are emitted provisionally, by the journal's clock; by default never."`
+	Emit      hcl.Expression  `hcl:"emit" help:"Columns of the result: { name = expression over aggregates, ... }."`
+	Having    hcl.Expression  `hcl:"having,optional" help:"Condition over aggregates and keys; windows for which it is not true are not emitted."`
+	Revisions string          `hcl:"revisions,optional" help:"first (default): of rows that windows before this one emit again, the first of each is taken."`
 
-	LateRange hcl.Range `hcl:"late,attr_value_range"`
+	LateRange      hcl.Range `hcl:"late,attr_value_range"`
+	RevisionsRange hcl.Range `hcl:"revisions,attr_value_range"`
 }
 
 // settings are the arguments that kinds share, and those of each.
@@ -152,6 +162,8 @@ type settings struct {
 	everyRange, sizeRange, gapRange, lateRange hcl.Range
 	phases                                     int64
 	phasesRange                                hcl.Range
+	revisions                                  string
+	revisionsRange                             hcl.Range
 }
 
 // ways with late rows.
@@ -159,35 +171,35 @@ func ways() []string { return []string{"revise", "side", "drop"} }
 
 // Bind checks the arguments; see stage.Args.
 func (a *tumblingArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
-	s := &settings{kind: tumbling, by: a.By, emit: a.Emit, having: a.Having, every: a.Every, offset: a.Offset, grace: a.Grace, keep: a.Keep,
+	s := &settings{kind: tumbling, by: a.By, emit: a.Emit, having: a.Having, revisions: a.Revisions, revisionsRange: a.RevisionsRange, every: a.Every, offset: a.Offset, grace: a.Grace, keep: a.Keep,
 		idle: a.Idle, early: a.Early, late: a.Late, ways: ways(), everyRange: a.EveryRange, lateRange: a.LateRange, phases: a.Phases, phasesRange: a.PhasesRange}
 	return s.bind(in, at)
 }
 
 // Bind checks the arguments; see stage.Args.
 func (a *slidingArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
-	s := &settings{kind: sliding, by: a.By, emit: a.Emit, having: a.Having, every: a.Every, size: a.Size, offset: a.Offset, grace: a.Grace, keep: a.Keep,
+	s := &settings{kind: sliding, by: a.By, emit: a.Emit, having: a.Having, revisions: a.Revisions, revisionsRange: a.RevisionsRange, every: a.Every, size: a.Size, offset: a.Offset, grace: a.Grace, keep: a.Keep,
 		idle: a.Idle, early: a.Early, late: a.Late, ways: ways(), everyRange: a.EveryRange, sizeRange: a.SizeRange, lateRange: a.LateRange, phases: a.Phases, phasesRange: a.PhasesRange}
 	return s.bind(in, at)
 }
 
 // Bind checks the arguments; see stage.Args.
 func (a *sessionArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
-	s := &settings{kind: session, by: a.By, emit: a.Emit, having: a.Having, gap: a.Gap, grace: a.Grace, keep: a.Keep,
+	s := &settings{kind: session, by: a.By, emit: a.Emit, having: a.Having, revisions: a.Revisions, revisionsRange: a.RevisionsRange, gap: a.Gap, grace: a.Grace, keep: a.Keep,
 		idle: a.Idle, early: a.Early, late: a.Late, ways: ways(), gapRange: a.GapRange, lateRange: a.LateRange}
 	return s.bind(in, at)
 }
 
 // Bind checks the arguments; see stage.Args.
 func (a *countArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
-	s := &settings{kind: counting, by: a.By, emit: a.Emit, having: a.Having, rows: a.Size, idle: a.Idle, early: a.Early,
+	s := &settings{kind: counting, by: a.By, emit: a.Emit, having: a.Having, revisions: a.Revisions, revisionsRange: a.RevisionsRange, rows: a.Size, idle: a.Idle, early: a.Early,
 		late: "drop", ways: ways()[1:], sizeRange: a.SizeRange}
 	return s.bind(in, at)
 }
 
 // Bind checks the arguments; see stage.Args.
 func (a *stateArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
-	s := &settings{kind: holding, by: a.By, emit: a.Emit, having: a.Having, while: a.While, idle: a.Idle, early: a.Early,
+	s := &settings{kind: holding, by: a.By, emit: a.Emit, having: a.Having, revisions: a.Revisions, revisionsRange: a.RevisionsRange, while: a.While, idle: a.Idle, early: a.Early,
 		late: a.Late, ways: ways()[1:], lateRange: a.LateRange}
 	return s.bind(in, at)
 }

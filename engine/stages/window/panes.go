@@ -20,6 +20,9 @@ func (w *window) place(i int, no uint32, out flow.Emitter) (uint32, error) {
 		return noPane, err
 	}
 	t, m := int64(w.times[i]), w.marks[i]
+	if w.kind == sliding || w.latest { // a row that a window made may come after a watermark that was told apart
+		m = max(m, w.groupTimes(g)[groupSettled])
+	}
 	w.settle(g, m, false)
 	w.relieve(i, out)
 	if far(t) {
@@ -164,7 +167,7 @@ func (w *window) group(i int, no uint32) (uint32, error) {
 	if links[groupReady] == 0 {
 		times := w.groupTimes(g)
 		times[groupMark], times[groupDirty], times[groupNext] = flow.NoMark, flow.NoMark, flow.EndMark
-		if w.kind == sliding || w.kind == holding {
+		if w.kind == sliding || w.kind == holding || w.latest {
 			times[groupSettled] = flow.NoMark
 		}
 		if w.kind == holding {
@@ -277,6 +280,9 @@ func (w *window) newPane(g uint32, start int64, older uint32) (uint32, error) {
 	}
 	copy(w.cells(p), w.template)
 	clear(w.paneLinks(p))
+	if w.latest {
+		clear(w.list(p))
+	}
 	w.cells(p)[paneStart] = start
 	newer := w.groupLinks(g)[groupOldest]
 	if older != 0 {
@@ -316,6 +322,10 @@ func (w *window) join(g, newer, older uint32) {
 // moved since their rows came (or at a tick), and lets go of what is older than keep.
 func (w *window) settle(g uint32, m int64, tick bool) {
 	times, links := w.groupTimes(g), w.groupLinks(g)
+	if w.latest && w.kind == tumbling && m > times[groupSettled] {
+		times[groupSettled] = m
+		w.groups.Touch(g)
+	}
 	revises := times[groupDirty] != flow.NoMark && (tick || m > times[groupDirty])
 	if m < times[groupNext] && !revises {
 		if w.kind == sliding && m > times[groupSettled] {
@@ -388,7 +398,7 @@ func (w *window) expire(g uint32, m int64) {
 			return
 		}
 		links := w.paneLinks(at - 1)
-		if active(links[paneFlags]) || w.endOf(at-1)+w.grace+w.keep > m {
+		if active(links[paneFlags]) || w.endOf(at-1)+w.grace+w.hold > m {
 			return
 		}
 		w.join(g, links[paneNewer], links[paneOlder])

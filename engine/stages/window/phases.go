@@ -72,6 +72,8 @@ func (s *settings) bindPhases(p *program, g *aggregates, b *stage.Bound) {
 		b.Whole = "sessions of several partitions may belong together"
 	case s.kind == counting || s.kind == holding:
 		b.Whole = "it depends on the order of the rows of all partitions"
+	case p.latest:
+		b.Whole = "a part cannot be taken back when a row in it is revised"
 	case s.phases == 1:
 		b.Whole = "phases = 1 asks for it"
 	default:

@@ -208,6 +208,9 @@ func (w *window) expireStale() {
 			w.spanOf(g).leave(at-1, links[paneNewer])
 			w.join(g, links[paneNewer], links[paneOlder])
 			w.rest(at-1, true)
+			if w.latest {
+				w.letGo(at - 1)
+			}
 			w.panes.Delete(at - 1)
 		}
 	}
@@ -216,7 +219,7 @@ func (w *window) expireStale() {
 
 // outlived tells whether no window needs a pane, and none that may be revised, with all closed up to the watermark settled.
 func (w *window) outlived(p uint32, settled int64) bool {
-	return !active(w.paneLinks(p)[paneFlags]) && w.endOf(p)+w.size-w.every+w.grace+w.keep <= settled
+	return !active(w.paneLinks(p)[paneFlags]) && w.endOf(p)+w.size-w.every+w.grace+w.hold <= settled
 }
 
 // panesOf lists the panes of an emission's window, the oldest first; good until the next call.

@@ -48,6 +48,7 @@ const (
 	flagShown              // a revision was let out
 	flagGone               // what was a session is part of another
 	flagEmpty              // no row is in it: there are only windows that end with it (sliding)
+	flagStale              // its accumulators are to be made anew from its rows (latest.go)
 )
 
 // tailShift is where in the flags of a sliding window's pane stands how many windows were emitted, once, that end in
@@ -63,7 +64,7 @@ const (
 
 // Further words of a group.
 const (
-	groupSettled   = groupTimes     // I64: watermark up to which windows are closed (sliding)
+	groupSettled   = groupTimes     // I64: watermark up to which windows are closed (sliding, latest)
 	groupLatest    = groupTimes     // I64: the latest row (state)
 	groupNumber    = groupTimes     // I64: number of the next window (count)
 	groupRows      = groupTimes + 1 // I64: rows of the open window (count)
@@ -119,6 +120,7 @@ type window struct {
 	bytes    bool         // some have a column of byte strings
 	oneSum   bool         // of a sliding window: all that it gathers is one accSumF
 	periods  *state.Table // when windows were last emitted early
+	again    *again       // where a revised row takes the place of the one before
 
 	groupOf []uint32        // single: group by _slot, plus one
 	bySlot  stage.SlotIndex // nested
@@ -162,10 +164,13 @@ func open(p program, o stage.Opening) (*window, error) {
 		}
 	}
 	if p.early > 0 {
-		w.periods = rest[0]
+		w.periods, rest = rest[0], rest[1:]
 		if err := onlySlot(w.periods, flow.NoMark); err != nil {
 			return nil, err
 		}
+	}
+	if p.latest {
+		w.openLatest(rest[0])
 	}
 	w.groups.Range(func(g uint32) bool {
 		w.link(g)
@@ -255,14 +260,16 @@ func (w *window) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error 
 	defer w.finish()
 	n := int(rows.NumRows())
 	var err error
-	switch w.kind {
-	case tumbling, sliding:
+	switch {
+	case w.latest:
+		err = w.placeLatest(n, out)
+	case w.kind <= sliding:
 		err = w.placeByTime(n, out)
-	case session:
+	case w.kind == session:
 		err = w.placeInSessions(n, out)
-	case counting:
+	case w.kind == counting:
 		err = w.placeByCount(n)
-	case holding:
+	default:
 		err = w.placeByState(n, out)
 	}
 	if err != nil {
@@ -283,8 +290,12 @@ func (w *window) explain(err error) error {
 	if names == "" {
 		names = "nothing"
 	}
-	return fmt.Errorf("%w. %s holds %d keys (by %s) and %d windows or parts of them; a shorter keep, fewer columns in by, or max_keys in the channel help",
-		err, w.o.Address, w.groups.Len(), names, w.panes.Len())
+	kept := ""
+	if w.latest {
+		kept = fmt.Sprintf(", with %d rows that may be revised", w.again.table.Len())
+	}
+	return fmt.Errorf("%w. %s holds %d keys (by %s) and %d windows or parts of them%s; a shorter keep, fewer columns in by, or max_keys in the channel help",
+		err, w.o.Address, w.groups.Len(), names, w.panes.Len(), kept)
 }
 
 // placeByTime is Process's loop for panes of equal length.
@@ -398,6 +409,9 @@ func (w *window) add(hi int) {
 			c[paneOffset], c[paneReceived], c[paneIndex] = offs[r], int64(recv[r]), int64(index[r])
 			w.panes.Touch(p)
 		}
+	}
+	if w.latest {
+		w.keepRows(lo, hi)
 	}
 	for i := range w.accs {
 		w.accumulate(i, cells, lo, hi)
