@@ -49,12 +49,15 @@ type conn struct {
 	scheduled bool
 	closing   bool // after out is written
 	dead      bool
+	lent      bool // little is being written
+	waiters   int32
 	out       []byte
 	counted   int        // bytes of out that are counted in the server's backlog
 	groups    []*pending // batches not acknowledged yet, oldest first
 	free      []*pending
-	own       pending // the first of free
-	memory    handful // memory, so that a connection with one batch on its way touches no other
+	own       pending           // the first of free
+	memory    handful           // memory, so that a connection with one batch on its way touches no other
+	little    [littleBytes]byte // of out, where that is enough
 	change    sync.Cond
 	failed    []ack   // of batches that the inlet has not
 	unsent    []ack   // of batches that it has, when the client was gone
@@ -93,6 +96,20 @@ type ack struct {
 	known  bool // it does not wait for the inlet: the message was refused, or is there already
 }
 
+// await waits for a change. c.mu is held.
+func (c *conn) await() {
+	c.waiters++
+	c.change.Wait()
+	c.waiters--
+}
+
+// changed tells whoever waits. c.mu is held. Mostly nobody does, and then a connection that is in no cache is touched once less.
+func (c *conn) changed() {
+	if c.waiters > 0 {
+		c.change.Broadcast()
+	}
+}
+
 // pending is a batch that the inlet has, or acks that stand behind such a batch.
 type pending struct {
 	c    *conn
@@ -125,6 +142,9 @@ func newConn(s *Server, k *sock) *conn {
 // finish ends a connection whose reading has ended.
 func (c *conn) finish(err error) {
 	c.submit()
+	if c.graceful {
+		c.s.takeBack(c.sess)
+	}
 	var e *Error
 	if errors.As(err, &e) && !c.graceful {
 		c.s.o.Count("connections_failed", 1)
@@ -147,7 +167,7 @@ func (c *conn) settle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.groups) > 0 && !c.s.hurry.Load() {
-		c.change.Wait()
+		c.await()
 	}
 	for _, a := range c.failed {
 		switch {
@@ -368,7 +388,7 @@ func (p *pending) settled(err error) (wake bool) {
 		c.answer(c.groups[n])
 	}
 	c.groups = c.groups[:copy(c.groups, c.groups[n:])]
-	c.change.Broadcast()
+	c.changed()
 	return c.wants()
 }
 
@@ -386,7 +406,7 @@ func (c *conn) answer(p *pending) {
 	case c.dead || c.closing && c.v == V5: // nothing follows a DISCONNECT (MQTT-3.14.4-1)
 		c.unsent = append(c.unsent, p.acks...)
 	default:
-		c.out = c.buffer()
+		c.out = c.bufferFor(maxAck * len(p.acks))
 		for _, a := range p.acks {
 			c.out = appendAck(c.out, a.t, a.id, a.reason, c.v)
 		}
@@ -403,7 +423,7 @@ func (c *conn) breathe() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for !c.closing && !c.dead && !c.mayRead() {
-		c.change.Wait()
+		c.await()
 	}
 	return !c.closing && !c.dead
 }

@@ -87,6 +87,10 @@
 // after the will's delay, counted from then, unless the client has come back. A server that is
 // started anew in a second would else tell everybody that its whole fleet is gone.
 //
+// DISCONNECT takes it back and has no answer; so the server closes the connection when that is on disk, and a client that waits
+// for the end knows that no will comes any more. A disk that does not answer within a second keeps nobody waiting for
+// longer: that is counted (wills_taken_back_late).
+//
 // # Whose is a client identifier?
 //
 // The principal's who made the session. Another one is refused (0x85), or else
@@ -136,7 +140,7 @@
 // than clients have patience, and what was computed for them is lost. So a few are under way at one time, and the rest have not
 // begun. Addresses take turns, so that one that sends thousands keeps no other out; of one address who came last is
 // next: where all can be served in time the order does not matter, and where they cannot, those who have waited for long have given up, and a new device is in
-// at once. Who has not sent the whole of a first message does not stand in the
+// at once. One place of four goes to who has waited there the longest, so that a flood that does not end keeps no patient client out for ever. Who has not sent the whole of a first message does not stand in the
 // line. A place is given up by a client that takes its time to answer, the sooner the more clients never do (hall.go).
 //
 // # Why does a handshake not hold its place while it waits?

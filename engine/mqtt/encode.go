@@ -154,6 +154,9 @@ func (p *Packet) appendConnect(dst []byte) []byte {
 	return dst
 }
 
+// maxAck is how many bytes appendAck appends at most.
+const maxAck = 5
+
 // appendAck appends a PUBACK, PUBREC, PUBREL or PUBCOMP without properties.
 func appendAck(dst []byte, t Type, id uint16, r Reason, v Version) []byte {
 	first := byte(t)<<4 | flagsOf(t)

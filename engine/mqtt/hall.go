@@ -9,7 +9,7 @@ import (
 
 // hall is where handshakes are under way: so many at one time. Who waits for a place gets it when it is the turn of its
 // address, and of one address who came last comes first: when more come than can be served, whoever has waited for long has mostly given up, or never
-// meant it. A client that has a place may take so long to answer before it
+// meant it. One time in hallOldest it is who came first, so that under a flood that does not end nobody waits for ever. A client that has a place may take so long to answer before it
 // goes to another. That is short while clients do not answer at all, since ten thousand of those would keep
 // everybody else waiting, and long again when they do, if late: a fleet that comes back is slow, not silent.
 type hall struct {
@@ -27,12 +27,29 @@ const (
 	hallStep, hallSteps = 16, 5
 	// hallAnswer is how many silent clients one answer makes up for.
 	hallAnswer = 4
+	// hallOldest is of how many places that go to an address one goes to who has waited there the longest.
+	hallOldest = 4
 )
 
 // crowd is who waits of one address, in the order in which they came.
 type crowd struct {
-	from  netip.Prefix
-	calls []chan struct{}
+	from   netip.Prefix
+	calls  []chan struct{}
+	served uint // while there were always some who wait
+}
+
+// next takes out whose turn it is.
+func (c *crowd) next() (call chan struct{}) {
+	c.served++
+	if c.served%hallOldest == 0 {
+		call, c.calls[0] = c.calls[0], nil
+		c.calls = c.calls[1:]
+		return call
+	}
+	last := len(c.calls) - 1
+	call, c.calls[last] = c.calls[last], nil
+	c.calls = c.calls[:last]
+	return call
 }
 
 func newHall(n int) *hall { return &hall{free: n, from: map[netip.Prefix]*crowd{}} }
@@ -68,10 +85,8 @@ func (h *hall) leave() {
 	c := h.turns[0]
 	h.turns[0] = nil
 	h.turns = h.turns[1:]
-	last := len(c.calls) - 1
-	close(c.calls[last])
-	c.calls[last] = nil
-	if c.calls = c.calls[:last]; last > 0 {
+	close(c.next())
+	if len(c.calls) > 0 {
 		h.turns = append(h.turns, c)
 	} else {
 		delete(h.from, c.from)

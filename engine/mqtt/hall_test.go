@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestHallTurns: addresses take turns, the newest of each first, and no place is lost or given twice.
+// TestHallTurns: addresses take turns, the newest of each first but for each fourth time, and no place is lost or given twice.
 func TestHallTurns(t *testing.T) {
 	for _, c := range []struct {
 		come, want string // by address, in the order in which they come and get places
@@ -18,6 +18,7 @@ func TestHallTurns(t *testing.T) {
 		{"a1 a2 a3 b1 b2 c1", "a1 a3 b2 c1 a2 b1", 1},
 		{"a1 b1 a2 a3 b2", "a1 b1 a3 b2 a2", 2},
 		{"a1 a2 a3", "a1 a2 a3", 3},
+		{"a1 a2 a3 a4 a5 a6 a7 a8 a9", "a1 a9 a8 a7 a2 a6 a5 a4 a3", 1},
 	} {
 		h := newHall(c.places)
 		come := strings.Fields(c.come)
@@ -52,6 +53,34 @@ func TestHallTurns(t *testing.T) {
 		if !slices.Equal(got, strings.Fields(c.want)) || h.free != c.places || len(h.from) != 0 {
 			t.Errorf("%s by %d: %s, not %s; %d places are free", c.come, c.places, got, c.want, h.free)
 		}
+	}
+}
+
+// TestHallFlood: where another comes for each who goes, without end, all who waited get in, and most of the places are for the newest.
+func TestHallFlood(t *testing.T) {
+	const waited = 50
+	c := &crowd{}
+	came := map[chan struct{}]int{}
+	come := func() {
+		call := make(chan struct{})
+		came[call] = len(came)
+		c.calls = append(c.calls, call)
+	}
+	for range waited {
+		come()
+	}
+	newest, old := 0, 0
+	for range waited * hallOldest {
+		who := came[c.next()]
+		if who == len(came)-1 {
+			newest++
+		} else if who < waited {
+			old++
+		}
+		come()
+	}
+	if old != waited-1 || newest != waited*(hallOldest-1) { // the first to go was both
+		t.Errorf("%d of those who waited and %d of those who came last", old, newest)
 	}
 }
 

@@ -22,7 +22,7 @@ func (c *conn) handle(p *Packet) error {
 		c.unsubscribe(p)
 	case Pingreq:
 		c.mu.Lock()
-		c.out = append(c.buffer(), byte(Pingresp)<<4, 0)
+		c.out = append(c.bufferFor(2), byte(Pingresp)<<4, 0)
 		wake := c.wants()
 		c.mu.Unlock()
 		if wake {

@@ -284,6 +284,22 @@ func (l *entryLog) wait() error {
 	return <-done
 }
 
+// waitAtMost is wait, but not for longer than d; false: then, or after an error, it may not be on disk.
+func (l *entryLog) waitAtMost(d time.Duration) bool {
+	if l == nil {
+		return true
+	}
+	done, late := make(chan error, 1), make(chan struct{})
+	l.after(func(err error) { done <- err })
+	defer l.env.Clock.After(d, func() { close(late) })()
+	select {
+	case err := <-done:
+		return err == nil
+	case <-late:
+		return false
+	}
+}
+
 // maxUnwritten is how many bytes may wait for the disk before connections are read no further.
 const maxUnwritten = 16 << 20
 

@@ -1,10 +1,13 @@
 package mqtt
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -282,5 +285,57 @@ func put(t *testing.T, e *env.Env, name string, b []byte) {
 	}
 	if err := e.FS.SyncDir("/d"); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A client that takes its will back meets the end of its connection when that is on disk, or, if the disk does not answer, after a while.
+func TestFarewell(t *testing.T) {
+	for _, answers := range []bool{true, false} {
+		t.Run(fmt.Sprint("answers ", answers), func(t *testing.T) {
+			t.Parallel()
+			var stuck atomic.Bool
+			begun, free := make(chan struct{}, 1), make(chan struct{})
+			st, err := newStage(func(name string) {
+				if name == "mqtt.before-sync" && stuck.Load() {
+					select {
+					case begun <- struct{}{}:
+					default:
+					}
+					<-free
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer st.s.Close()
+			release := sync.OnceFunc(func() { close(free) })
+			defer release()
+			say := func(lines ...string) {
+				for _, line := range lines {
+					if err := st.do(line); err != nil {
+						t.Fatalf("%s: %v", line, err)
+					}
+				}
+			}
+			say("@w open", "@w > 10 ~ 'MQTT' 04 0C 00 3C 'w' 'a/will' 'x'", "@w < 20 02 00 00")
+			if err := st.s.log.Load().wait(); err != nil {
+				t.Fatal(err)
+			}
+			stuck.Store(true)
+			say("@w > E0 00")
+			<-begun
+			if answers {
+				c := st.clients["w"]
+				c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+				if n, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("before it is on disk: %d bytes, %v", n, err)
+				}
+				c.SetReadDeadline(time.Time{})
+				release()
+				say("@w < ends", "count wills_taken_back_late 0")
+				return
+			}
+			say("@w < ends", "count wills_taken_back_late 1")
+		})
 	}
 }

@@ -120,6 +120,7 @@ type stage struct {
 	counts  map[string]int64
 	disk    *env.Sim
 	crashes int
+	point   func(name string) // of the server's world; nil: nothing happens there
 }
 
 type peer struct {
@@ -141,8 +142,8 @@ func scriptRules() *Rules {
 	return &Rules{Publishes: patterns, Subscribes: patterns}
 }
 
-func newStage() (*stage, error) {
-	st := &stage{inlet: newInlet(), clients: map[string]*peer{}, counts: map[string]int64{}, disk: env.NewSim(1)}
+func newStage(point func(name string)) (*stage, error) {
+	st := &stage{inlet: newInlet(), clients: map[string]*peer{}, counts: map[string]int64{}, disk: env.NewSim(1), point: point}
 	return st, st.start()
 }
 
@@ -150,6 +151,9 @@ func newStage() (*stage, error) {
 func (st *stage) start() error {
 	world := *env.Real()
 	world.FS = st.disk.Env().FS
+	if st.point != nil {
+		world.Point = st.point
+	}
 	st.s = NewServer(Options{Env: &world, Inlet: st.inlet, Access: scriptRules(),
 		MaxPacket: 1024, MaxLevels: 8, MaxSubscriptions: 3, MaxSessions: 6, MaxRetained: 2, MaxQueued: 3, ReceiveMaximum: 4,
 		Inflight: 2, TopicAliases: 2, ConnectTimeout: time.Second,
@@ -200,7 +204,7 @@ func TestScripts(t *testing.T) {
 
 // play does what a script says.
 func play(body string) error {
-	st, err := newStage()
+	st, err := newStage(nil)
 	if err != nil {
 		return err
 	}

@@ -307,7 +307,7 @@ func (s *Server) giveUp() {
 	defer s.mu.Unlock()
 	for c := range s.conns {
 		c.mu.Lock()
-		c.change.Broadcast()
+		c.changed()
 		c.mu.Unlock()
 	}
 }

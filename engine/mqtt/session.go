@@ -270,21 +270,36 @@ func (s *Server) allowed(sess *session, c *conn, messages []outbound) []outbound
 	})
 }
 
+// farewell is how long a client that has a will and takes its leave waits at most until the end of its connection says
+// that the will is no more, should the disk not answer.
+const farewell = time.Second
+
+// takeBack forgets the will of a client that takes its leave (MQTT-3.14.4-3), and waits until that is durable.
+func (s *Server) takeBack(sess *session) {
+	sess.mu.Lock()
+	had := sess.will != nil
+	sess.will = nil
+	sess.mu.Unlock()
+	if !had {
+		return
+	}
+	s.noteWill(sess)
+	if !s.log.Load().waitAtMost(farewell) {
+		s.o.Count("wills_taken_back_late", 1)
+	}
+}
+
 // detach lets go of the session. It returns the will that is due now.
 func (s *Server) detach(c *conn) (due *Message) {
 	sess := c.sess
 	sess.mu.Lock()
 	sess.live = nil
 	sess.online.Store(false)
-	took := c.graceful && sess.will != nil
-	if c.graceful {
-		sess.will = nil
+	if c.graceful && sess.will != nil {
+		panic("BUG: a will that was taken back is still there")
 	}
 	w, delay := sess.will, sess.willDelay
 	sess.mu.Unlock()
-	if took {
-		s.noteWill(sess)
-	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()

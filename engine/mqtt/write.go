@@ -86,10 +86,27 @@ func (b *packets) put(p *Packet) {
 	b.pool.Put(p)
 }
 
+// littleBytes is how much a connection has to say mostly: answers to as many messages as a client has in flight.
+const littleBytes = 16 * maxAck
+
 // buffer returns out, which has memory from here on. c.mu is held.
 func (c *conn) buffer() []byte {
-	if c.out == nil {
+	switch {
+	case c.out == nil:
 		c.out = c.s.buffers.get()
+	case cap(c.out) == littleBytes:
+		c.out = append(c.s.buffers.get(), c.out...)
+	}
+	return c.out
+}
+
+// bufferFor is buffer for what takes n bytes at most: it is the connection's own where there is room. That lies beside
+// what answering needs anyway, where the pool's memory has left the processor's caches. c.mu is held.
+func (c *conn) bufferFor(n int) []byte {
+	if c.out == nil && !c.lent && n <= littleBytes {
+		c.out = c.little[:0]
+	} else if cap(c.out) != littleBytes || len(c.out)+n > littleBytes {
+		c.buffer()
 	}
 	return c.out
 }
@@ -114,8 +131,10 @@ func (c *conn) room() bool {
 
 // uncount takes what out holds off the server's backlog. c.mu is held.
 func (c *conn) uncount() {
-	c.s.backlog.Add(-int64(c.counted))
-	c.counted = 0
+	if c.counted != 0 {
+		c.s.backlog.Add(-int64(c.counted))
+		c.counted = 0
+	}
 }
 
 // send writes a message; false when the client does not take packets that long.
@@ -154,7 +173,7 @@ func (c *conn) send(o *outbound, dup bool) bool {
 
 func (c *conn) sendAck(t Type, id uint16, r Reason) {
 	c.mu.Lock()
-	c.out = appendAck(c.buffer(), t, id, r, c.v)
+	c.out = appendAck(c.bufferFor(maxAck), t, id, r, c.v)
 	wake := c.wants()
 	c.mu.Unlock()
 	if wake {
@@ -200,7 +219,7 @@ func (c *conn) kick(why *Error) {
 		}
 	}
 	c.closing = true
-	c.change.Broadcast()
+	c.changed()
 	wake := c.wants()
 	c.mu.Unlock()
 	if wake {
@@ -240,7 +259,7 @@ func (c *conn) flush() {
 	for {
 		if c.sock.busy() {
 			c.mu.Lock()
-			c.scheduled = false
+			c.scheduled, c.lent = false, false
 			closing := c.closing
 			c.mu.Unlock()
 			if closing || !c.sock.busy() {
@@ -251,12 +270,13 @@ func (c *conn) flush() {
 		c.mu.Lock()
 		out := c.out
 		c.out = nil
+		c.lent = cap(out) == littleBytes
 		c.uncount()
 		if len(out) == 0 {
 			c.scheduled = false
 			closing := c.closing && !c.dead
 			c.dead = c.dead || closing
-			c.change.Broadcast()
+			c.changed()
 			c.mu.Unlock()
 			if closing {
 				if t, ok := c.t.(interface{ CloseWrite() error }); ok && c.t != io.ReadWriteCloser(c.sock) {
@@ -267,13 +287,15 @@ func (c *conn) flush() {
 			return
 		}
 		if len(out) > highWater {
-			c.change.Broadcast()
+			c.changed()
 		}
 		sess := c.sess
 		c.mu.Unlock()
 		_, err := c.t.Write(out)
 		full := len(out) >= highWater
-		c.s.buffers.put(out)
+		if cap(out) != littleBytes {
+			c.s.buffers.put(out)
+		}
 		if err != nil {
 			c.lost()
 			return
@@ -290,7 +312,7 @@ func (c *conn) afterBusy(closing bool) {
 	if closing {
 		c.mu.Lock()
 		c.dead = true
-		c.change.Broadcast()
+		c.changed()
 		c.mu.Unlock()
 		c.sock.closeSoon()
 		return
@@ -303,7 +325,7 @@ func (c *conn) lost() {
 	c.mu.Lock()
 	c.dead, c.scheduled, c.out = true, false, nil
 	c.uncount()
-	c.change.Broadcast()
+	c.changed()
 	c.mu.Unlock()
 	c.sock.Close()
 	c.stir()
