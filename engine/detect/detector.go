@@ -42,10 +42,12 @@ const (
 	members
 )
 
-// weights of the members in an ensemble. The forest sees shapes and relations,
-// and the season a whole history: each stands for several simple members.
+// weights of the members in an ensemble. Each question has one voice: is the value odd, the last step, the level of
+// late, the restlessness, the silence, the time of day, the shape, the relation to other signals? Two members that answer
+// the same one share it. The forest, which answers several, has two.
 func weights() [members]float64 {
-	return [members]float64{byLevel: 1, byEWMA: 1, byRate: 1, byShift: 1, bySpread: 1, byStuck: 1, bySeason: 1, byDiscord: 1, byHalfSpace: 1, byRelation: 2, byTurn: 1, bySwing: 1, byForest: 2}
+	return [members]float64{byLevel: 0.5, byHalfSpace: 0.5, byEWMA: 0.5, byRate: 0.5, byShift: 0.5, byTurn: 0.5, bySpread: 0.5, bySwing: 0.5,
+		byStuck: 1, bySeason: 1, byDiscord: 1, byRelation: 1, byForest: 2}
 }
 
 const (

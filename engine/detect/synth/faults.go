@@ -4,10 +4,10 @@ import "math"
 
 // draw takes a fault that such a signal can have. most is the room that it has, in rows.
 func draw(s signal, p *player, every, rows, at, most int) Fault {
-	kinds := []string{"spike", "spike", "burst", "dip", "dip", "level", "level", "for a while", "for a while", "drift", "drift", "trouble", "trouble", "trouble", "trouble", "noisier", "calmer", "stuck", "limit"}
+	kinds := []string{"spike", "burst", "dip", "level", "for a while", "drift", "trouble", "noisier", "calmer", "stuck", "limit"}
 	cycle := 0
 	if s.cycle != nil {
-		kinds = append(kinds, "skipped", "period", "shifted", "extra", "skipped")
+		kinds = append(kinds, "skipped", "period", "shifted", "extra")
 		cycle = s.cycle(24 * 60 / every)
 	}
 	f := Fault{Kind: kinds[p.r.below(len(kinds))], First: at, At: at}
