@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -175,28 +176,34 @@ func (t *trailers) member(name string) string {
 	return ""
 }
 
-// feed is all supplies of a channel, as a source.
+// feed is all supplies of a channel, as a source. Records are made ahead of when they are due, by whoever has nothing else to do.
 type feed struct {
+	until   int64  // us since 1970: not at its end before
+	due     parcel // what a Step appends
+	to      stage.SourceEnv
+	now     func() time.Time
+	reached []uint64
+	skip    uint64
+	topics  *topics // nil: records have none of their own
+
+	mu     sync.Mutex // not held while records are made, which is what making tells
+	making bool       // whoever does has supplies and what follows
+	ahead  []parcel   // what comes after what is due
+	spare  []parcel
+
+	part     parcel // comes after ahead, and is not full yet
 	supplies []supply
 	heads    []arriving
 	live     []bool
-	until    int64 // us since 1970: not at its end before
 	seq      uint64
-	due      parcel // what a Step appends
-	ahead    [mostAhead]parcel
-	made     int  // parcels of ahead, which come after what is due
-	empty    bool // nothing is due, and nothing comes after it
-	to       stage.SourceEnv
-	now      func() time.Time
-	reached  []uint64
-	skip     uint64
-	topics   *topics // nil: records have none of their own
 }
 
 // parcel is records that are appended together, with their payloads in memory that they share.
 type parcel struct {
 	journal.Batch
-	text []byte
+	text  []byte
+	until int64 // when it is due, us since 1970
+	full  bool
 }
 
 // feedName is what the journal knows the test's records by.
@@ -208,9 +215,8 @@ const (
 	mostFedBytes = 1<<20 + 1<<16
 )
 
-// mostAhead is how many parcels are made before they are due: what arrives in a minute from a large fleet, made
-// whenever a processor has nothing else to do.
-const mostAhead = 4
+// mostAhead is how many parcels are made before they are due: what a large fleet sends in the time that a checkpoint takes.
+const mostAhead = 48
 
 func newFeed(supplies []supply, until time.Time) *feed {
 	f := &feed{supplies: supplies, heads: make([]arriving, len(supplies)), live: make([]bool, len(supplies)), until: until.UnixMicro()}
@@ -241,37 +247,31 @@ func (f *feed) head() (which int, at int64) {
 
 // more tells whether records are still to come, or time is to pass.
 func (f *feed) more() bool {
-	which, _ := f.head()
-	return len(f.due.Records) > 0 || f.made > 0 || which >= 0 || f.now == nil || f.now().UnixMicro() < f.until
+	return len(f.due.Records) > 0 || !f.empty() || f.now == nil || f.now().UnixMicro() < f.until
 }
 
-// turn begins a round: what was made ahead is due, or what has arrived by now.
-func (f *feed) turn(now time.Time) {
+// worthwhile is for how many records it pays to have several at work.
+const worthwhile = 256
+
+// much tells whether so much is due that it pays to have several at work. Nobody else is, for now.
+func (f *feed) much(now time.Time) bool {
 	if f.now == nil {
-		return
-	}
-	if len(f.due.Records) == 0 && f.made > 0 {
-		used := f.due
-		f.due = f.ahead[0]
-		f.made--
-		copy(f.ahead[:], f.ahead[1:f.made+1])
-		f.ahead[f.made] = used
+		return false
 	}
 	if len(f.due.Records) == 0 {
-		f.fill(&f.due, now.UnixMicro())
+		f.next(now.UnixMicro())
 	}
-	which, _ := f.head()
-	f.empty = which < 0 && len(f.due.Records) == 0 && f.made == 0
+	n := len(f.due.Records)
+	return n >= worthwhile && f.due.Records[n-1].Received <= now.UnixMicro()
 }
 
 // Step appends what is due, once all of it has arrived. It may run beside prepare.
 func (f *feed) Step() (stage.Status, error) {
 	now := f.now().UnixMicro()
-	n := len(f.due.Records)
-	if n == 0 && f.empty && now >= f.until {
+	if len(f.due.Records) == 0 && !f.next(now) && now >= f.until && f.empty() {
 		return stage.Ended, nil
 	}
-	if n == 0 || f.due.Records[n-1].Received > now {
+	if n := len(f.due.Records); n == 0 || f.due.Records[n-1].Received > now {
 		return stage.Idle, nil
 	}
 	err := f.to.Journal.Append(f.due.Batch)
@@ -283,41 +283,93 @@ func (f *feed) Step() (stage.Status, error) {
 	return stage.Busy, err
 }
 
-// wants tells whether there is something to prepare.
-func (f *feed) wants(next time.Time) bool {
-	which, at := f.head()
-	return f.now != nil && f.made < mostAhead && which >= 0 && at <= next.UnixMicro()
+// next makes the next parcel the one that is due: one that was made ahead, or else what has arrived by now; false: there is
+// none, or it is being made.
+func (f *feed) next(now int64) (ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	used := f.due
+	switch {
+	case len(f.ahead) > 0:
+		f.due = f.ahead[0]
+		f.ahead = slices.Delete(f.ahead, 0, 1)
+		f.spare = append(f.spare, used)
+	case f.making || len(f.part.Records) > 0 && f.part.until > now:
+		return false
+	default:
+		f.part.until = now
+		f.fill(&f.part, mostFed)
+		f.due, f.part = f.part, used.again()
+	}
+	return len(f.due.Records) > 0
 }
 
-// prepare makes one parcel ahead: of what has arrived by now, or else of what
-// arrives until next, so that nothing of this tick waits for records of the one that follows. It touches nothing of the engine.
-func (f *feed) prepare(now, next time.Time) {
-	if !f.wants(next) {
-		return
-	}
-	until := now.UnixMicro()
-	if _, at := f.head(); at > until {
-		until = next.UnixMicro()
-	}
-	f.fill(&f.ahead[f.made], until)
-	if len(f.ahead[f.made].Records) > 0 {
-		f.made++
-	}
+// again is a parcel in the memory of one that is not used any more.
+func (p *parcel) again() parcel {
+	return parcel{Batch: journal.Batch{Records: p.Records[:0]}, text: p.text[:0]}
 }
 
-// fill takes what arrives until then. The text of a parcel does not move while it grows: what
-// does not fit any more is of the next one.
-func (f *feed) fill(p *parcel, until int64) {
-	records := p.Records[:0]
-	p.text = p.text[:0]
-	for len(records) < mostFed && len(p.text) < mostFedBytes {
+// empty tells whether nothing comes any more after what is due.
+func (f *feed) empty() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.making || len(f.ahead) > 0 || len(f.part.Records) > 0 {
+		return false
+	}
+	which, _ := f.head()
+	return which < 0
+}
+
+// atOnce is how many records are made ahead at a time: whoever waits for it to be done waits some 50 us.
+const atOnce = 256
+
+// prepare makes some records of a parcel ahead, and tells whether it did. All of a parcel is due at the same time, which instant
+// tells: nothing waits for records of a later one. It touches nothing of the engine.
+func (f *feed) prepare(instant func(at int64) (us int64, ok bool)) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.making || f.now == nil || len(f.ahead) >= mostAhead {
+		return false
+	}
+	p := &f.part
+	if len(p.Records) == 0 {
 		which, at := f.head()
-		if which < 0 || at > until {
+		until, ok := instant(at)
+		if which < 0 || !ok {
+			return false
+		}
+		if n := len(f.spare); n > 0 && cap(p.Records) == 0 {
+			*p, f.spare = f.spare[n-1].again(), f.spare[:n-1]
+		}
+		p.until = until
+	}
+	f.making = true
+	f.mu.Unlock()
+	f.fill(p, len(p.Records)+atOnce)
+	f.mu.Lock()
+	f.making = false
+	if p.full && len(p.Records) > 0 {
+		f.ahead = append(f.ahead, *p)
+		f.part = parcel{}
+	}
+	return true
+}
+
+// fill adds to a parcel what arrives until it is due, up to so many records. The text of a parcel does not move while it grows: what
+// does not fit any more is of the next one.
+func (f *feed) fill(p *parcel, most int) {
+	most = min(most, mostFed)
+	p.full = false
+	for len(p.Records) < most {
+		which, at := f.head()
+		if which < 0 || at > p.until || len(p.text) >= mostFedBytes {
+			p.full = true
 			break
 		}
 		r := &f.heads[which]
 		if room := cap(p.text) - len(p.text); room < len(r.payload) {
 			if len(p.text) > 0 {
+				p.full = true
 				break
 			}
 			p.text = make([]byte, 0, mostFedBytes+len(r.payload))
@@ -328,12 +380,13 @@ func (f *feed) fill(p *parcel, until int64) {
 			if f.seq > f.reached[to] {
 				start := len(p.text)
 				p.text = append(p.text, r.payload...)
-				records = append(records, journal.Record{Partition: to, Topic: r.topic, Payload: p.text[start:len(p.text):len(p.text)], Received: at, Pos: f.seq})
+				p.Records = append(p.Records, journal.Record{Partition: to, Topic: r.topic, Payload: p.text[start:len(p.text):len(p.text)], Received: at, Pos: f.seq})
 			}
 		}
 		f.live[which] = f.supplies[which].next(r)
 	}
-	p.Batch = journal.Batch{Records: records, Source: feedName, Pos: f.seq}
+	p.full = p.full || len(p.Records) >= mostFed
+	p.Source, p.Pos = feedName, f.seq
 }
 
 // place gives a record its topic, where it has none, and tells its partition.

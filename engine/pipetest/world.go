@@ -3,6 +3,7 @@ package pipetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,8 @@ type world struct {
 	counters map[string]int64 // "address name", of lives before
 	crashed  int
 	probes   []probe
+	linger   time.Duration
+	pulse    pulse
 }
 
 // span is how long a test lasts, from its start to the last arrival or `until`.
@@ -188,7 +191,7 @@ const stuckAfter = 48 * time.Hour
 func (w *world) steps(e *run.Engine) (over bool, err error) {
 	clock := w.machine.Env().Clock
 	c := castOf(e.Actors())
-	linger, settled := e.Config().Engine.Linger, false
+	w.linger, w.pulse = e.Config().Engine.Linger, pulse{now: clock.Now()}
 	var quiet time.Time
 	for !e.Done() {
 		now := clock.Now()
@@ -202,8 +205,7 @@ func (w *world) steps(e *run.Engine) (over bool, err error) {
 		if moved {
 			continue
 		}
-		next, fed := w.next(now)
-		if !fed {
+		if !w.more() {
 			if !w.test.end {
 				return true, nil
 			}
@@ -214,157 +216,119 @@ func (w *world) steps(e *run.Engine) (over bool, err error) {
 				return false, fmt.Errorf("the engine does not come to its end; it says: %s", strings.Join(w.notes, "; "))
 			}
 		}
-		// What has just come is written after the linger, and only then the clock ticks on.
-		pause := max(next.Sub(now), time.Microsecond)
-		if settled = !settled; settled {
-			pause = min(pause, 2*linger)
-		}
-		w.machine.Advance(pause)
+		c.much--
+		w.pulse = w.after(w.pulse)
+		w.machine.Advance(w.pulse.now.Sub(now))
 	}
 	return true, nil
 }
 
-// mostSteps is how often an actor moves before the next one has its turn.
-const mostSteps = 64
-
-// turn lets an actor move.
-type turn struct {
-	actor run.Actor
-	steps int
-	moved bool
-	err   error
-}
-
-func (t *turn) take() {
-	for range t.steps {
-		m, err := t.actor.Step()
-		t.moved, t.err = t.moved || m, err
-		if !m || err != nil {
-			return
-		}
-	}
-}
-
-// cast is the actors of a life, by what they do in a round.
-type cast struct {
-	intake, tasks, sinks []*turn // intake: sources and flushers
-	coordinator          *turn
-	all                  []*turn
-	much                 bool // records are on their way that are worth it to have several at work
-}
-
-func castOf(actors []run.Actor) *cast {
-	c := &cast{}
-	for _, a := range actors {
-		t := &turn{actor: a, steps: mostSteps}
-		c.all = append(c.all, t)
-		switch kind, _, _ := strings.Cut(a.Name(), " "); kind {
-		case "task":
-			c.tasks = append(c.tasks, t)
-		case "sink", "deliver":
-			c.sinks = append(c.sinks, t)
-		case "coordinator":
-			c.coordinator = t
-		case "flush":
-			c.intake = append(c.intake, t)
-		default:
-			t.steps = 1
-			c.intake = append(c.intake, t)
-		}
-	}
-	return c
-}
-
-// round lets everything move that can. Sources append what has arrived and flushers make it durable,
-// while what was there before goes through the tasks: none of these knows of
-// another, so they may move at the same time. Then sinks get rows, and when nothing has
-// moved the coordinator has its turn: ticks and barriers stand behind what came
-// before them, however quick anything was.
+// round lets everything move that can. Sources append what has arrived, flushers make it durable, tasks take it and
+// sinks get rows. When nothing has moved the coordinator has its turn: ticks and barriers
+// stand behind what came before them, however quick anything was.
 func (w *world) round(c *cast) (moved bool, err error) {
 	for _, t := range c.all {
 		t.moved = false
 	}
-	w.work(c)
-	w.beside(c, func() {
-		for _, t := range c.sinks {
-			if !w.hangs(t.actor.Name()) {
-				t.take()
-			}
+	now := w.machine.Env().Clock.Now()
+	for _, f := range w.feeds {
+		if f.much(now) {
+			c.much = muchFor
 		}
-	})
+	}
+	crowd := c.much > 0 && w.o.Together != nil
+	if crowd {
+		w.crowd(c)
+	} else {
+		for _, t := range slices.Concat(c.intake, c.tasks, w.awake(c.sinks)) {
+			t.take(t.steps)
+		}
+	}
 	for _, t := range c.all {
 		moved, err = moved || t.moved, errors.Join(err, t.err)
 	}
-	if !moved && err == nil {
-		w.beside(c, c.coordinator.take)
-		c.much = false
-		moved, err = c.coordinator.moved, c.coordinator.err
+	if moved || err != nil {
+		return moved, err
 	}
-	return moved, err
+	if t := c.coordinator; crowd { // alone among the actors; records that are not due yet are made beside it
+		over := make(chan struct{})
+		w.o.Together([]func(){func() { t.take(t.steps); close(over) }, func() { w.prepareUntil(over) }})
+	} else {
+		t.take(t.steps)
+	}
+	return c.coordinator.moved, c.coordinator.err
 }
 
-// worthwhile is for how many records it pays to have several at work.
-const worthwhile = 256
+// awake are those of a list whom the test does not let hang.
+func (w *world) awake(list []*turn) []*turn {
+	return slices.DeleteFunc(slices.Clone(list), func(t *turn) bool { return w.hangs(t.actor.Name()) })
+}
 
-// work lets records come in and tasks move.
-func (w *world) work(c *cast) {
-	now := w.machine.Env().Clock.Now()
+// crowd lets actors move at the same time, until none of them can. Whoever has nothing to do makes records that are not due yet.
+func (w *world) crowd(c *cast) {
+	crew := &crew{turns: slices.Concat(c.intake, c.tasks, w.awake(c.sinks)), filler: w.prepare, fed: c.sources}
+	crew.run(w.o.Together)
+}
+
+// prepare makes a piece of the records that are not due yet; false: there is no more to make. It may run beside any of the actors.
+func (w *world) prepare() (more bool) {
 	for _, f := range w.feeds {
-		f.turn(now)
-		c.much = c.much || len(f.due.Records) >= worthwhile
+		more = f.prepare(w.instant) || more
 	}
-	intake := func() {
-		for _, t := range c.intake {
-			t.take()
-		}
-	}
-	if !c.much || w.o.Together == nil {
-		intake()
-		w.prepare()
-		for _, t := range c.tasks {
-			t.take()
-		}
-		return
-	}
-	list := make([]func(), 0, len(c.tasks)+2)
-	for _, t := range c.tasks {
-		list = append(list, t.take)
-	}
-	w.o.Together(append(list, intake, w.prepare))
+	return more
 }
 
-// beside lets what must be alone among the actors have its turn, while records that are not due yet are made.
-func (w *world) beside(c *cast, turn func()) {
-	wanted := false
-	if c.much && w.o.Together != nil {
-		next := w.ticks(w.machine.Env().Clock.Now())
-		for _, f := range w.feeds {
-			wanted = wanted || f.wants(next)
+// prepareUntil makes records that are not due yet, for as long as something else lasts.
+func (w *world) prepareUntil(over <-chan struct{}) {
+	for w.prepare() {
+		select {
+		case <-over:
+			return
+		default:
 		}
-	}
-	if !wanted {
-		turn()
-		return
-	}
-	w.o.Together([]func(){turn, w.prepare})
-}
-
-// prepare makes records that are not due yet. It may run beside any of the actors.
-func (w *world) prepare() {
-	now := w.machine.Env().Clock.Now()
-	next := w.ticks(now)
-	for _, f := range w.feeds {
-		f.prepare(now, next)
 	}
 }
 
-// next is when the clock ticks next; fed tells whether there is more to come in.
+// pulse is where the test's clock stands. What has come in by a tick is written after the linger, and only then the
+// clock goes on to the next tick.
+type pulse struct {
+	now     time.Time
+	settled bool
+}
+
+// after is where the clock stands next.
 // What arrives within a tick comes in at its end, with the times at which it arrived.
-func (w *world) next(now time.Time) (at time.Time, fed bool) {
-	for _, f := range w.feeds {
-		fed = fed || f.more()
+func (w *world) after(p pulse) pulse {
+	pause := max(w.ticks(p.now).Sub(p.now), time.Microsecond)
+	if !p.settled {
+		pause = min(pause, 2*w.linger)
 	}
-	return w.ticks(now), fed
+	return pulse{p.now.Add(pause), !p.settled}
+}
+
+// mostInstants is how many steps of the clock records are made ahead for.
+const mostInstants = 128
+
+// instant is when what arrives at a time, us since 1970, comes in; false: that is too far ahead, or behind a crash.
+func (w *world) instant(at int64) (us int64, ok bool) {
+	p := w.pulse
+	for range mostInstants {
+		if us := p.now.UnixMicro(); us >= at {
+			return us, true
+		}
+		if p = w.after(p); w.crashDue(p.now) {
+			break
+		}
+	}
+	return 0, false
+}
+
+// more tells whether there is more to come in.
+func (w *world) more() (more bool) {
+	for _, f := range w.feeds {
+		more = more || f.more()
+	}
+	return more
 }
 
 // ticks is when the clock ticks next, or the machine crashes.
