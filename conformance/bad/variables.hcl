@@ -1,4 +1,4 @@
-variable "limit" { # ERROR: -var limit=VALUE
+variable "limit" { # ERROR: --var limit=VALUE
 }
 variable "count" {
   type    = number

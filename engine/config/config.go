@@ -131,7 +131,7 @@ type Pipeline struct {
 
 // Options are what a command line gives.
 type Options struct {
-	Vars map[string]string // -var name=value
+	Vars map[string]string // --var name=value
 	// Modules finds a plugin's module by its digest; nil: there is no store of modules.
 	Modules func(digest string) ([]byte, error)
 	// Signatures finds what signs a module of that store; nil: nothing does.

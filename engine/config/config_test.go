@@ -247,7 +247,7 @@ variable "secret" {
 		{"list", nil, map[string]string{"list": `["x", "y"]`}, `list = cty.TupleVal([]cty.Value{cty.StringVal("x"), cty.StringVal("y")})`},
 		{"null default", nil, nil, `typed = cty.NullVal(cty.DynamicPseudoType)`},
 		{"secret", nil, nil, `secret = cty.StringVal("hunter2")`},
-		{"no number", nil, map[string]string{"count": "four"}, "Wrong value; -var count: a number is wanted"},
+		{"no number", nil, map[string]string{"count": "four"}, "Wrong value; --var count: a number is wanted"},
 		{"a number of a gigabyte", nil, map[string]string{"count": "1e999999999"}, "a number is wanted"},
 		{"no list", nil, map[string]string{"list": "hunter2"}, "written as in a file"},
 		{"unknown", nil, map[string]string{"txt": "x"}, `there is no variable "txt". Did you mean text?`},

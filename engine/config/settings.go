@@ -35,7 +35,7 @@ func (l *loader) variables(blocks []*hclsyntax.Block) {
 	}
 	for _, name := range sortedKeys(l.vars) {
 		if byName[name] == nil && len(l.torn) == 0 {
-			l.fail(hcl.Range{}, "Unknown variable", "-var %s=...: there is no variable %q.%s", name, name, didYouMean(name, sortedKeys(byName), ""))
+			l.fail(hcl.Range{}, "Unknown variable", "--var %s=...: there is no variable %q.%s", name, name, didYouMean(name, sortedKeys(byName), ""))
 		}
 	}
 	sort.Slice(l.cfg.Variables, func(i, j int) bool { return l.cfg.Variables[i].Name < l.cfg.Variables[j].Name })
@@ -112,7 +112,7 @@ func (l *loader) variable(b *hclsyntax.Block) *Variable {
 	case !bad(fallback):
 		v.Value = fallback
 	case !l.isTorn(b.Range()):
-		l.fail(v.Range, "Variable without a value", "Give it one: -var %s=VALUE, the environment variable %s%s, or default = ... here.", v.Name, varPrefix, v.Name)
+		l.fail(v.Range, "Variable without a value", "Give it one: --var %s=VALUE, the environment variable %s%s, or default = ... here.", v.Name, varPrefix, v.Name)
 	}
 	return v
 }
@@ -132,7 +132,7 @@ func variableType(word string) (t cty.Type, ok bool) {
 // given returns the text that was given for a variable, and by whom.
 func (l *loader) given(name string) (text, from string, ok bool) {
 	if text, ok = l.vars[name]; ok {
-		return text, "-var " + name, true
+		return text, "--var " + name, true
 	}
 	text, ok = l.env.Var(varPrefix + name)
 	return text, "the environment variable " + varPrefix + name, ok

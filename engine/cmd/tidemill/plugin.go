@@ -95,6 +95,9 @@ type pluginTarget struct {
 // target reads a module, or reads and builds a project.
 func (a *app) target(ctx context.Context, name string) (*pluginTarget, error) {
 	info, err := os.Stat(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, failed(fmt.Errorf("there is no %s: give a module or the folder of a plugin, which begins with: tidemill plugin new", name))
+	}
 	if err != nil {
 		return nil, failed(err)
 	}

@@ -165,7 +165,11 @@ func (a *app) replay(f *replayFlags) error {
 	if f.step {
 		err = a.replayStep(ctx, r)
 	} else {
-		err = r.Run(ctx, a.replayed(f))
+		shown := int64(0)
+		err = r.Run(ctx, a.replayed(f, &shown))
+		if err == nil && shown == 0 {
+			fmt.Fprintf(a.err, "No row came of what the journals in %s hold of that time.\n", f.data)
+		}
 	}
 	if errors.Is(err, errEnough) || ctx.Err() != nil {
 		err = nil
@@ -203,15 +207,14 @@ func rowOf(r *replay.Row) replayedRow {
 	return replayedRow{r.Edge, r.Partition, r.Offset, string(flow.AppendTime(nil, r.Received)), r.Text}
 }
 
-// replayed prints rows.
-func (a *app) replayed(f *replayFlags) func([]replay.Row) error {
-	var shown int64
+// replayed prints rows, and counts them.
+func (a *app) replayed(f *replayFlags, shown *int64) func([]replay.Row) error {
 	return func(rows []replay.Row) error {
 		for i := range rows {
 			if err := printLine(a.out, rowOf(&rows[i])); err != nil {
 				return err
 			}
-			if shown++; shown == f.rows {
+			if *shown++; *shown == f.rows {
 				return errEnough
 			}
 		}

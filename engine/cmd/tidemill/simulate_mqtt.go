@@ -394,7 +394,11 @@ func (p *dispatcher) latencies() string {
 func (p *dispatcher) summary(to io.Writer) {
 	s := p.crowd.Stats()
 	d := p.app.env.Clock.Now().Sub(p.began)
-	fmt.Fprintf(to, "fleet: %s published and %s acknowledged in %s, %s; %s connections were made, %s messages were sent again, %s refused, %s not sent or not acknowledged\n",
+	trouble := ""
+	if s.Acknowledged < s.Published+s.Waiting && s.Trouble != "" {
+		trouble = "; " + s.Trouble
+	}
+	fmt.Fprintf(to, "fleet: %s published and %s acknowledged in %s, %s; %s connections were made, %s messages were sent again, %s refused, %s not sent or not acknowledged%s\n",
 		thousands(s.Published), thousands(s.Acknowledged), d.Round(10*time.Millisecond), p.latencies(),
-		thousands(s.Connects), thousands(s.SentAgain), thousands(s.Refused), thousands(s.Waiting))
+		thousands(s.Connects), thousands(s.SentAgain), thousands(s.Refused), thousands(s.Waiting), trouble)
 }

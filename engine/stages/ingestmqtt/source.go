@@ -32,6 +32,7 @@ type source struct {
 	quit   chan struct{}
 	slots  sync.Pool // of *slot
 	heard  []net.Addr
+	other  atomic.Bool // somebody has been told of a topic that is not the channel's
 	// restored says that sessions and retained messages are back.
 	restored bool
 }
@@ -153,6 +154,10 @@ func (s *source) take(batch []mqtt.Inbound, done func(error), put func(journal.B
 		switch {
 		case *m.Memo == memoOther:
 			s.op.Count("other_topics", 1)
+			if !s.other.Load() && !s.other.Swap(true) {
+				s.op.Reject(stage.Reject{Reason: fmt.Sprintf("a message came on %.200q, which topic does not name: it is for subscribers alone; "+
+					"more of these are counted (other_topics)", m.Topic)})
+			}
 			continue
 		case m.Retain && len(m.Payload) == 0:
 			continue

@@ -1,4 +1,4 @@
-variable "unset" {} # ERROR: Give it one: -var unset=VALUE, the environment variable TIDEMILL_VAR_unset, or default = ... here.
+variable "unset" {} # ERROR: Give it one: --var unset=VALUE, the environment variable TIDEMILL_VAR_unset, or default = ... here.
 variable "x" { default = env("NO_SUCH") } # ERROR: The environment variable NO_SUCH is not set
 variable "y" { default = evn("SECRET") } # ERROR: There is no function "evn" for constants. Did you mean env?
 variable "z" { default = env("SECRET", "x") } # ERROR: env takes 1 argument, found 2.
