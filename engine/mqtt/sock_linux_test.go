@@ -97,6 +97,31 @@ func TestDetach(t *testing.T) {
 	}
 }
 
+// TestDetachStays: what is being written, or closed with a deadline, stays with Go's poller.
+func TestDetachStays(t *testing.T) {
+	big := bytes.Repeat([]byte("0123456789abcdef"), 6<<20/16)
+	s, there := couple(t)
+	if _, err := s.Write(big); err != nil || !s.busy() {
+		t.Fatalf("busy %v: %v", s.busy(), err)
+	}
+	if s.detach(); s.bare {
+		t.Error("bare while something is being written")
+	}
+	got := make([]byte, len(big))
+	if n, err := io.ReadFull(there, got); err != nil || !bytes.Equal(got, big) {
+		t.Fatalf("%d bytes come, or others: %v", n, err)
+	}
+	eventually(t, "something is kept", func() bool { return !s.busy() })
+	s.closeSoon()
+	if s.detach(); s.bare {
+		t.Error("bare while the other side has a moment to close")
+	}
+	s.discard(make([]byte, 64)) // the other side does not close: it is the deadline that ends this
+	if _, err := there.Read(got); err != io.EOF {
+		t.Errorf("the end is not heard: %v", err)
+	}
+}
+
 // hear sees that what is written comes, and waits until nothing is kept.
 func hear(t *testing.T, s *sock, there net.Conn, p []byte) {
 	t.Helper()
