@@ -165,9 +165,10 @@ func TestHTTP(t *testing.T) {
 			environ = []string{rig.KillAt(points[rng.IntN(len(points))], 1+rng.IntN(20))}
 		}
 		cmd, said := start(t, dir, environ)
-		timer := time.AfterFunc(time.Duration(60+rng.IntN(150))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		had, atOnce := s.acked.Load(), environ != nil
+		cancelKill := killOnce(cmd, time.Duration(60+rng.IntN(150))*time.Millisecond, func() bool { return atOnce || s.acked.Load() >= had+3 })
 		err := cmd.Wait()
-		timer.Stop()
+		cancelKill()
 		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
 			t.Fatalf("it was not killed but ended: %v\n%s", err, said)
 		}
@@ -211,6 +212,24 @@ func TestHTTP(t *testing.T) {
 	}
 	t.Logf("%d kills, %d requests acknowledged in %d tries, %d records; %d requests at the receiver, %d of them with new keys",
 		killed, s.acked.Load(), s.tries.Load(), want, hook.all, len(hook.seen))
+}
+
+// killOnce kills a process after a time, and when it is ready: every other one only when it has taken requests, however
+// slow the machine is. What is not ready within a minute is killed all the same.
+func killOnce(cmd *exec.Cmd, after time.Duration, ready func() bool) (cancel func()) {
+	over, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-over.Done():
+			return
+		case <-time.After(after):
+		}
+		for end := time.Now().Add(time.Minute); !ready() && time.Now().Before(end) && over.Err() == nil; {
+			time.Sleep(time.Millisecond)
+		}
+		_ = cmd.Process.Kill()
+	}()
+	return cancel
 }
 
 func start(t *testing.T, dir string, environ []string) (*exec.Cmd, *bytes.Buffer) {

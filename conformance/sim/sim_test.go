@@ -83,6 +83,14 @@ func TestSameAnswer(t *testing.T) {
 	}
 }
 
+// fewer is a number of seeds that run one after another: a fifth with -short, where the race detector could see nothing.
+func fewer(n uint64) uint64 {
+	if testing.Short() {
+		return n / 5
+	}
+	return n
+}
+
 // trySeed runs a seed's scenario in peace and in trouble and compares.
 func trySeed(seed uint64) (w *world, err error) { return try(newScenario(seed), seed) }
 

@@ -93,6 +93,9 @@ func storm() string {
 // TestStateAgainstPlan holds what the plan says of the memory of 10,000 devices' state, before, against what the engine says
 // of it when they have reported for a day.
 func TestStateAgainstPlan(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a day of 10,000 devices on one goroutine")
+	}
 	l := newLab(t)
 	l.memory = memory.NewCheckedAllocator(memory.DefaultAllocator)
 	l.write("/in/storm.ndjson", storm())
