@@ -112,6 +112,44 @@ test "smoke at one gateway" {
   }
 }
 
+# What comes late revises its minute, and with it the hour and the day, whose lowest value it is.
+test "a reading that comes an hour late" {
+  generate {
+    to    = channel.gateways
+    every = "1m"
+    for   = "3h"
+    set = {
+      device          = "g1"
+      ts              = 1767225600 + t
+      "data.temp"     = 10 + t / 3600
+      "data.humidity" = 40
+    }
+  }
+  rows {
+    to    = channel.gateways
+    table = <<-EOT
+      at       device  ts          data.temp  data.humidity
+      +2h10m5s g1      1767229205  1          40
+    EOT
+  }
+  expect {
+    from     = pipeline.gateway_hours.window.hour
+    contains = true
+    table    = <<-EOT
+      device  window_start  temp_min  n   minutes  revision
+      g1      +1h           11        60  60       0
+      g1      +1h           1         61  60       1
+    EOT
+  }
+  expect {
+    from  = window.day
+    table = <<-EOT
+      device  window_start  temp_min  n    minutes  hours
+      g1      +0s           1         181  180      3
+    EOT
+  }
+}
+
 # Minutes become hours and hours days, also when the process dies on the way.
 test "a day of a gateway, minute by minute" {
   generate {

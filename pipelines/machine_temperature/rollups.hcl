@@ -1,6 +1,7 @@
 # Minutes become hours and hours become days: each pipeline reads the channel
-# that the one before feeds. Windows that feed a channel emit each row once, so
-# they wait a while for late readings (grace) and put later ones aside.
+# that the one before feeds. What comes late revises a minute, and with it the
+# hour and the day: a revised row takes the place of the one before (revisions).
+# Each keeps what it has for as long as the one before may revise it.
 
 channel "gateway_minutes" {
   key = device
@@ -21,8 +22,7 @@ pipeline "gateway_minutes" {
     from  = rule.plausible
     by    = [device]
     every = "1m"
-    grace = "5m"
-    late  = "side"
+    keep  = "6h"
     emit = {
       temp_sum = sum(data.temp)
       temp_min = min(data.temp)
@@ -41,9 +41,10 @@ pipeline "gateway_hours" {
   from = channel.gateway_minutes
 
   window "tumbling" "hour" {
-    by    = [device]
-    every = "1h"
-    late  = "side"
+    by        = [device]
+    every     = "1h"
+    keep      = "6h"
+    revisions = "latest"
     emit = {
       temp_sum = sum(temp_sum)
       temp_min = min(temp_min)
@@ -55,9 +56,10 @@ pipeline "gateway_hours" {
 
   # All gateways together: their rows are brought into one partition first.
   window "tumbling" "fleet" {
-    from  = channel.gateway_minutes
-    every = "1h"
-    grace = "5m"
+    from      = channel.gateway_minutes
+    every     = "1h"
+    keep      = "6h"
+    revisions = "latest"
     emit = {
       temp_avg = sum(temp_sum) / sum(n)
       temp_max = max(temp_max)
@@ -80,8 +82,10 @@ pipeline "gateway_days" {
   from = channel.gateway_hours
 
   window "tumbling" "day" {
-    by    = [device]
-    every = "24h"
+    by        = [device]
+    every     = "24h"
+    keep      = "6h"
+    revisions = "latest"
     emit = {
       temp_avg = sum(temp_sum) / sum(n)
       temp_min = min(temp_min)
