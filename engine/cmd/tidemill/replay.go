@@ -167,7 +167,7 @@ func (a *app) replay(f *replayFlags) error {
 	} else {
 		shown := int64(0)
 		err = r.Run(ctx, a.replayed(f, &shown))
-		if err == nil && shown == 0 {
+		if err == nil && shown == 0 && len(f.write) == 0 {
 			fmt.Fprintf(a.err, "No row came of what the journals in %s hold of that time.\n", f.data)
 		}
 	}

@@ -38,6 +38,7 @@ type rig struct {
 	done   sync.WaitGroup
 	mu     sync.Mutex
 	counts map[string]int64
+	told   []string
 }
 
 func newRig(t *testing.T, partitions int, text string, dir string) *rig {
@@ -54,7 +55,7 @@ func newRig(t *testing.T, partitions int, text string, dir string) *rig {
 	}
 	byPayload := func() func([]byte) int { return func(p []byte) int { return len(p) % partitions } }
 	src, err := b.OpenSource(stage.Opening{Env: env.Real(), DataDir: dir, Address: "ingest.t", Partition: -1,
-		Reject: func(r stage.Reject) { t.Log(r.Reason) },
+		Reject: func(x stage.Reject) { r.mu.Lock(); r.told = append(r.told, x.Reason); r.mu.Unlock() },
 		Count:  func(name string, n int64) { r.mu.Lock(); r.counts[name] += n; r.mu.Unlock() }},
 		stage.SourceEnv{Channel: ch, Journal: log.Appender(), Partition: byPayload(), NewPartition: byPayload})
 	if err != nil {
@@ -169,6 +170,9 @@ func TestRecords(t *testing.T) {
 	}
 	if len(got) > 0 || r.counts["other_topics"] != 2 {
 		t.Errorf("more records: %v; counts %v", got, r.counts)
+	}
+	if len(r.told) != 1 || !strings.Contains(r.told[0], `"elsewhere"`) {
+		t.Errorf("told of other topics: %q; want one line", r.told)
 	}
 }
 
