@@ -382,7 +382,13 @@ func (t *Table) Edit(col int, slot uint32) []byte {
 
 // Touch says that values of the slot have changed since the last snapshot. New
 // slots, deletions and SetBytes need no Touch.
-func (t *Table) Touch(slot uint32) { t.dirty[slot>>6] |= 1 << (slot & 63) }
+//
+// Most slots have changed before. Their bits are only read, since to set a bit waits for the one that was set before it in the same word.
+func (t *Table) Touch(slot uint32) {
+	if word := &t.dirty[slot>>6]; *word>>(slot&63)&1 == 0 {
+		*word |= 1 << (slot & 63)
+	}
+}
 
 // Touched says whether the slot is in the next delta.
 func (t *Table) Touched(slot uint32) bool { return t.dirty[slot>>6]>>(slot&63)&1 != 0 }

@@ -128,40 +128,59 @@ func (w *window) source(q []emission) {
 	}
 }
 
+// frameRows is how many rows of a frame are filled in a column at a time: their panes stay near.
+const frameRows = 256
+
 // frame fills the frame of emissions whose source is noted.
 func (w *window) frame(q []emission) frame {
 	n := len(q)
 	f := frame{offset: w.column64(n), received: w.column64(n), time: w.column64(n), mark: w.column64(n), start: w.column64(n),
 		end: w.column64(n), revision: w.column64(n), index: w.column32(n), slot: w.column32(n), final: w.bitmap(n)}
-	extra := w.kind >= session
-	if extra {
+	if w.kind >= session {
 		f.extra = w.column64(n)
 	}
 	slots, final := w.groups.U32(1), f.final.Bytes()
-	for i, at := range w.ats {
-		e, c := &q[i], w.from[at:at+w.meta]
-		start := c[paneStart]
-		end := start + w.every
-		switch w.kind {
-		case tumbling:
-		case sliding:
-			end = start + w.size
-		default:
-			end = c[paneEnd]
-			f.extra.v[i] = w.extra(start, end, c[paneExtra])
-		}
-		last := max(start, end-1)
-		if w.kind == counting {
-			last = end
-		}
-		f.offset.v[i], f.received.v[i], f.index.v[i] = c[paneOffset], c[paneReceived], uint32(c[paneIndex])
-		f.time.v[i], f.mark.v[i], f.start.v[i], f.end.v[i] = last, last, start, end
+	for i := range q {
+		e := &q[i]
 		f.slot.v[i], f.revision.v[i] = slots[e.group*groupLinks+groupSlot], int64(e.revision)
 		if e.final {
 			final[i>>3] |= 1 << (i & 7)
 		}
 	}
+	for lo := 0; lo < n; lo += frameRows {
+		w.rowsOfFrame(&f, lo, min(n, lo+frameRows))
+	}
 	return f
+}
+
+// rowsOfFrame fills in what the panes say of rows lo to hi.
+func (w *window) rowsOfFrame(f *frame, lo, hi int) {
+	ats, cells := w.ats[lo:hi], w.from
+	offset, received, index, start := f.offset.v[lo:hi], f.received.v[lo:hi], f.index.v[lo:hi], f.start.v[lo:hi]
+	for i, at := range ats {
+		c := (*[metaWords]int64)(cells[at:])
+		offset[i], received[i], index[i], start[i] = c[paneOffset], c[paneReceived], uint32(c[paneIndex]), c[paneStart]
+	}
+	time, mark, end := f.time.v[lo:hi], f.mark.v[lo:hi], f.end.v[lo:hi]
+	length := w.every
+	if w.kind == sliding {
+		length = w.size
+	}
+	for i, s := range start {
+		time[i], mark[i], end[i] = s+length-1, s+length-1, s+length
+	}
+	if w.kind < session {
+		return
+	}
+	for i, at := range ats {
+		c := (*[metaWordsLong]int64)(cells[at:])
+		end[i] = c[paneEnd]
+		last := max(start[i], end[i]-1)
+		if w.kind == counting {
+			last = end[i]
+		}
+		time[i], mark[i], f.extra.v[lo+i] = last, last, w.extra(start[i], end[i], c[paneExtra])
+	}
 }
 
 // extra is what a session, count or state window adds to its borders.
@@ -322,9 +341,9 @@ func (w *window) texts(q []emission, f func(emission) (v []byte, ok bool)) arrow
 
 // keyColumns gives the groups' keys back as columns.
 func (w *window) keyColumns(q []emission) []arrow.Array {
-	groups := make([]uint32, len(q))
-	for i, e := range q {
-		groups[i] = e.group
+	w.groupsOf = w.groupsOf[:0]
+	for i := range q {
+		w.groupsOf = append(w.groupsOf, q[i].group)
 	}
-	return w.keys.Columns(w.groups, groups, w.o.Alloc)
+	return w.keys.Columns(w.groups, w.groupsOf, w.o.Alloc)
 }

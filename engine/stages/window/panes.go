@@ -53,6 +53,9 @@ func (w *window) place(i int, no uint32, out flow.Emitter) (uint32, error) {
 	l := noLane()
 	if !late {
 		l = lane{start: end - w.every, next: w.groupTimes(g)[groupNext], pane: p}
+		if w.rollable(g, p, end) {
+			l.rolls = g + 1
+		}
 	}
 	w.setLane(no, l)
 	return p, nil
@@ -375,7 +378,7 @@ func (w *window) enqueue(p uint32, final bool) {
 	if w.kind == sliding {
 		w.spanOf(g).queued = uint32(len(w.queue))
 	}
-	w.queue = append(w.queue, emission{pane: p, group: g, revision: links[paneRevision], final: final})
+	w.queue = append(w.queue, emission{start: w.cells(p)[paneStart], pane: p, group: g, revision: links[paneRevision], final: final})
 	links[paneRevision]++
 	was := active(links[paneFlags])
 	links[paneFlags] = links[paneFlags]&^flagDirty | flagQueued

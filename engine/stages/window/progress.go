@@ -181,8 +181,11 @@ func (w *window) isEarly(now int64) bool {
 func (w *window) tickGroup(g uint32, mark int64) {
 	before := len(w.queue)
 	w.settle(g, mark, true)
+	no := w.laneOf(g)
 	if len(w.queue) > before {
-		w.setLane(w.laneOf(g), noLane())
+		w.setLane(no, noLane())
+	} else if int(no) < len(w.lanes) {
+		w.lanes[no].rolls = 0
 	}
 }
 

@@ -121,8 +121,7 @@ func (w *window) enqueueAt(g uint32, c coming) {
 	links[paneFlags] = (links[paneFlags] + 1<<tailShift) | flagQueued
 	w.panes.Touch(c.at - 1)
 	w.spanOf(g).queued = uint32(len(w.queue))
-	w.push(c.at-1, g, 0, true)
-	w.queue[len(w.queue)-1].tail = uint32(behind)
+	w.queue = append(w.queue, emission{start: w.cells(c.at - 1)[paneStart], pane: c.at - 1, group: g, tail: uint32(behind), final: true})
 }
 
 // enqueueMade lets the window that ends at end be emitted, and makes the pane it ends with where there is none.
@@ -205,7 +204,7 @@ func (w *window) expireStale() {
 			if !w.outlived(at-1, settled) || !w.bytes && links[paneNewer] != 0 && !w.outlived(links[paneNewer]-1, settled) {
 				break // the last one of several that are of no use is what roll makes the next one of
 			}
-			w.spanOf(g).leave(at-1, links[paneNewer])
+			w.passOver(w.spanOf(g), at-1)
 			w.join(g, links[paneNewer], links[paneOlder])
 			w.rest(at-1, true)
 			if w.latest {

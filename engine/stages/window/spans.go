@@ -33,8 +33,9 @@ type spans struct {
 
 // span is what was computed of a group.
 type span struct {
-	prefixTo int64  // start of the newest pane in the prefix, or NoMark
+	prefixTo int64  // start of the newest step in the prefix, or NoMark
 	suffixOf int64  // start of the block whose suffixes are good, or NoMark
+	atStart  int64  // where pane at starts
 	at       uint32 // the pane with which the latest window begins, plus one; 0: none in that block
 	queued   uint32 // where in the queue the group's latest window is, if that is one of the group's
 }
@@ -49,10 +50,14 @@ func (w *window) spanOf(g uint32) *span {
 	return &w.span[g]
 }
 
-// leave says that a pane goes; newer is the one behind it, plus one.
-func (s *span) leave(p, newer uint32) {
-	if s.at == p+1 {
-		s.at = newer
+// passOver says that pane p of a group goes.
+func (w *window) passOver(s *span, p uint32) {
+	switch {
+	case s.at != p+1:
+	case s.suffixOf == flow.NoMark:
+		s.at = 0
+	default:
+		w.goOn(s)
 	}
 }
 
@@ -65,7 +70,7 @@ func (w *window) forgetSpans(g uint32) {
 
 // spanBytes is about how much memory spans take.
 func (w *window) spanBytes() int64 {
-	return int64(cap(w.merged)+cap(w.suffix)+cap(w.prefix)+cap(w.span)*3) * 8
+	return int64(cap(w.merged)+cap(w.suffix)+cap(w.prefix)+cap(w.span)*4) * 8
 }
 
 // chased is how many groups' suffixes are built together: each next pane is a miss of the cache, and those of several groups overlap.
@@ -73,7 +78,7 @@ const chased = 32
 
 // mergeWindows computes the words of the windows that are emitted.
 func (w *window) mergeWindows(q []emission) {
-	w.merged = grown(w.merged, len(q)*w.words)
+	w.merged, w.prefix = grown(w.merged, len(q)*w.words), grown(w.prefix, len(w.span)*w.words)
 	for from := 0; from < len(q); from += chased {
 		to := min(from+chased, len(q))
 		w.readySuffixes(q[from:to])
@@ -104,7 +109,10 @@ func (w *window) blank(words []int64) {
 
 // lastStep is where the last step of an emission's window begins.
 func (w *window) lastStep(e *emission) int64 {
-	return w.cells(e.pane)[paneStart] + int64(e.tail)*w.every
+	if e.tail == 0 {
+		return e.start
+	}
+	return e.start + int64(e.tail)*w.every
 }
 
 // blockOf is where the block of the pane begins that starts at start.
@@ -117,16 +125,15 @@ func (w *window) blockOf(s *span, start int64) int64 {
 }
 
 func (w *window) mergeWindow(e *emission, out []int64) {
-	s := w.spanOf(e.group)
-	last := w.lastStep(e)
+	s, last := &w.span[e.group], w.lastStep(e)
 	first, block := last+w.every-w.size, w.blockOf(s, last)
 	var suffix []int64
 	if first < block {
 		if s.suffixOf != block-w.size {
-			w.chases = append(w.chases[:0], w.newChase(s, e, block))
+			w.chases = append(w.chases[:0], newChase(s, e, block, w.size))
 			w.buildSuffixes()
 		}
-		suffix = w.suffixFrom(s, first, block)
+		suffix = w.suffixFrom(s, first)
 	}
 	prefix := w.prefixUntil(s, e, last, block)
 	if suffix == nil {
@@ -157,19 +164,18 @@ func (w *window) combine(out, a, b []int64) {
 
 // prefixUntil returns what is in the panes from the block's first to the emission's, which starts at last.
 func (w *window) prefixUntil(s *span, e *emission, last, block int64) []int64 {
-	w.prefix = grown(w.prefix, len(w.span)*w.words)
-	words := w.prefix[int(e.group)*w.words : int(e.group+1)*w.words]
+	words := w.prefix[int(e.group)*w.words:][:w.words]
 	if s.prefixTo < block || s.prefixTo > last {
 		w.blank(words)
-		s.prefixTo = block - 1
+		s.prefixTo = block - w.every
 	}
 	to := s.prefixTo
 	s.prefixTo = last
-	if e.tail > 0 && w.cells(e.pane)[paneStart] <= to {
+	if e.tail > 0 && e.start <= to {
 		return words
 	}
-	if older := w.paneLinks(e.pane)[paneOlder]; to < last && (older == 0 || w.cells(older - 1)[paneStart] <= to) {
-		if w.paneLinks(e.pane)[paneFlags]&flagEmpty == 0 { // the commonest case: one pane more
+	if e.start-to == w.every { // the commonest case: one pane more
+		if w.paneLinks(e.pane)[paneFlags]&flagEmpty == 0 {
 			w.combine(words, words, w.cells(e.pane))
 		}
 		return words
@@ -186,29 +192,38 @@ func (w *window) prefixUntil(s *span, e *emission, last, block int64) []int64 {
 	return words
 }
 
-// suffixFrom returns what is in the panes from the one that starts at first, or later, to where the block begins that is
-// behind theirs; nil when nothing is.
-func (w *window) suffixFrom(s *span, first, block int64) []int64 {
-	at := s.at
-	for at != 0 && w.cells(at - 1)[paneStart] < first {
-		at = w.paneLinks(at - 1)[paneNewer]
+// The first word of a suffix, which as a pane's is its start, says which suffix comes after it: the slot of its pane, plus one, and
+// above 32 bits how many steps behind this one's it starts; 0 at the end of the block.
+const nextShift = 32
+
+// goOn goes to the suffix behind the one that a span is at.
+func (w *window) goOn(s *span) {
+	next := uint64(w.suffix[int(s.at-1)*w.words])
+	s.at, s.atStart = uint32(next), s.atStart+int64(next>>nextShift)*w.every
+}
+
+// suffixFrom returns what is in the panes of a span's block from the one that starts at first, or later; nil when nothing is.
+func (w *window) suffixFrom(s *span, first int64) []int64 {
+	for s.at != 0 && s.atStart < first {
+		w.goOn(s)
 	}
-	if s.at = at; at == 0 || w.cells(at - 1)[paneStart] >= block {
+	if s.at == 0 {
 		return nil
 	}
-	return w.suffix[int(at-1)*w.words : int(at)*w.words]
+	return w.suffix[int(s.at-1)*w.words:][:w.words]
 }
 
 // chase is the way along a group's panes, the newest first, on which suffixes are built.
 type chase struct {
-	group     uint32
-	at, after uint32 // the pane, and the one behind it in the block, plus one
-	from, to  int64  // of the block
+	group      uint32
+	at, after  uint32 // the pane, and the one behind it in the block, plus one
+	from, to   int64  // of the block
+	afterStart int64
 }
 
-func (w *window) newChase(s *span, e *emission, next int64) chase {
-	s.suffixOf, s.at = next-w.size, 0
-	return chase{group: e.group, at: e.pane + 1, from: next - w.size, to: next}
+func newChase(s *span, e *emission, next, size int64) chase {
+	s.suffixOf, s.at = next-size, 0
+	return chase{group: e.group, at: e.pane + 1, from: next - size, to: next}
 }
 
 // readySuffixes builds the suffixes that the emissions need, as far as each group needs those of one block. mergeWindow looks
@@ -217,9 +232,9 @@ func (w *window) readySuffixes(q []emission) {
 	w.chases = w.chases[:0]
 	for i := range q {
 		e := &q[i]
-		s, last := w.spanOf(e.group), w.lastStep(e)
+		s, last := &w.span[e.group], w.lastStep(e)
 		if block := w.blockOf(s, last); last+w.every-w.size < block && s.suffixOf != block-w.size {
-			w.chases = append(w.chases, w.newChase(s, e, block))
+			w.chases = append(w.chases, newChase(s, e, block, w.size))
 		}
 	}
 	w.buildSuffixes()
@@ -227,47 +242,64 @@ func (w *window) readySuffixes(q []emission) {
 
 // buildSuffixes goes all ways, a pane of each in turn.
 func (w *window) buildSuffixes() {
-	if len(w.chases) > 0 {
-		w.suffix = grown(w.suffix, w.panes.Slots()*w.words)
+	if len(w.chases) == 0 {
+		return
 	}
-	for left := w.chases; len(left) > 0; {
-		on := left[:0]
-		for i := range left {
-			if c := left[i]; w.buildSuffix(&c) {
-				on = append(on, c)
+	w.suffix = grown(w.suffix, w.panes.Slots()*w.words)
+	cells, links := w.panes.I64(0), w.panes.U32(1)
+	for on := w.chases; len(on) > 0; {
+		n := 0
+		for i := range on {
+			c := &on[i]
+			if w.buildSuffix(c, cells, links) {
+				if n != i {
+					on[n] = *c
+				}
+				n++
+				continue
 			}
+			s := &w.span[c.group]
+			s.at, s.atStart = c.after, c.afterStart
 		}
-		left = on
+		on = on[:n]
 	}
 }
 
 // buildSuffix computes the suffix that begins with a chase's pane, and goes on to the one before; false where there is none.
-func (w *window) buildSuffix(c *chase) bool {
+func (w *window) buildSuffix(c *chase, cells []int64, links []uint32) bool {
 	if c.at == 0 {
 		return false
 	}
-	at := c.at
-	cells, links := w.cells(at-1), w.paneLinks(at-1)
-	start := cells[paneStart]
-	c.at = links[paneOlder]
+	at, words := int(c.at-1), w.words
+	pane, link := cells[at*words:][:words], (*[paneLinks]uint32)(links[at*paneLinks:])
+	start := pane[paneStart]
 	if start >= c.to {
+		c.at = link[paneOlder]
 		return true
 	}
 	if start < c.from {
 		return false
 	}
-	own := w.suffix[int(at-1)*w.words : int(at)*w.words]
-	empty := links[paneFlags]&flagEmpty != 0
+	own, empty, next := w.suffix[at*words:][:words], link[paneFlags]&flagEmpty != 0, int64(0)
 	switch {
 	case c.after == 0 && empty:
 		w.blank(own)
 	case c.after == 0:
-		copy(own, cells)
-	case empty:
-		copy(own, w.suffix[int(c.after-1)*w.words:])
+		copy(own, pane)
 	default:
-		w.combine(own, w.suffix[int(c.after-1)*w.words:int(c.after)*w.words], cells)
+		behind := w.suffix[int(c.after-1)*words:][:words]
+		if empty {
+			copy(own, behind)
+		} else {
+			w.combine(own, behind, pane)
+		}
+		steps := int64(1)
+		if c.afterStart-start != w.every {
+			steps = (c.afterStart - start) / w.every
+		}
+		next = steps<<nextShift | int64(c.after)
 	}
-	c.after, w.span[c.group].at = at, at
+	own[paneStart] = next
+	c.after, c.afterStart, c.at = c.at, start, link[paneOlder]
 	return true
 }

@@ -84,18 +84,23 @@ const (
 
 const noPane = ^uint32(0)
 
+// addRows are added to all accumulators of their panes before the next ones are, while the panes are near.
+const addRows = 128
+
 // lane is what the hot path knows of a key: rows from start for every
 // microseconds, while the watermark is below next, belong to pane. Lanes are numbered by
 // _slot (single) or by group, and follow from the tables.
 type lane struct {
 	start, next int64
 	pane        uint32
+	rolls       uint32 // the group plus one, if roll may open its next window; see rollable
 }
 
 func noLane() lane { return lane{next: math.MinInt64, pane: noPane} }
 
 // emission is a pane that is to be emitted.
 type emission struct {
+	start                 int64 // of the pane (sliding)
 	pane, group, revision uint32
 	tail                  uint32 // sliding: the window ends so many steps behind the pane's end
 	merged                uint32 // sliding: where its words stand in window.merged
@@ -127,21 +132,22 @@ type window struct {
 	keys    stage.Keys
 	due     []uint64 // bitmap of groups that the next tick must look at
 
-	rows    arrow.RecordBatch // the batch at hand
-	times   []arrow.Timestamp
-	marks   []int64
-	idx     []uint32 // the pane of each row
-	done    int      // rows that are in their panes
-	queue   []emission
-	from    []int64  // where the words of the windows are that are emitted
-	ats     []int    // and at which place, by emission
-	dead    []uint32 // panes to delete after the queue is emitted
-	emptied []uint32 // groups that may have lost their last pane
-	found   []uint32
-	laneNos []uint32
-	running []int64
-	key     []byte      // never nil
-	keyCol  arrow.Array // single: the key column of the batch at hand, once it was asked for
+	rows     arrow.RecordBatch // the batch at hand
+	times    []arrow.Timestamp
+	marks    []int64
+	idx      []uint32 // the pane of each row
+	done     int      // rows that are in their panes
+	queue    []emission
+	from     []int64  // where the words of the windows are that are emitted
+	ats      []int    // and at which place, by emission
+	groupsOf []uint32 // of a batch of emissions
+	dead     []uint32 // panes to delete after the queue is emitted
+	emptied  []uint32 // groups that may have lost their last pane
+	found    []uint32
+	laneNos  []uint32
+	running  []int64
+	key      []byte      // never nil
+	keyCol   arrow.Array // single: the key column of the batch at hand, once it was asked for
 
 	blobs *array.String // the column of parts of the batch at hand
 	part  []int64       // the words of a part
@@ -300,27 +306,37 @@ func (w *window) explain(err error) error {
 
 // placeByTime is Process's loop for panes of equal length.
 func (w *window) placeByTime(n int, out flow.Emitter) error {
-	idx, nos, times, marks, every := w.idx[:n], w.laneNos[:n], w.times[:n], w.marks[:n], uint64(w.every)
-	lanes := w.lanes
-	for i, no := range nos {
-		t, m := int64(times[i]), marks[i]
-		if int(no) < len(lanes) {
-			if l := &lanes[no]; uint64(t-l.start) < every && m < l.next {
-				idx[i] = l.pane
-				continue
-			}
+	for i := 0; i < n; i++ {
+		i = w.knownPanes(i, n)
+		var err error
+		if i < n {
+			i, err = w.roll(i, n)
 		}
-		p, ok, err := w.roll(i, no)
-		if !ok && err == nil {
-			p, err = w.place(i, no, out)
+		if i < n && err == nil {
+			w.idx[i], err = w.place(i, w.laneNos[i], out)
 		}
 		if err != nil {
 			return err
 		}
-		idx[i] = p
-		lanes = w.lanes
 	}
 	return nil
+}
+
+// knownPanes finds the panes of the rows from i on whose lanes know them, and returns the first row whose lane does not.
+func (w *window) knownPanes(i, n int) int {
+	idx, nos, times, marks, lanes, every := w.idx[:n], w.laneNos[:n], w.times[:n], w.marks[:n], w.lanes, uint64(w.every)
+	for ; i < len(nos); i++ {
+		no := nos[i]
+		if int(no) >= len(lanes) {
+			return i
+		}
+		l := &lanes[no]
+		if uint64(int64(times[i])-l.start) >= every || marks[i] >= l.next {
+			return i
+		}
+		idx[i] = l.pane
+	}
+	return i
 }
 
 // begin evaluates the arguments and finds each row's lane and watermark.
@@ -401,19 +417,34 @@ func (w *window) add(hi int) {
 		w.addParts(lo, hi)
 		return
 	}
-	cells, words := w.panes.I64(0), w.words
-	offs, recv, index := flow.Offsets(w.rows)[lo:hi], flow.Received(w.rows)[lo:hi], flow.Indexes(w.rows)[lo:hi]
-	for r, p := range w.idx[lo:hi] {
-		if p != noPane {
-			c := (*[metaWords]int64)(cells[int(p)*words:])
-			c[paneOffset], c[paneReceived], c[paneIndex] = offs[r], int64(recv[r]), int64(index[r])
-			w.panes.Touch(p)
+	cells := w.panes.I64(0)
+	offs, recv, index := flow.Offsets(w.rows), flow.Received(w.rows), flow.Indexes(w.rows)
+	step := addRows
+	if w.latest {
+		step = hi - lo
+	}
+	for ; lo < hi; lo += step {
+		to := min(hi, lo+step)
+		w.noteLatest(cells, w.idx[lo:to], offs[lo:to], recv[lo:to], index[lo:to])
+		if w.latest {
+			w.keepRows(lo, to)
+		}
+		for i := range w.accs {
+			w.accumulate(i, cells, lo, to)
 		}
 	}
-	if w.latest {
-		w.keepRows(lo, hi)
-	}
-	for i := range w.accs {
-		w.accumulate(i, cells, lo, hi)
+}
+
+// noteLatest writes into the panes which rows are their latest.
+func (w *window) noteLatest(cells []int64, idx []uint32, offs []int64, recv []arrow.Timestamp, index []int32) {
+	offs, recv, index = offs[:len(idx)], recv[:len(idx)], index[:len(idx)]
+	panes, words := w.panes, w.words
+	for r, p := range idx {
+		if p == noPane {
+			continue
+		}
+		c := (*[metaWords]int64)(cells[int(p)*words:])
+		c[paneOffset], c[paneReceived], c[paneIndex] = offs[r], int64(recv[r]), int64(index[r])
+		panes.Touch(p)
 	}
 }
