@@ -80,7 +80,7 @@ func furtherList() []further {
     emit = { rise = last(temp) - first(temp) }
   }`},
 		{name: "anomaly.odd", text: `
-  anomaly "ewma" "odd" {
+  anomaly "seasonal" "odd" {
     from    = rule.mild
     by      = [device]
     on      = [temp]

@@ -42,6 +42,8 @@ type checkpoint struct {
 	// Nodes are the digests of what ran, by address: plan tells from them what has changed.
 	Nodes map[string]plan.HeldNode `json:"nodes,omitempty"`
 	Parts []partState              `json:"parts"`
+	// Seldom are the files of tables that are written seldom, oldest first (seldom.go).
+	Seldom []segment `json:"seldom,omitempty"`
 }
 
 // partState is the state of one partition's task.
@@ -57,13 +59,16 @@ type partState struct {
 	Idle      bool         `json:"idle,omitempty"` // no task reads the partition: there are no tables
 	Tables    []tableState `json:"tables"`
 
-	snapshots []*state.Snapshot
+	snapshots  []*state.Snapshot
+	seldomSize int64  // bytes in use of tables that are written seldom
+	oldest     uint64 // place of them; 0: none
 }
 
-// tableState names a table; its snapshot stands in the file in the same order.
+// tableState names a table; its snapshot stands in the file in the same order, or elsewhere, if it is written seldom.
 type tableState struct {
-	Key  string     `json:"key"` // see tableKey
-	Decl state.Decl `json:"decl"`
+	Key   string     `json:"key"` // see tableKey
+	Decl  state.Decl `json:"decl"`
+	Since uint64     `json:"since,omitempty"` // of one that is written seldom: the first epoch that has it
 }
 
 func (p *partState) add(d state.Decl, address string, s *state.Snapshot) {
@@ -96,6 +101,7 @@ func (c *checkpoint) idleParts() map[string]*restored {
 type restored struct {
 	state  partState
 	tables map[string]*state.Table
+	since  map[string]uint64 // of those that are written seldom
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -174,8 +180,13 @@ func (s *store) restore(epoch uint64) (*checkpoint, map[string]*restored, error)
 	out := map[string]*restored{}
 	for i := range last.Parts {
 		p := &last.Parts[i]
-		r := &restored{state: *p, tables: map[string]*state.Table{}}
+		r := &restored{state: *p, tables: map[string]*state.Table{}, since: map[string]uint64{}}
 		for _, t := range p.Tables {
+			if t.Decl.Seldom {
+				r.tables[t.Key], r.since[t.Key] = state.New(t.Decl), t.Since
+				r.tables[t.Key].Since(t.Since)
+				continue
+			}
 			table, err := state.Restore(t.Decl, snapshotsOf(chain, p.id(), t.Key)...)
 			if err != nil {
 				return nil, nil, fmt.Errorf("%s of %s: %w", t.Decl.Name, p.id(), err)
@@ -184,7 +195,7 @@ func (s *store) restore(epoch uint64) (*checkpoint, map[string]*restored, error)
 		}
 		out[p.id()] = r
 	}
-	return last, out, nil
+	return last, out, s.restoreSeldom(last, out)
 }
 
 // snapshotsOf gathers one table's snapshots along a chain.
@@ -233,7 +244,11 @@ func (s *store) read(epoch uint64) (*checkpoint, error) {
 func (c *checkpoint) readSnapshots(rest []byte) error {
 	for i := range c.Parts {
 		p := &c.Parts[i]
-		for range p.Tables {
+		for _, t := range p.Tables {
+			if t.Decl.Seldom {
+				p.snapshots = append(p.snapshots, nil)
+				continue
+			}
 			if len(rest) < 8 || binary.LittleEndian.Uint64(rest) > uint64(len(rest)-8) {
 				return fmt.Errorf("checkpoint %d is damaged: a table is cut short", c.Epoch)
 			}
@@ -261,10 +276,22 @@ func (s *store) forget(c *checkpoint) error {
 	}
 	for _, e := range epochs {
 		if e < c.Epoch && !keep[e] {
-			if err := s.env.FS.Remove(s.name(e)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := s.remove(s.name(e)); err != nil {
 				return err
 			}
 		}
+	}
+	entries, err := s.env.FS.ReadDir(s.dir)
+	if err != nil {
+		return err
+	}
+	return s.forgetSeldom(c, entries)
+}
+
+// remove removes a file, if it is there.
+func (s *store) remove(name string) error {
+	if err := s.env.FS.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	return nil
 }

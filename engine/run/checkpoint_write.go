@@ -84,7 +84,10 @@ func (w *summer) checkpoint(c *checkpoint) error {
 		return err
 	}
 	for i := range c.Parts {
-		for _, snap := range c.Parts[i].snapshots {
+		for j, snap := range c.Parts[i].snapshots {
+			if c.Parts[i].Tables[j].Decl.Seldom {
+				continue
+			}
 			buf = snap.AppendTo(append(buf[:0], 0, 0, 0, 0, 0, 0, 0, 0))
 			binary.LittleEndian.PutUint64(buf, uint64(len(buf)-8))
 			if err := w.put(buf); err != nil {

@@ -30,11 +30,12 @@ const chainMost = 16
 
 // coordinator puts ticks into the journal, takes checkpoints, ends the run.
 type coordinator struct {
-	engine   *Engine
-	last     *checkpoint
-	fullSize int64 // bytes of the newest full checkpoint
-	sizes    int64 // bytes of the deltas since
-	forceful bool
+	engine     *Engine
+	last       *checkpoint
+	fullSize   int64 // bytes of the newest full checkpoint
+	sizes      int64 // bytes of the deltas since
+	seldomSize int64 // bytes in use of tables that are written seldom
+	forceful   bool
 
 	nextTick       time.Time
 	tick           int64 // us, of the latest
@@ -217,6 +218,7 @@ func (c *coordinator) begin(now time.Time, pause bool) {
 	c.activity = c.engine.activity()
 	full := c.forceful || len(c.last.Chain)+1 >= chainMost || c.sizes > c.fullSize
 	req := &request{epoch: c.engine.epoch + 1, full: full, pause: pause}
+	c.places(req)
 	c.mu.Lock()
 	c.answers = &answers{req: req, tokens: map[string][]byte{}}
 	c.mu.Unlock()
@@ -255,7 +257,11 @@ func (c *coordinator) collect(now time.Time) (bool, error) {
 		return false, nil
 	}
 	next := c.checkpointOf(a)
-	size, err := c.engine.store.write(next)
+	seldom, err := c.engine.store.writeSeldom(next, a.req.place)
+	size := int64(0)
+	if err == nil {
+		size, err = c.engine.store.write(next)
+	}
 	if err != nil {
 		c.writeFailed(now, err)
 		return false, nil
@@ -280,7 +286,7 @@ func (c *coordinator) collect(now time.Time) (bool, error) {
 	c.checkpoints.Add(1)
 	after := c.engine.env.Clock.Now()
 	c.duration.Store(int64(after.Sub(c.began)))
-	c.shown.Store(&CheckpointStatus{Epoch: next.Epoch, At: after, Duration: after.Sub(c.began), Bytes: int(size)})
+	c.shown.Store(&CheckpointStatus{Epoch: next.Epoch, At: after, Duration: after.Sub(c.began), Bytes: int(size + seldom)})
 	c.nextCheckpoint, c.lastAt = c.began.Add(c.engine.plan.Config.Engine.Checkpoint), after
 	c.hold()
 	c.tell(c.engine.store.forget(next))
@@ -305,6 +311,7 @@ func (c *coordinator) checkpointOf(a *answers) *checkpoint {
 		next.Delivered[d.key] = d.marked.Load()
 	}
 	next.Parts = append(next.Parts, c.idleParts()...)
+	next.Seldom, c.seldomSize = needed(c.last.Seldom, a.parts)
 	if !a.req.full {
 		next.Chain = append(append([]uint64(nil), c.last.Chain...), c.last.Epoch)
 	}

@@ -18,7 +18,7 @@ func (t *task) copyAhead(req *request) bool {
 	piece := t.engine.pieceBytes()
 	left, most, from := int64(0), int64(0), (*state.Table)(nil)
 	t.eachTable(func(_ string, table *state.Table) {
-		n := table.Left(req.full)
+		n := table.Left(req.full && !table.Decl().Seldom)
 		if left += n; n > most {
 			most, from = n, table
 		}
@@ -29,7 +29,7 @@ func (t *task) copyAhead(req *request) bool {
 	if left <= piece || t.copies.left <= 0 {
 		return false
 	}
-	from.Ahead(req.full, piece)
+	from.Ahead(req.full && !from.Decl().Seldom, piece)
 	t.copies.left -= piece
 	return true
 }

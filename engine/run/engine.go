@@ -100,6 +100,8 @@ type request struct {
 	epoch uint64
 	full  bool // snapshots of everything, not of what changed
 	pause bool // tasks stand still afterwards, for a swap
+
+	place, clean uint64 // of tables that are written seldom: where to, and what is to come free (seldom.go)
 }
 
 // Open opens everything that the plan needs and restores the newest

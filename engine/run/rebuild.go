@@ -231,6 +231,9 @@ func (b *rebuild) into(id string, r *restored) error {
 				if err != nil {
 					panic("BUG: a table's snapshot is none: " + err.Error())
 				}
+				if t.Decl().Seldom {
+					own.TouchAll()
+				}
 				r.tables[tableKey(n.plan.Address, t.Decl())] = own
 			}
 		}

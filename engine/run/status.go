@@ -43,7 +43,7 @@ type CheckpointStatus struct {
 	Epoch    uint64        `json:"epoch"` // 0: none yet
 	At       time.Time     `json:"at,omitzero"`
 	Duration time.Duration `json:"duration_ns"` // from the request until it was durable
-	Bytes    int           `json:"bytes"`       // of its file
+	Bytes    int           `json:"bytes"`       // of its file, and what it added to those of tables that are written seldom
 	Failures int64         `json:"failures"`    // attempts to write one that failed
 }
 

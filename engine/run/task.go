@@ -333,7 +333,7 @@ func (t *task) barrier(req *request) {
 	if t.merge != nil {
 		part.Lanes = t.merge.states()
 	}
-	t.eachTable(func(address string, table *state.Table) { part.add(table.Decl(), address, table.Snapshot(req.full)) })
+	t.eachTable(func(address string, table *state.Table) { part.snapshot(address, table, req) })
 	for _, p := range t.pipes {
 		for _, l := range p.lanes {
 			l.push(parcel{item: flow.Item{Kind: flow.Barrier, Epoch: req.epoch, Marks: flow.Watermarks{Tick: t.tick, Ended: t.ended.Load()}}})

@@ -45,6 +45,9 @@
 // columns and say Touch later, or before; a copy after the barrier would need each of them to ask first. What is copied twice, since
 // it changed in between, is as many slots as rows came meanwhile.
 //
+// What is a Seldom table? One whose owner can make a slot again from an older copy of it and what its other tables hold: models, with a
+// log of what they have learnt since. It has deltas only, each written to a place that is told with it (seldom.go).
+//
 // Imports: flow
 //
 // Not here: where snapshots are written (run), expiry (the stages: it depends on

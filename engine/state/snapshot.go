@@ -193,7 +193,7 @@ func Restore(d Decl, chain ...*Snapshot) (*Table, error) {
 	t := New(d)
 	for i, s := range chain {
 		if !d.Same(s.decl) {
-			return nil, fmt.Errorf("snapshot %d is of table %s (%s), not of %s (%s)", i, s.decl.Name, s.decl.Digest, d.Name, d.Digest)
+			return nil, fmt.Errorf("snapshot %d %w", i, mismatch(s.decl, d))
 		}
 		if s.full && i > 0 {
 			t = New(d)
@@ -204,6 +204,10 @@ func Restore(d Decl, chain ...*Snapshot) (*Table, error) {
 	}
 	clear(t.dirty)
 	return t, nil
+}
+
+func mismatch(is, want Decl) error {
+	return fmt.Errorf("is of table %s (%s), not of %s (%s)", is.Name, is.Digest, want.Name, want.Digest)
 }
 
 // Merge makes one base out of a chain of snapshots.

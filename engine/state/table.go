@@ -149,6 +149,7 @@ type Table struct {
 	before   []*func()
 	near     uint64 // what Seek has read, so that it reads it
 	ahead    *ahead // of the next snapshot; nil: nothing was copied for it
+	seldom   seldom // where its slots are written, if the table is
 }
 
 // column is the storage of a Column; one of the slices is in use.
@@ -415,7 +416,7 @@ func (t *Table) Range(f func(slot uint32) bool) {
 
 // MemoryBytes is about how much memory the table holds.
 func (t *Table) MemoryBytes() int64 {
-	n := int64(cap(t.arena)) + int64(cap(t.refs))*24 + int64(len(t.index.cells))*8 + int64(cap(t.live)+cap(t.dirty))*8 + t.heap
+	n := int64(cap(t.arena)) + int64(cap(t.refs))*24 + int64(len(t.index.cells))*8 + int64(cap(t.live)+cap(t.dirty)+cap(t.seldom.places))*8 + t.heap
 	if t.ahead != nil {
 		n += t.ahead.bytes
 	}

@@ -1,0 +1,123 @@
+package run_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/run"
+)
+
+// files lists the names in a folder that end so.
+func (l *lab) files(dir, end string) (out []string) {
+	entries, err := l.machine.Env().FS.ReadDir(dir)
+	l.must(err)
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), end) {
+			out = append(out, dir+"/"+e.Name())
+		}
+	}
+	return out
+}
+
+func (l *lab) length(name string) int64 {
+	f, err := l.machine.Env().FS.Open(name, env.ReadOnly)
+	l.must(err)
+	defer f.Close()
+	info, err := f.Stat()
+	l.must(err)
+	return info.Size()
+}
+
+// TestSeldom plays rows to models with many checkpoints, crashes and disks that fail, from one file of models to the next: scores are
+// those of an undisturbed run, and old files go.
+func TestSeldom(t *testing.T) {
+	const parts = 12
+	play := func(trouble bool) (scores []string, names map[string]bool) {
+		l, names := newLab(t), map[string]bool{}
+		text := watched(2, 1.5, "temp > 0")
+		l.write("/in/00.ndjson", signals(0, 1))
+		l.open(text, false)
+		for i := range parts {
+			from, to := 1+i*signalRows/parts, 1+(i+1)*signalRows/parts
+			l.write(fmt.Sprintf("/in/%02d.ndjson", i+1), signals(from, to))
+			l.settle()
+			for _, name := range l.files("/data/checkpoints", ".seldom") {
+				names[name] = true
+			}
+			switch {
+			case !trouble:
+			case i%4 == 1:
+				l.machine.Crash(uint64(i))
+				l.open(text, false)
+			case i%4 == 3:
+				l.must(l.engine.Close())
+				l.open(text, false)
+			default:
+				l.machine.Fail(env.Fault{Op: env.OpWrite, Name: ".seldom", Err: fmt.Errorf("no room"), Times: 2})
+			}
+		}
+		turn := 0
+		l.steps(func() bool {
+			turn++
+			return turn%100 == 0 && len(l.lines("/out/all.ndjson")) >= 5*(signalRows+1) && len(l.lines("/out/forest.ndjson")) >= 5*(signalRows+1)
+		})
+		l.settle()
+		size := int64(0)
+		for _, name := range l.files("/data/checkpoints", ".seldom") {
+			size += l.length(name)
+		}
+		if size > 3<<20 {
+			t.Errorf("files of models have %d bytes", size)
+		}
+		l.close()
+		return scoresOf(l), names
+	}
+	want, names := play(false)
+	if got, _ := play(true); !slices.Equal(got, want) {
+		t.Errorf("%d rows in all, %d undisturbed, or other scores", len(got), len(want))
+	}
+	if len(names) < 8 {
+		t.Errorf("%d files are too few to show that old ones go", len(names))
+	}
+}
+
+// TestSeldomDamage: a file of models that is damaged or gone is found out at a start.
+func TestSeldomDamage(t *testing.T) {
+	for name, spoil := range map[string]func(l *lab, file string){
+		"checksum": func(l *lab, file string) {
+			f, err := l.machine.Env().FS.Open(file, env.ReadWrite)
+			l.must(err)
+			_, err = f.WriteAt([]byte{255, 255, 255}, 1000)
+			l.must(err)
+			l.must(f.Close())
+		},
+		"no such file|not exist": func(l *lab, file string) { l.must(l.machine.Env().FS.Remove(file)) },
+	} {
+		l := newLab(t)
+		text := watched(1, 1.5, "temp > 0")
+		l.write("/in/1.ndjson", signals(0, 100))
+		l.open(text, false)
+		l.steps(func() bool { return l.totals().Rows >= 500 })
+		l.settle()
+		l.close()
+		files := l.files("/data/checkpoints", ".seldom")
+		if len(files) == 0 {
+			t.Fatal("there is no file of models")
+		}
+		spoil(l, files[0])
+		_, err := run.Open(l.plan(text), run.Options{Env: l.machine.Env(), Data: "/data", Specs: l.specs(), Report: l.report})
+		if err == nil || !strings.Contains(err.Error(), "none of the checkpoints can be read") {
+			t.Errorf("%s: %v", name, err)
+		}
+		found := false
+		for _, word := range strings.Split(name, "|") {
+			found = found || l.reported(word)
+		}
+		if !found {
+			t.Errorf("%s is not reported: %s", name, strings.Join(l.reports, "\n"))
+		}
+	}
+}
