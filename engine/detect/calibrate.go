@@ -115,7 +115,7 @@ func (c *Calibrator) rebuild() {
 		c.digits[i] = c.level + c.slope*float32(i-u)
 	}
 	for i := u - 1; i >= 0; i-- {
-		if c.count[i] == 0 && i < u-1 {
+		if c.count[i] == 0 && i < u-1 { // most buckets are empty, and logarithms dear
 			c.digits[i] = c.digits[i+1]
 			continue
 		}

@@ -24,8 +24,9 @@ func (d *Detector) score(mem []byte, forest float64) float64 {
 			if !d.has(m) {
 				continue
 			}
-			digits := d.reads[s*members+m].judge(cals[n : n+sides(m)])
-			n += sides(m)
+			raw := d.reads[s*members+m].raw
+			digits := cals[n].Judge(raw)
+			n++
 			top[m] = max(top[m], digits-many)
 			d.share[s] += d.weight[m] * digits * digits
 		}
@@ -37,30 +38,6 @@ func (d *Detector) score(mem []byte, forest float64) float64 {
 		}
 	}
 	return math.Sqrt(sum / total)
-}
-
-// sides is how many calibrators a member has: two where too high and too low are different things.
-func sides(m int) int {
-	switch m {
-	case byLevel, byEWMA, byRate, byShift, bySpread, bySeason, byTurn:
-		return 2
-	}
-	return 1
-}
-
-// judge is how surprising a reading is, in digits. Of a member with two sides, high and low, the other side
-// learns that this row was nothing to it, and a row has two chances to be odd.
-func (r *reading) judge(by []Calibrator) float64 {
-	const two = 0.30103
-	if len(by) == 1 {
-		return by[0].Judge(r.raw)
-	}
-	side, other := &by[0], &by[1]
-	if r.low {
-		side, other = other, side
-	}
-	other.Learn(0)
-	return max(side.Judge(r.raw)-two, 0)
 }
 
 // shares says which signals the members found odd; a forest says it by itself.

@@ -36,18 +36,14 @@ const (
 	byDiscord
 	byHalfSpace
 	byRelation // from what the other signals say
-	byTurn     // mean of the last rows from that of those before
-	bySwing    // range of the last rows
 	byForest   // all signals together
 	members
 )
 
-// weights of the members in an ensemble. Each question has one voice: is the value odd, the last step, the level of
-// late, the restlessness, the silence, the time of day, the shape, the relation to other signals? Two members that answer
-// the same one share it. The forest, which answers several, has two.
+// weights of the members in an ensemble. The forest sees shapes and relations,
+// and the season a whole history: each stands for several simple members.
 func weights() [members]float64 {
-	return [members]float64{byLevel: 0.5, byHalfSpace: 0.5, byEWMA: 0.5, byRate: 0.5, byShift: 0.5, byTurn: 0.5, bySpread: 0.5, bySwing: 0.5,
-		byStuck: 1, bySeason: 1, byDiscord: 1, byRelation: 1, byForest: 2}
+	return [members]float64{byLevel: 1, byEWMA: 1, byRate: 1, byShift: 1, bySpread: 1, byStuck: 0.5, bySeason: 2, byDiscord: 1, byHalfSpace: 1, byRelation: 2, byForest: 4}
 }
 
 const (
@@ -75,7 +71,7 @@ type Detector struct {
 	tracks int // offset of the first track
 	stride int
 	calm   bool // Quiet was given
-	offs   struct{ season, disc, half, blocks, rel, forest int }
+	offs   struct{ season, disc, half, rel, forest int }
 	size   int
 	x, z   []float64
 	units  []float64
@@ -112,7 +108,7 @@ type Verdict struct {
 
 // New lays a detector out; an error is for the author of its configuration.
 func New(c Config) (*Detector, error) {
-	only := slices.Index([]string{"robust_zscore", "ewma", "rate", "changepoint", "spread", "stuck", "seasonal", "discord", "half_space_trees", "", "", "", "rcf", "ensemble"}, c.Kind)
+	only := slices.Index([]string{"robust_zscore", "ewma", "rate", "changepoint", "spread", "stuck", "seasonal", "discord", "half_space_trees", "", "rcf", "ensemble"}, c.Kind)
 	switch {
 	case c.Kind == "" || only < 0:
 		return nil, fmt.Errorf("there is no detector %q", c.Kind)
@@ -156,7 +152,7 @@ func (d *Detector) plan() error {
 	d.tracks = at.at
 	var in carver
 	in.take(1, int(unsafe.Sizeof(track{})))
-	d.offs.season, d.offs.disc, d.offs.half, d.offs.blocks = -1, -1, -1, -1
+	d.offs.season, d.offs.disc, d.offs.half = -1, -1, -1
 	if d.has(bySeason) {
 		d.offs.season = in.take(1, int(unsafe.Sizeof(seasonal{})))
 	}
@@ -166,13 +162,10 @@ func (d *Detector) plan() error {
 	if d.has(byHalfSpace) {
 		d.offs.half = in.take(1, int(unsafe.Sizeof(halfSpace{})))
 	}
-	if d.has(byTurn) || d.has(bySwing) {
-		d.offs.blocks = in.take(1, int(unsafe.Sizeof(blocks{})))
-	}
 	calibrators := 0
 	for m := range byForest {
 		if d.has(m) {
-			calibrators += sides(m)
+			calibrators++
 		}
 	}
 	in.take(calibrators, int(unsafe.Sizeof(Calibrator{})))
@@ -281,19 +274,12 @@ func (d *Detector) half(mem []byte, s int) *halfSpace {
 	return at[halfSpace](mem, d.tracks+s*d.stride+d.offs.half)
 }
 
-func (d *Detector) blocks(mem []byte, s int) *blocks {
-	if d.offs.blocks < 0 {
-		return nil
-	}
-	return at[blocks](mem, d.tracks+s*d.stride+d.offs.blocks)
-}
-
 // calibrators of a signal stand at the end of its track, in the order of the members.
 func (d *Detector) calibrators(mem []byte, s int) []Calibrator {
 	n := 0
 	for m := range byForest {
 		if d.has(m) {
-			n += sides(m)
+			n++
 		}
 	}
 	end := d.tracks + (s+1)*d.stride

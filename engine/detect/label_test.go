@@ -20,7 +20,7 @@ func TestLabels(t *testing.T) {
 		row, r := 0, splitmix.Source(7)
 		var v Verdict
 		return mem, func(spike float64) (grade, score float64) {
-			for range 400 {
+			for range 100 {
 				d.Step(mem, int64(row)*minute, []float64{r.Unit()}, &v)
 				row++
 			}
@@ -55,14 +55,14 @@ func TestLabels(t *testing.T) {
 	}
 	step("usual", 0.1, false)
 	label(false, false, false)
-	step("a spike", 1, true)
+	step("a spike", 2, true)
 	label(true, false, false)
 	label(false, true, false)
-	step("the same spike", 1, false)
+	step("the same spike", 2, false)
 	step("a big one", 60, true)
-	step("the same spike", 1, false)
+	step("the same spike", 2, false)
 	label(true, false, true)
-	step("the same spike", 1, true)
+	step("the same spike", 2, true)
 	for range 10 {
 		d.Label(mem, true)
 	}

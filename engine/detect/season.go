@@ -64,7 +64,7 @@ func (m *seasonal) judge(h, best int, e, dev float64, v *view, out *reading) {
 	e -= m.offset[h]
 	if h == best {
 		w := math.Sqrt(dev*dev+m.loss[h]*m.loss[h]) + 0.05*v.unit
-		out.raw, out.low = math.Abs(e)/w, e < 0
+		out.raw = math.Abs(e) / w
 		out.expected = v.x - e
 		out.lower, out.upper = out.expected-4*w, out.expected+4*w
 	}

@@ -91,7 +91,6 @@ func (s *signal) width(scale float64) float64 {
 // reading is what a member says of a row.
 type reading struct {
 	raw                    float64 // higher is odder; never negative, NaN or infinite
-	low                    bool    // odd for being too low, or for falling; else for being too high
 	expected, lower, upper float64 // NaN where it has none
 }
 
@@ -106,7 +105,7 @@ func (m *ewma) step(v *view, s *signal, out *reading) {
 	}
 	d := v.x - m.mean
 	w := s.width(m.spread)
-	out.raw, out.low = math.Abs(d)/w, d < 0
+	out.raw = math.Abs(d) / w
 	out.expected, out.lower, out.upper = m.mean, m.mean-4*w, m.mean+4*w
 	m.n++
 	m.mean += ewmaRate * d
@@ -122,7 +121,7 @@ func (m *shift) step(v *view, out *reading) {
 	z := min(max(v.z, -3), 3)
 	m.up = max(0, 0.995*m.up+z-0.5)
 	m.down = max(0, 0.995*m.down-z-0.5)
-	out.raw, out.low = max(m.up, m.down), m.down > m.up
+	out.raw = max(m.up, m.down)
 	out.expected = v.level
 	out.lower, out.upper = out.expected-4*v.unit, out.expected+4*v.unit
 }
@@ -140,7 +139,7 @@ func (m *spread) step(v *view, out *reading) {
 	l := math.Log(m.short + 0.02)
 	d := l - m.mean
 	if m.n > 24 {
-		out.raw, out.low = math.Abs(d)/max(m.dev, 0.05), d < 0
+		out.raw = math.Abs(d) / max(m.dev, 0.05)
 	}
 	rate := 1 / min(m.n+1, 1000)
 	m.mean += rate * d

@@ -111,10 +111,10 @@ func (d *Detector) signal(mem []byte, s int, at int64, gap bool, out *Verdict) {
 	r := d.reads[s*members : (s+1)*members]
 	nothing := reading{expected: math.NaN(), lower: math.NaN(), upper: math.NaN()}
 	r[byLevel] = nothing
-	r[byLevel].raw, r[byLevel].low = math.Abs(v.z), v.z < 0
+	r[byLevel].raw = math.Abs(v.z)
 	level := v.level
 	r[byLevel].expected, r[byLevel].lower, r[byLevel].upper = level, level-4*v.unit, level+4*v.unit
-	r[byRate].raw, r[byRate].low = math.Abs(v.step), v.step < 0
+	r[byRate].raw = math.Abs(v.step)
 	r[byRate].expected, r[byRate].lower, r[byRate].upper = d.x[s]-step, math.NaN(), math.NaN()
 	if d.cfg.MaxRate > 0 && known && !gap && math.Abs(step) > d.cfg.MaxRate*seconds {
 		r[byRate].raw = wide
@@ -135,13 +135,8 @@ func (d *Detector) signal(mem []byte, s int, at int64, gap bool, out *Verdict) {
 	if p := d.half(mem, s); p != nil {
 		p.step(&v, &r[byHalfSpace])
 	}
-	if p := d.blocks(mem, s); p != nil {
-		p.step(&v, &r[byTurn], &r[bySwing])
-	}
 	if changed {
-		cals, n := d.calibrators(mem, s), d.nth(bySeason)
-		cals[n].Init(memory)
-		cals[n+1].Init(memory)
+		d.calibrators(mem, s)[d.nth(bySeason)].Init(memory)
 	}
 	band := bySeason
 	if d.only < byForest {
@@ -157,7 +152,7 @@ func (d *Detector) nth(member int) int {
 	n := 0
 	for m := range member {
 		if d.has(m) {
-			n += sides(m)
+			n++
 		}
 	}
 	return n

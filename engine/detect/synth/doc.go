@@ -15,6 +15,11 @@
 // Why are sizes of faults given in parts of the signal's own range? A fault is what stands out for someone who
 // knows the signal; small ones are there too, which nobody finds, as in labels that people made.
 //
+// Why is every kind of fault as frequent? How often which comes in the field is not known here. While plain ones were more frequent,
+// what finds only those won.
+//
+// Why is a spike measured by the farthest value too? Where spikes are usual, a fault is one that tops them.
+//
 // Why nuisances? Real signals are odd at times without a fault. A detector that was chosen where only faults are odd alerts at
 // everything that is not noise.
 //
