@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -182,12 +183,16 @@ var edges = map[string]string{
 // together is the edge whose rows come from several partitions. They are compared as a multiset.
 const together = "site"
 
-// records is how many go in.
+// records is how many go in: in a soak ten million, or as many as TIDEMILL_SOAK says.
 func records() int64 {
-	if os.Getenv("TIDEMILL_SOAK") != "" {
+	n, err := strconv.ParseInt(os.Getenv("TIDEMILL_SOAK"), 10, 64)
+	switch {
+	case os.Getenv("TIDEMILL_SOAK") == "":
+		return 60_000
+	case err != nil || n < 60_000:
 		return 10_000_000
 	}
-	return 60_000
+	return n
 }
 
 // TestSameJournalSameRows runs the engine once on a file, and then on copies of the journal that

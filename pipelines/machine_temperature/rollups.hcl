@@ -22,7 +22,7 @@ pipeline "gateway_minutes" {
     from  = rule.plausible
     by    = [device]
     every = "1m"
-    keep  = "6h"
+    keep  = "2h"
     emit = {
       temp_sum = sum(data.temp)
       temp_min = min(data.temp)
@@ -43,7 +43,7 @@ pipeline "gateway_hours" {
   window "tumbling" "hour" {
     by        = [device]
     every     = "1h"
-    keep      = "6h"
+    keep      = "2h"
     revisions = "latest"
     emit = {
       temp_sum = sum(temp_sum)
@@ -58,7 +58,7 @@ pipeline "gateway_hours" {
   window "tumbling" "fleet" {
     from      = channel.gateway_minutes
     every     = "1h"
-    keep      = "6h"
+    keep      = "2h"
     revisions = "latest"
     emit = {
       temp_avg = sum(temp_sum) / sum(n)
@@ -84,7 +84,7 @@ pipeline "gateway_days" {
   window "tumbling" "day" {
     by        = [device]
     every     = "24h"
-    keep      = "6h"
+    keep      = "2h"
     revisions = "latest"
     emit = {
       temp_avg = sum(temp_sum) / sum(n)
