@@ -49,7 +49,7 @@ pipeline "q" {
     emit  = { n = count(), hot = max(temp) > 30 }
     MORE
   }`
-	for _, c := range []struct{ name, window, more, rule, sink, hour, want, warn string }{
+	for _, c := range []struct{ name, window, more, rule, enrich, sink, hour, want, warn string }{
 		{name: "latest", hour: "by = [device]\nkeep = \"70m\"\nrevisions = \"latest\""},
 		{name: "first", hour: "by = [device]\nrevisions = \"first\""},
 		{name: "by something else that stays", hour: "by = [site]\nkeep = \"70m\"\nrevisions = \"latest\""},
@@ -68,6 +68,9 @@ pipeline "q" {
 		{name: "a rule that takes a key away", rule: "remove = [window_start]", hour: "by = [device]\nrevisions = \"latest\"", want: "rule.r takes window_start away, by which revisions of a row are told"},
 		{name: "a rule that changes a key", rule: "set = { site = n > 3 }", hour: "by = [device]\nrevisions = \"latest\"", want: "rule.r takes site away"},
 		{name: "another name", rule: "rename = { area = site }", hour: "by = [area]\nkeep = \"70m\"\nrevisions = \"latest\""},
+		{name: "an enrich", enrich: "missing = \"null\"", hour: "by = [device]\nkeep = \"70m\"\nrevisions = \"latest\""},
+		{name: "an enrich that leaves rows out", enrich: "missing = \"drop\"", hour: "by = [device]\nrevisions = \"latest\"",
+			want: "enrich.r may let one revision of a row through and leave another out"},
 		{name: "two feeders", sink: "}\nsink \"channel\" \"more\" {\n  from = rule.r\n  to = channel.minutes", hour: "by = [device]\nrevisions = \"latest\"", want: "more than one stage feeds channel.minutes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -76,7 +79,13 @@ pipeline "q" {
 				window = c.window
 			}
 			rule := "rule \"r\" {\nfrom = window.w\n" + c.rule + "\n}"
+			if c.enrich != "" {
+				rule = "enrich \"file\" \"r\" {\nfrom = window.w\npath = \"r.csv\"\nby = [device]\ncolumns = { device = string, floor = integer }\n" + c.enrich + "\n}"
+			}
 			text := strings.NewReplacer("MORE", c.more, "RULE", rule, "SINK", c.sink, "HOUR", c.hour).Replace(strings.Replace(head, "WINDOW", window, 1))
+			if c.enrich != "" {
+				text = strings.ReplaceAll(text, "rule.r", "enrich.r")
+			}
 			dir := t.TempDir()
 			if err := os.WriteFile(filepath.Join(dir, "a.hcl"), []byte(text), 0o644); err != nil {
 				t.Fatal(err)

@@ -178,10 +178,20 @@ func (p *program) bind(c *common, in []*arrow.Schema, at stage.At, diags hcl.Dia
 	reads := append(stage.Names(by), add.Reads()...)
 	slices.Sort(reads)
 	return stage.Bound{Out: add.Out, Key: at.Keys[0], Reads: slices.Compact(reads), PassesAll: true, Filters: add.Missing >= carry.Dropped,
-		Revises: stage.Has(in[0], "revision"),
+		Revises: stage.Has(in[0], "revision"), Revised: revised(&at, add.Missing),
 		State: []state.Decl{{Name: "version", Digest: "enrich 1 " + p.shown, MaxKeys: 1, KeysPlanned: 1,
 			Columns: []state.Column{{Name: "ticks", Type: state.I64, Width: 2}, {Name: "digest", Type: state.Bytes}}}},
 		OpenStage: func(o stage.Opening) (stage.Stage, error) { return open(p, o) }}, config.Sort(diags)
+}
+
+// revised says how revisions of rows belong together behind the enrich: as before, unless one of them may find nothing in a
+// table that has been read again, and be left out.
+func revised(at *stage.At, missing carry.Missing) *stage.Revised {
+	in := at.RevisedAt(0)
+	if in == nil || in.By == nil || missing < carry.Dropped {
+		return in
+	}
+	return &stage.Revised{Why: at.Address + " may let one revision of a row through and leave another out, for which its table has nothing"}
 }
 
 func (p *program) bindColumns(c *common, in *arrow.Schema) hcl.Diagnostics {

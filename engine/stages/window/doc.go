@@ -77,7 +77,8 @@
 //	a window "tumbling" or "sliding" that reads windows of these kinds, directly or through rules and channels: their rows
 //	keep their time, and are told by their keys and window_start. Sessions, counts and states move their ends, and having
 //	lets out again what is not true of it any more.
-//	rules between that let all revisions of a row through or none: where looks at keys and window_start alone
+//	rules between that let all revisions of a row through or none: where looks at keys and window_start alone; or an enrich
+//	that leaves no row out
 //	channels that one stage feeds, without a time of their own
 //	a keep as long as that of the window before (plan warns), and memory for its rows: some 190 bytes each (plan counts them)
 //
