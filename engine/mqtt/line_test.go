@@ -1,6 +1,9 @@
 package mqtt
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+)
 
 // TestLine: connections are taken once each, in the order in which they came, however pushes and takes meet, and the line forgets them.
 func TestLine(t *testing.T) {
@@ -38,6 +41,47 @@ func TestLine(t *testing.T) {
 		l.close()
 		if got := l.take(nil); len(got) != 0 || len(l.conns) != 0 || l.taken != 0 {
 			t.Fatalf("%+v: %d more", c, len(got))
+		}
+	}
+}
+
+// Answers stand in the connection's own memory while they fit and it is not being written, and what follows them follows them.
+func TestAnswersMemory(t *testing.T) {
+	answers := func(n int) []byte {
+		out := []byte{}
+		for i := range n {
+			out = appendAck(out, Puback, uint16(i), Success, V311)
+		}
+		return out
+	}
+	for _, x := range []struct {
+		name   string
+		lent   bool
+		steps  []int // answers at a time; 0: something else
+		little bool
+	}{
+		{"as many as are mostly in flight", false, []int{16}, true},
+		{"one after the other", false, []int{1, 1, 1}, true},
+		{"too many", false, []int{17}, false},
+		{"too many in turn", false, []int{10, 10}, false},
+		{"while others are written", true, []int{1}, false},
+		{"something else after them", false, []int{2, 0, 3}, false},
+		{"something else before them", false, []int{0, 3}, false},
+	} {
+		c := &conn{s: &Server{}, lent: x.lent}
+		before := c.little
+		want := []byte{}
+		for _, n := range x.steps {
+			if n == 0 {
+				c.out = append(c.buffer(), "else"...)
+				want = append(want, "else"...)
+				continue
+			}
+			c.out = append(c.bufferFor(n*maxAck), answers(n)...)
+			want = append(want, answers(n)...)
+		}
+		if !bytes.Equal(c.out, want) || (&c.out[0] == &c.little[0]) != x.little || x.lent && c.little != before {
+			t.Errorf("%s: % x, not % x; in its own memory: %v", x.name, c.out, want, &c.out[0] == &c.little[0])
 		}
 	}
 }
