@@ -54,7 +54,10 @@ func (d *demo) look(t *testing.T, p *program) {
 			t.Errorf("%s: %.200s has no %s", path, text, want)
 		}
 	}
-	d.lookAtDevices(t)
+	eventually(t, p, "a list with every device", func() bool { return d.listed(t) >= devices })
+	if n := d.listed(t); n != devices {
+		t.Errorf("%d devices are known, %d publish", n, devices)
+	}
 }
 
 // lacks says which samples are not there, or too small.
@@ -88,8 +91,8 @@ func (d *demo) get(t *testing.T, path string) string {
 	return string(text)
 }
 
-// lookAtDevices reads the list of devices to its end, page by page.
-func (d *demo) lookAtDevices(t *testing.T) {
+// listed reads the list of devices to its end, page by page, and counts them.
+func (d *demo) listed(t *testing.T) int {
 	t.Helper()
 	type device struct {
 		Device   string
@@ -118,7 +121,5 @@ func (d *demo) lookAtDevices(t *testing.T) {
 			break
 		}
 	}
-	if len(seen) != devices {
-		t.Errorf("%d devices are known, %d publish", len(seen), devices)
-	}
+	return len(seen)
 }

@@ -9,45 +9,26 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/tidemill/tidemill/engine/simulate"
 )
 
 // BinaryVar is an environment variable that names a binary to test in place of
-// the one that Build would make.
+// the one that Build would make; .ci/unit makes it once for all suites.
 const BinaryVar = "TIDEMILL_BINARY"
 
-// buildsVar is an environment variable that names a folder for one binary that several suites share: who comes first
-// builds it. The folder must not outlive the sources as they are; .ci/unit makes one for each of its runs.
-const buildsVar = "TIDEMILL_BUILDS"
-
-// Build builds the binary, into folder dir unless suites share one, and returns its path.
+// Build builds the binary into folder dir and returns its path.
 func Build(dir string) (string, error) {
 	if name := os.Getenv(BinaryVar); name != "" {
 		return filepath.Abs(name)
 	}
-	if shared := os.Getenv(buildsVar); shared != "" {
-		dir = shared
-	}
-	lock, err := os.Create(filepath.Join(dir, "tidemill.lock"))
-	if err != nil {
-		return "", err
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", err
-	}
 	name := filepath.Join(dir, "tidemill")
-	if _, err := os.Stat(name); err == nil {
-		return name, nil
-	}
-	out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", name+".new", "github.com/tidemill/tidemill/engine/cmd/tidemill").CombinedOutput()
+	out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", name, "github.com/tidemill/tidemill/engine/cmd/tidemill").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("the binary does not build: %w\n%s", err, out)
 	}
-	return name, os.Rename(name+".new", name)
+	return name, nil
 }
 
 //go:embed work.hcl
