@@ -121,3 +121,40 @@ func TestSeldomDamage(t *testing.T) {
 		}
 	}
 }
+
+// TestSeldomAgain: a detector that was taken out and put back begins anew, also after a crash, though files still hold
+// its former models.
+func TestSeldomAgain(t *testing.T) {
+	both := watched(1, 1.5, "temp > 0")
+	cut := func(text, from, to string) string {
+		before, rest, _ := strings.Cut(text, from)
+		_, after, _ := strings.Cut(rest, to)
+		return before + to + after
+	}
+	without := cut(cut(both, `anomaly "rcf"`, `rule "other"`), `sink "file" "forest"`, `sink "file" "other"`)
+	play := func(crash bool) []string {
+		l := newLab(t)
+		rows := func(i, from, to int) {
+			l.write(fmt.Sprintf("/in/%d.ndjson", i), signals(from, to))
+			l.settle()
+		}
+		l.write("/in/0.ndjson", signals(0, 150))
+		l.open(both, false)
+		l.settle()
+		l.must(l.swap(without))
+		rows(1, 150, 170)
+		l.must(l.swap(both))
+		rows(2, 170, 200)
+		if crash {
+			l.machine.Crash(7)
+			l.open(both, false)
+		}
+		rows(3, 200, 260)
+		l.close()
+		return scoresOf(l)
+	}
+	want := play(false)
+	if got := play(true); !slices.Equal(got, want) || len(want) < 5*(260+240) {
+		t.Errorf("%d rows after a crash, %d without, or other scores", len(got), len(want))
+	}
+}
