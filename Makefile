@@ -4,7 +4,7 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := build
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
-# What test, check, unit, race and fuzz are about: all, or a part of .ci/parts.
+# What test, unit, race and fuzz are about: all, or a part of .ci/parts.
 PART := all
 TALLY := go run ./conformance/tally
 SCRATCH := .run
