@@ -118,9 +118,13 @@ const maxKnownTopics = 1 << 16
 type topicColumns struct {
 	fields    []Field
 	templates []TopicTemplate
-	known     map[string][]level // by topic
+	known     map[string]int32 // numbers of topics
+	topics    []string         // by number, in the order in which they first came
+	values    []level          // of all fields of the first topic, then of the second ...
+	next      int              // the topic that mostly comes next: devices take turns
 	block     *journal.Block
-	of        [][]level  // of the block, by number of the topic
+	of        []int32    // numbers of the block's topics
+	places    []int32    // of the rows that become columns: where the values of their topics begin
 	sealed    []Envelope // of the block's records, where some field is a property
 }
 
@@ -132,7 +136,7 @@ type level struct {
 
 // splitTopicFields takes the fields from topics out of c.Fields; nil when there are none.
 func splitTopicFields(c *Config) (*topicColumns, error) {
-	t := &topicColumns{templates: c.Topics, known: map[string][]level{}}
+	t := &topicColumns{templates: c.Topics, known: map[string]int32{}}
 	for len(c.Fields) > 0 && c.Fields[0].Topic {
 		if f := c.Fields[0]; f.Type == nil || f.Type.ID() != arrow.STRING {
 			return nil, fmt.Errorf("field %q: a field from the topic is a string", f.Name)
@@ -157,22 +161,41 @@ func (t *topicColumns) has(name string) bool {
 
 // open looks the block's topics up.
 func (t *topicColumns) open(b *journal.Block) {
+	if len(t.topics) >= maxKnownTopics {
+		clear(t.known)
+		clear(t.topics)
+		clear(t.values)
+		t.topics, t.values, t.next = t.topics[:0], t.values[:0], 0
+	}
 	t.block, t.of = b, t.of[:0]
 	for _, topic := range b.Topics {
-		v, ok := t.known[topic]
-		if !ok {
-			v = t.values(topic)
-			if len(t.known) >= maxKnownTopics {
-				clear(t.known)
-			}
-			t.known[topic] = v
-		}
-		t.of = append(t.of, v)
+		t.of = append(t.of, t.number(topic))
 	}
 	if len(t.of) == 0 {
-		t.of = append(t.of, make([]level, len(t.fields)))
+		t.of = append(t.of, t.number(""))
 	}
 	t.unseal(b)
+}
+
+// number returns the number of a topic, which has one from then on. A device sends after the one that it sent after
+// before, more often than not: then nothing is looked up, and what is read stands side by side.
+func (t *topicColumns) number(topic string) int32 {
+	if t.next == len(t.topics) {
+		t.next = 0
+	}
+	if t.next < len(t.topics) && t.topics[t.next] == topic {
+		t.next++
+		return int32(t.next - 1)
+	}
+	n, ok := t.known[topic]
+	if !ok {
+		n = int32(len(t.topics))
+		t.known[topic] = n
+		t.topics = append(t.topics, topic)
+		t.values = append(t.values, t.split(topic)...)
+	}
+	t.next = int(n) + 1
+	return n
 }
 
 // unseal reads the envelopes of a block if some field is a property. One that cannot be read is as none.
@@ -187,8 +210,8 @@ func (t *topicColumns) unseal(b *journal.Block) {
 	}
 }
 
-// values finds the first template that a topic is like.
-func (t *topicColumns) values(topic string) []level {
+// split finds the first template that a topic is like, and gives the values of all fields.
+func (t *topicColumns) split(topic string) []level {
 	out := make([]level, len(t.fields))
 	for _, template := range t.templates {
 		texts, ok := template.Match(topic, nil)
@@ -208,6 +231,14 @@ func (t *topicColumns) values(topic string) []level {
 // close makes the columns of rows with these offsets.
 func (t *topicColumns) close(offsets []int64, alloc memory.Allocator) []arrow.Array {
 	var out []arrow.Array
+	t.places = t.places[:0]
+	for _, offset := range offsets {
+		of := uint16(0)
+		if list := t.block.TopicOf; list != nil {
+			of = list[offset-int64(t.block.First)]
+		}
+		t.places = append(t.places, t.of[of]*int32(len(t.fields)))
+	}
 	for i, f := range t.fields {
 		if !f.Skip {
 			out = append(out, t.column(i, offsets, alloc))
@@ -217,26 +248,26 @@ func (t *topicColumns) close(offsets []int64, alloc memory.Allocator) []arrow.Ar
 	return out
 }
 
-// at returns the value of field i for the record at an offset.
-func (t *topicColumns) at(offset int64, i int) level {
-	n := offset - int64(t.block.First)
+// at returns the value of field i of a row, whose record is at an offset.
+func (t *topicColumns) at(row int, offset int64, i int) level {
 	if t.fields[i].Property {
-		if len(t.sealed) == 0 {
-			return level{}
-		}
-		v, ok := t.sealed[n].Property(t.fields[i].Name)
-		return level{string(v), ok && utf8.Valid(v)}
+		return t.property(offset, i)
 	}
-	if of := t.block.TopicOf; of != nil {
-		return t.of[of[n]][i]
+	return t.values[int(t.places[row])+i]
+}
+
+func (t *topicColumns) property(offset int64, i int) level {
+	if len(t.sealed) == 0 {
+		return level{}
 	}
-	return t.of[0][i]
+	v, ok := t.sealed[offset-int64(t.block.First)].Property(t.fields[i].Name)
+	return level{string(v), ok && utf8.Valid(v)}
 }
 
 func (t *topicColumns) column(i int, offsets []int64, alloc memory.Allocator) arrow.Array {
 	size, nulls := 0, 0
-	for _, o := range offsets {
-		v := t.at(o, i)
+	for row, o := range offsets {
+		v := t.at(row, o, i)
 		if !v.ok {
 			nulls++
 			continue
@@ -258,7 +289,7 @@ func (t *topicColumns) column(i int, offsets []int64, alloc memory.Allocator) ar
 	to, data, n := arrow.Int32Traits.CastFromBytes(ends.Bytes()), texts.Bytes(), 0
 	to[0] = 0
 	for row, o := range offsets {
-		v := t.at(o, i)
+		v := t.at(row, o, i)
 		if v.ok {
 			n += copy(data[n:], v.text)
 		}

@@ -2,10 +2,14 @@ package decode
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/tidemill/tidemill/engine/journal"
 )
 
 func TestTopicTemplate(t *testing.T) {
@@ -162,5 +166,36 @@ func TestTopicFieldMistakes(t *testing.T) {
 		if _, err := NewJSON(c); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", fields, err, want)
 		}
+	}
+}
+
+// TestTopicOrder: what a topic gives does not depend on which came before, nor on how many are known.
+func TestTopicOrder(t *testing.T) {
+	cfg := topicConfig(t, "site:string device:string", "dt/{site}/{device}", "x/{device}")
+	c, err := splitTopicFields(&cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	random, seen := rand.New(rand.NewPCG(1, 2)), 0
+	for round := range 3*maxKnownTopics/900 + 40 {
+		b := &journal.Block{}
+		for i := range 1000 {
+			device := round/2*900 + i // in turn, each twice, a hundred again in the next block
+			if round%7 == 3 {
+				device = random.IntN(round*900 + 1)
+			}
+			b.Topics = append(b.Topics, fmt.Sprintf([]string{"dt/s%[1]d/d%[1]d", "x/d%[1]d", "%[1]d"}[device%3], device))
+		}
+		c.open(b)
+		for i, topic := range b.Topics {
+			at := int(c.of[i]) * len(c.fields)
+			if got, want := c.values[at:at+len(c.fields)], c.split(topic); !slices.Equal(got, want) {
+				t.Fatalf("round %d: %s gives %v, want %v", round, topic, got, want)
+			}
+		}
+		seen = max(seen, len(c.topics))
+	}
+	if seen < maxKnownTopics || len(c.topics) >= seen {
+		t.Fatalf("%d topics were known at most, %d at the end: none were forgotten", seen, len(c.topics))
 	}
 }

@@ -19,42 +19,71 @@ func Take(rows arrow.RecordBatch, sel []int32, alloc memory.Allocator) arrow.Rec
 	if n > 0 && int(sel[n-1]-sel[0]) == n-1 {
 		return rows.NewSlice(int64(sel[0]), int64(sel[0])+int64(n))
 	}
+	runs := runsOf(sel)
 	cols := make([]arrow.Array, rows.NumCols())
 	for i := range cols {
-		cols[i] = TakeArray(rows.Column(i), sel, alloc)
+		cols[i] = takeArray(rows.Column(i), sel, runs, alloc)
 		defer cols[i].Release()
 	}
 	return array.NewRecordBatch(rows.Schema(), cols, int64(n))
 }
 
+// run is n values side by side.
+type run struct{ from, to, n int }
+
+// runLeast is how many values a run must have on average to be copied as one.
+const runLeast = 16
+
+// runsOf gives sel as runs, where these are long: mostly a row is missing here and there. nil otherwise.
+func runsOf(sel []int32) []run {
+	var runs []run
+	for i := 0; i < len(sel); {
+		k := i + 1
+		for k < len(sel) && sel[k] == sel[k-1]+1 {
+			k++
+		}
+		if len(runs) > len(sel)/runLeast {
+			return nil
+		}
+		runs = append(runs, run{int(sel[i]), i, k - i})
+		i = k
+	}
+	return runs
+}
+
 // TakeArray makes a column of the values that sel lists, in its order; values
 // may come more than once. The caller releases the result.
 func TakeArray(a arrow.Array, sel []int32, alloc memory.Allocator) arrow.Array {
+	return takeArray(a, sel, nil, alloc)
+}
+
+// takeArray is TakeArray; runs are sel, or nil.
+func takeArray(a arrow.Array, sel []int32, runs []run, alloc memory.Allocator) arrow.Array {
 	bufs := []*memory.Buffer{nil}
 	nulls := 0
 	if a.NullN() > 0 && a.DataType().ID() != arrow.NULL {
-		bufs[0], nulls = takeValidity(a, sel, alloc)
+		bufs[0], nulls = takeValidity(a, sel, runs, alloc)
 	}
 	var children []arrow.ArrayData
 	switch a := a.(type) {
 	case *array.Null:
 		return array.NewNull(len(sel))
 	case *array.Float64:
-		bufs = append(bufs, takeFixed(a.Float64Values(), sel, 8, arrow.Float64Traits.CastFromBytes, alloc))
+		bufs = append(bufs, takeFixed(a.Float64Values(), sel, runs, 8, arrow.Float64Traits.CastFromBytes, alloc))
 	case *array.Int64:
-		bufs = append(bufs, takeFixed(a.Int64Values(), sel, 8, arrow.Int64Traits.CastFromBytes, alloc))
+		bufs = append(bufs, takeFixed(a.Int64Values(), sel, runs, 8, arrow.Int64Traits.CastFromBytes, alloc))
 	case *array.Timestamp:
-		bufs = append(bufs, takeFixed(a.TimestampValues(), sel, 8, arrow.TimestampTraits.CastFromBytes, alloc))
+		bufs = append(bufs, takeFixed(a.TimestampValues(), sel, runs, 8, arrow.TimestampTraits.CastFromBytes, alloc))
 	case *array.Int32:
-		bufs = append(bufs, takeFixed(a.Int32Values(), sel, 4, arrow.Int32Traits.CastFromBytes, alloc))
+		bufs = append(bufs, takeFixed(a.Int32Values(), sel, runs, 4, arrow.Int32Traits.CastFromBytes, alloc))
 	case *array.Uint32:
-		bufs = append(bufs, takeFixed(a.Uint32Values(), sel, 4, arrow.Uint32Traits.CastFromBytes, alloc))
+		bufs = append(bufs, takeFixed(a.Uint32Values(), sel, runs, 4, arrow.Uint32Traits.CastFromBytes, alloc))
 	case *array.Boolean:
-		bufs = append(bufs, takeBits(a, sel, alloc))
+		bufs = append(bufs, takeBits(a, sel, runs, alloc))
 	case *array.String:
-		bufs = append(bufs, takeText(a, sel, alloc)...)
+		bufs = append(bufs, takeText(a, sel, runs, alloc)...)
 	case *array.Binary:
-		bufs = append(bufs, takeText(a, sel, alloc)...)
+		bufs = append(bufs, takeText(a, sel, runs, alloc)...)
 	case *array.List:
 		offs, child := takeList(a, sel, alloc)
 		bufs, children = append(bufs, offs), []arrow.ArrayData{child.Data()}
@@ -78,19 +107,29 @@ func newBuffer(n int, alloc memory.Allocator) *memory.Buffer {
 	return b
 }
 
-func takeFixed[T any](vals []T, sel []int32, size int, cast func([]byte) []T, alloc memory.Allocator) *memory.Buffer {
+func takeFixed[T any](vals []T, sel []int32, runs []run, size int, cast func([]byte) []T, alloc memory.Allocator) *memory.Buffer {
 	b := newBuffer(len(sel)*size, alloc)
 	out := cast(b.Bytes())[:len(sel)]
+	if runs != nil {
+		for _, r := range runs {
+			copy(out[r.to:r.to+r.n], vals[r.from:])
+		}
+		return b
+	}
 	for i, r := range sel {
 		out[i] = vals[r]
 	}
 	return b
 }
 
-func takeValidity(a arrow.Array, sel []int32, alloc memory.Allocator) (*memory.Buffer, int) {
+func takeValidity(a arrow.Array, sel []int32, runs []run, alloc memory.Allocator) (*memory.Buffer, int) {
 	b := newBuffer(int(bitutil.BytesForBits(int64(len(sel)))), alloc)
 	out := b.Bytes()
 	clear(out)
+	if runs != nil {
+		copyBits(a.NullBitmapBytes(), a.Data().Offset(), out, runs)
+		return someNull(b, len(sel)-bitutil.CountSetBits(out, 0, len(sel)))
+	}
 	nulls := 0
 	for i, r := range sel {
 		if a.IsValid(int(r)) {
@@ -99,6 +138,11 @@ func takeValidity(a arrow.Array, sel []int32, alloc memory.Allocator) (*memory.B
 			nulls++
 		}
 	}
+	return someNull(b, nulls)
+}
+
+// someNull gives a validity up that says that nothing is null.
+func someNull(b *memory.Buffer, nulls int) (*memory.Buffer, int) {
 	if nulls == 0 {
 		b.Release()
 		return nil, 0
@@ -106,11 +150,21 @@ func takeValidity(a arrow.Array, sel []int32, alloc memory.Allocator) (*memory.B
 	return b, nulls
 }
 
-func takeBits(a *array.Boolean, sel []int32, alloc memory.Allocator) *memory.Buffer {
+func copyBits(src []byte, at int, out []byte, runs []run) {
+	for _, r := range runs {
+		bitutil.CopyBitmap(src, at+r.from, r.n, out, r.to)
+	}
+}
+
+func takeBits(a *array.Boolean, sel []int32, runs []run, alloc memory.Allocator) *memory.Buffer {
 	b := newBuffer(int(bitutil.BytesForBits(int64(len(sel)))), alloc)
 	out := b.Bytes()
 	clear(out)
 	src, at := a.Data().Buffers()[1].Bytes(), a.Data().Offset()
+	if runs != nil {
+		copyBits(src, at, out, runs)
+		return b
+	}
 	for i, r := range sel {
 		p := at + int(r)
 		out[i>>3] |= (src[p>>3] >> (p & 7) & 1) << (i & 7)
@@ -124,10 +178,13 @@ type texts interface {
 	ValueBytes() []byte
 }
 
-func takeText(a texts, sel []int32, alloc memory.Allocator) []*memory.Buffer {
+func takeText(a texts, sel []int32, runs []run, alloc memory.Allocator) []*memory.Buffer {
 	b := newBuffer((len(sel)+1)*4, alloc)
 	offs := arrow.Int32Traits.CastFromBytes(b.Bytes())
 	from := a.ValueOffsets()
+	if runs != nil {
+		return takeTextRuns(a, runs, offs, b, alloc)
+	}
 	total := int32(0)
 	for i, r := range sel {
 		offs[i] = total
@@ -139,6 +196,27 @@ func takeText(a texts, sel []int32, alloc memory.Allocator) []*memory.Buffer {
 		data, base, out := a.ValueBytes(), from[0], d.Bytes()
 		for i, r := range sel {
 			copy(out[offs[i]:], data[from[r]-base:from[r+1]-base])
+		}
+	}
+	return []*memory.Buffer{b, d}
+}
+
+// takeTextRuns is takeText for runs; b holds offs.
+func takeTextRuns(a texts, runs []run, offs []int32, b *memory.Buffer, alloc memory.Allocator) []*memory.Buffer {
+	from, total := a.ValueOffsets(), int32(0)
+	for _, r := range runs {
+		shift := total - from[r.from]
+		for i, at := range from[r.from : r.from+r.n] {
+			offs[r.to+i] = at + shift
+		}
+		total = from[r.from+r.n] + shift
+	}
+	offs[len(offs)-1] = total
+	d := newBuffer(int(total), alloc)
+	if total > 0 {
+		data, base, out := a.ValueBytes(), from[0], d.Bytes()
+		for _, r := range runs {
+			copy(out[offs[r.to]:], data[from[r.from]-base:from[r.from+r.n]-base])
 		}
 	}
 	return []*memory.Buffer{b, d}

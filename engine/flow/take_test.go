@@ -3,6 +3,7 @@ package flow
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -130,4 +131,49 @@ func FuzzKeyColumns(f *testing.F) {
 			t.Fatal("no columns and no error")
 		}
 	})
+}
+
+// TestTakeRuns: rows of which a few are missing are copied in runs, and are the same.
+func TestTakeRuns(t *testing.T) {
+	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	defer mem.AssertSize(t, 0)
+	few, err := ParseRows(mem, takeTable)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer few.Release()
+	const times = 40
+	for c := range int(few.NumCols()) {
+		parts := slices.Repeat([]arrow.Array{few.Column(c)}, times)
+		whole, err := array.Concatenate(parts, mem)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for start := range 9 {
+			part := array.NewSlice(whole, int64(start), int64(whole.Len()-start))
+			for gap := 20; gap < 60; gap += 5 {
+				sel := []int32{}
+				for i := range part.Len() {
+					if i%gap != start%7 {
+						sel = append(sel, int32(i))
+					}
+				}
+				runs := runsOf(sel)
+				if runs == nil {
+					t.Fatalf("no runs of %d rows with a gap in %d", len(sel), gap)
+				}
+				got, want := takeArray(part, sel, runs, mem), TakeArray(part, sel, mem)
+				if !array.Equal(got, want) || got.NullN() != want.NullN() {
+					t.Fatalf("column %d from %d, gap %d:\n%v\nwant\n%v", c, start, gap, got, want)
+				}
+				got.Release()
+				want.Release()
+			}
+			part.Release()
+		}
+		whole.Release()
+	}
+	if runsOf([]int32{1, 3, 5, 7, 9}) != nil {
+		t.Fatal("single rows are no runs")
+	}
 }

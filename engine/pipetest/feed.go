@@ -159,8 +159,8 @@ func (t *trailers) next(r *arriving) (ok bool) {
 	r.from = t
 	t.line, r.at, ok = t.fleet.Next(t.line[:0])
 	r.payload, r.topic = bytes.TrimSuffix(t.line, []byte("\n")), ""
-	r.sender, r.site = t.fleet.Sender()
-	r.sender++
+	_, r.site = t.fleet.Sender()
+	r.sender = t.fleet.Turn() + 1 // so that what is known of senders is read from front to back
 	return ok
 }
 

@@ -129,6 +129,9 @@ func (f *Fleet) Sender() (device int, site string) {
 	return int(t.number), sites[t.site].name
 }
 
+// Turn is which trailer the line of the latest Next is from, by the order in which they send: the first is 0.
+func (f *Fleet) Turn() int { return f.sender }
+
 // OnLink has told called whenever a trailer loses its connection or has it back, from
 // within Next, before the lines that follow from it.
 func (f *Fleet) OnLink(told func(device int, online bool)) { f.onLink = told }
