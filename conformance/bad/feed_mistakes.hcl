@@ -44,8 +44,8 @@ pipeline "a" {
 
 pipeline "b" {
   from = channel.minutes
-  window "tumbling" "hour" {
-    from  = channel.minutes # ERROR: cannot take back what it has counted
+  window "tumbling" "hour" { # ERROR: it is not said which of them count
+    from  = channel.minutes
     by    = [device]
     every = "1h"
     emit  = { n = sum(n) }
