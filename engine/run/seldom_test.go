@@ -158,3 +158,28 @@ func TestSeldomAgain(t *testing.T) {
 		t.Errorf("%d rows after a crash, %d without, or other scores", len(got), len(want))
 	}
 }
+
+// TestSeldomSilent: files come free also where most devices have fallen silent and one goes on.
+func TestSeldomSilent(t *testing.T) {
+	l := newLab(t)
+	l.write("/in/00.ndjson", signals(0, 70))
+	l.open(watched(1, 1.5, "temp > 0"), false)
+	l.settle()
+	first := l.files("/data/checkpoints", ".seldom")
+	lines := strings.SplitAfter(signals(70, 3000), "\n")
+	for i := range 30 {
+		var b strings.Builder
+		for k := i * len(lines) / 30; k < (i+1)*len(lines)/30; k++ {
+			if strings.Contains(lines[k], `"d0"`) {
+				b.WriteString(lines[k])
+			}
+		}
+		l.write(fmt.Sprintf("/in/%02d.ndjson", i+1), b.String())
+		l.settle()
+	}
+	last := l.files("/data/checkpoints", ".seldom")
+	if len(first) == 0 || slices.Contains(last, first[0]) {
+		t.Errorf("the first of %v is still among %v", first, last)
+	}
+	l.close()
+}
