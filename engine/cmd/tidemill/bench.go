@@ -40,7 +40,8 @@ fast wrong engine has no figure. The numbers are the middle ones of the runs.
   RCFC    RCF with another device at each point
   WINDOWS each kind of window alone, in this process, and the memory of its tables: tumbling is five minutes,
           sliding an hour by a minute, and rows of a device are 30 s apart; most again with a million devices,
-          sliding with a third of a million
+          sliding with a third of a million, one of three partitions. What comes in lies in the caches, as it does behind
+          another stage; beside it stands what copying the result rows alone costs, of columns that are ready
   JOINS   each join alone, in this process, in the same way: every row finds one partner, or two values in a view
 
 Beside W5 to W7 runs the same without their sinks, with all columns decoded: the difference is what the way
@@ -137,6 +138,8 @@ type benchResult struct {
 	Ratio    float64 `json:"ratio,omitempty"`
 	// PerKey is the memory of a stage's tables a key, bytes.
 	PerKey float64 `json:"bytes_per_key,omitempty"`
+	// RowsAlone is the part of CPU that goes into nothing but the result rows' columns, at the least.
+	RowsAlone float64 `json:"rows_alone_cpu_ns_per_record,omitempty"`
 	// Without is what the same work takes without the sinks.
 	Without float64 `json:"without_sinks_cpu_ns_per_record,omitempty"`
 	*doorResult
@@ -190,7 +193,7 @@ func (a *app) bench(f *benchFlags, order, args []string) error {
 }
 
 func (b *bencher) print(r *benchResult) error {
-	for _, x := range []*float64{&r.CPU, &r.Wall, &r.Without, &r.RSS, &r.PeerCPU, &r.PeerRSS, &r.Ratio, &r.PerKey} {
+	for _, x := range []*float64{&r.CPU, &r.Wall, &r.Without, &r.RSS, &r.PeerCPU, &r.PeerRSS, &r.Ratio, &r.PerKey, &r.RowsAlone} {
 		*x = math.Round(*x*10) / 10
 	}
 	if b.json {
@@ -198,7 +201,7 @@ func (b *bencher) print(r *benchResult) error {
 	}
 	line := fmt.Sprintf("%-11s %5d %12d %9d %14.1f %9.1f", r.Workload, r.Procs, r.Records, r.Devices, r.CPU, r.RSS)
 	if r.PerKey > 0 {
-		line += fmt.Sprintf("  %.0f bytes a key", r.PerKey)
+		line += fmt.Sprintf("  %.0f bytes a key; of the CPU at least %.1f ns to write result rows", r.PerKey, r.RowsAlone)
 	}
 	if r.Peer != "" {
 		line += fmt.Sprintf("  %-18s %14.1f %9.1f %6.1fx", r.Peer, r.PeerCPU, r.PeerRSS, r.Ratio)

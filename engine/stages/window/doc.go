@@ -114,7 +114,7 @@
 // # Speed
 //
 // Process looks at each row's lane, 24 bytes that say whether the row belongs to
-// the same pane as the one before and whether anything is due. Only when not, roll() opens
+// the same pane as the one before and whether anything is due. Only when not, and then for a run of rows, roll() opens
 // the next window of a group that has nothing else to do, in the oldest pane of which nothing is needed any more, and place()
 // does whatever there is. Then each
 // accumulator runs over the batch by itself. Results are made in one pass over their panes (frame), and
