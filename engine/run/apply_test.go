@@ -119,6 +119,37 @@ func TestRestartComesAndGoes(t *testing.T) {
 	}
 }
 
+// TestRetriedBesideIdle: a checkpoint that is written at the second attempt has each partition once, also where it
+// carries those of a channel that nobody reads any more.
+func TestRetriedBesideIdle(t *testing.T) {
+	l := newLab(t)
+	l.write("/out/x", "")
+	config := strings.Replace(telemetry, "key    = device", "key    = device\n  partitions = 3", 1) + followed + copying("p")
+	other := `channel "b" {
+  schema = { n = integer }
+}
+`
+	reads := `pipeline "q" {
+  from = channel.b
+  sink "file" "rows" { path = "/out/q.ndjson" }
+}
+`
+	l.feed(records(0, 100))
+	l.open(config+other+reads, false)
+	l.settle()
+	l.must(l.swap(config + other))
+	l.settle()
+	l.feed(records(100, 100))
+	l.machine.Fail(env.Fault{Op: env.OpWrite, Name: ".checkpoint", Err: syscall.ENOSPC})
+	l.steps(func() bool { return l.reported("checkpoints can be written again") })
+	l.machine.Crash(1)
+	l.open(config+other, false)
+	l.feed(records(200, 100))
+	l.settle()
+	l.expect("/out/p.ndjson", 300)
+	l.close()
+}
+
 // TestApplyIngest changes the ingest while records that it has appended are not
 // durable: the one that takes over must not send them again.
 func TestApplyIngest(t *testing.T) {

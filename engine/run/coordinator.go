@@ -3,6 +3,7 @@ package run
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -296,7 +297,8 @@ func (c *coordinator) collect(now time.Time) (bool, error) {
 func (c *coordinator) checkpointOf(a *answers) *checkpoint {
 	next := &checkpoint{
 		Epoch: a.req.epoch, Plan: c.engine.plan.Digest, Config: c.engine.plan.Config.Digest,
-		Tokens: map[string][]byte{}, Delivered: map[string]uint64{}, Parts: a.parts, Nodes: c.engine.plan.HeldNodes(),
+		Tokens: map[string][]byte{}, Delivered: map[string]uint64{}, Nodes: c.engine.plan.HeldNodes(),
+		Parts: slices.Concat(a.parts, c.idleParts()), // not in the place of the answers: these may be asked again, and it will be sorted
 	}
 	for k, v := range c.last.Tokens {
 		next.Tokens[k] = v
@@ -310,7 +312,6 @@ func (c *coordinator) checkpointOf(a *answers) *checkpoint {
 	for _, d := range c.engine.delivers {
 		next.Delivered[d.key] = d.marked.Load()
 	}
-	next.Parts = append(next.Parts, c.idleParts()...)
 	next.Seldom, c.seldomSize = needed(c.last.Seldom, a.parts)
 	if !a.req.full {
 		next.Chain = append(append([]uint64(nil), c.last.Chain...), c.last.Epoch)
