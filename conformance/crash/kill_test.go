@@ -23,6 +23,7 @@ var points = []struct {
 	{"journal.before-sync", 8, false},
 	{"journal.after-sync", 8, false},
 	{"sink.prepared", 6, false},
+	{"checkpoint.seldom", 2, false},
 	{"checkpoint.before-rename", 2, false},
 	{"checkpoint.after-rename", 2, false},
 	{"sink.before-commit", 6, false},

@@ -11,7 +11,7 @@ import (
 )
 
 // Files are the results that a run leaves in Work.Out.
-var files = [...]string{"rows.ndjson", "windows.ndjson", "alarms.ndjson", "rejects.ndjson"}
+var files = [...]string{"rows.ndjson", "windows.ndjson", "alarms.ndjson", "scores.ndjson", "rejects.ndjson"}
 
 // Result is what a run has written: the lines of each file, sorted.
 type Result map[string][]string

@@ -69,3 +69,27 @@ pipeline "cold_chain" {
   }
   rejects = sink.rejects
 }
+
+# The models of this pipeline are large enough to have a log: they stand in files of their own beside the checkpoints.
+# It reads the channel itself, since what stands behind a rule that is changed begins anew.
+pipeline "odd" {
+  from = channel.telemetry
+
+  window "tumbling" "five_min" {
+    by    = [device]
+    every = "5m"
+    emit  = { temp_avg = avg(temp) }
+  }
+
+  anomaly "seasonal" "compressor" {
+    from    = window.five_min
+    by      = [device]
+    on      = [temp_avg]
+    warm_up = 12
+  }
+
+  sink "file" "scores" {
+    from = anomaly.compressor
+    path = "OUT/scores.ndjson"
+  }
+}
