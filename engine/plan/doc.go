@@ -29,7 +29,8 @@
 // the one before, or "first"; or whoever feeds the channel waits (grace) and emits once, or feeds it the first alone.
 //
 // What tells revisions of a row from other rows is passed on from the window that makes them (stage.Revised): by rules that
-// do not let one revision through and keep another out, and by channels that one stage feeds.
+// do not let one revision through and keep another out, and by channels that one stage feeds, in which all revisions of a row
+// go to one partition.
 //
 // # Why is a learned schema not a control record in every partition?
 //

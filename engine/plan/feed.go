@@ -111,7 +111,25 @@ func (ch *Channel) findRevised() *stage.Revised {
 	case ch.Config.Time != nil:
 		return &stage.Revised{Why: name + " has a time of its own, which a revision could change"}
 	}
-	return in[0].revised()
+	return ch.passRevised(in[0].revised())
+}
+
+// passRevised says how revisions of rows belong together that come by a channel: as before, unless it leaves out what tells them,
+// or they come by different partitions and so in no order.
+func (ch *Channel) passRevised(in *stage.Revised) *stage.Revised {
+	if in == nil || in.By == nil {
+		return in
+	}
+	name, key := "channel."+ch.Config.Name, ch.Config.Key
+	if key != "" && !slices.Contains(in.Fixed, key) {
+		return &stage.Revised{Why: "the key of " + name + " is " + key + ", which a revision may change, and in different partitions rows have no order"}
+	}
+	for _, c := range in.By {
+		if !ch.Schema.HasField(c) {
+			return &stage.Revised{Why: name + " has no column " + c + ", by which revisions of a row are told"}
+		}
+	}
+	return in
 }
 
 // home is the channel whose tasks the input's rows come from.

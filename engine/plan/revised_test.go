@@ -22,7 +22,9 @@ channel "c" {
   partitions = 2
   schema     = { ts = timestamp, device = string, site = string, temp = number }
 }
-channel "minutes" { key = device }
+channel "minutes" {
+  CHANNEL
+}
 pipeline "p" {
   from = channel.c
   WINDOW
@@ -49,7 +51,7 @@ pipeline "q" {
     emit  = { n = count(), hot = max(temp) > 30 }
     MORE
   }`
-	for _, c := range []struct{ name, window, more, rule, enrich, sink, hour, want, warn string }{
+	for _, c := range []struct{ name, window, more, rule, enrich, sink, channel, hour, want, warn string }{
 		{name: "latest", hour: "by = [device]\nkeep = \"70m\"\nrevisions = \"latest\""},
 		{name: "first", hour: "by = [device]\nrevisions = \"first\""},
 		{name: "by something else that stays", hour: "by = [site]\nkeep = \"70m\"\nrevisions = \"latest\""},
@@ -71,6 +73,10 @@ pipeline "q" {
 		{name: "an enrich", enrich: "missing = \"null\"", hour: "by = [device]\nkeep = \"70m\"\nrevisions = \"latest\""},
 		{name: "an enrich that leaves rows out", enrich: "missing = \"drop\"", hour: "by = [device]\nrevisions = \"latest\"",
 			want: "enrich.r may let one revision of a row through and leave another out"},
+		{name: "a channel by a key that may change", channel: "key = hot\npartitions = 2", hour: "by = [device]\nrevisions = \"latest\"", want: "the key of channel.minutes is hot, which a revision may change"},
+		{name: "a channel by another key", channel: "key = site", hour: "by = [device]\nkeep = \"70m\"\nrevisions = \"latest\""},
+		{name: "a channel that leaves out what tells", channel: "key = device\nschema = { device = string, site = string, n = integer, revision = integer }",
+			hour: "by = [device]\nrevisions = \"latest\"", want: "channel.minutes has no column window_start, by which revisions of a row are told"},
 		{name: "two feeders", sink: "}\nsink \"channel\" \"more\" {\n  from = rule.r\n  to = channel.minutes", hour: "by = [device]\nrevisions = \"latest\"", want: "more than one stage feeds channel.minutes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -82,7 +88,11 @@ pipeline "q" {
 			if c.enrich != "" {
 				rule = "enrich \"file\" \"r\" {\nfrom = window.w\npath = \"r.csv\"\nby = [device]\ncolumns = { device = string, floor = integer }\n" + c.enrich + "\n}"
 			}
-			text := strings.NewReplacer("MORE", c.more, "RULE", rule, "SINK", c.sink, "HOUR", c.hour).Replace(strings.Replace(head, "WINDOW", window, 1))
+			channel := "key = device"
+			if c.channel != "" {
+				channel = c.channel
+			}
+			text := strings.NewReplacer("CHANNEL", channel, "MORE", c.more, "RULE", rule, "SINK", c.sink, "HOUR", c.hour).Replace(strings.Replace(head, "WINDOW", window, 1))
 			if c.enrich != "" {
 				text = strings.ReplaceAll(text, "rule.r", "enrich.r")
 			}

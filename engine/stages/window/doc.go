@@ -79,7 +79,7 @@
 //	lets out again what is not true of it any more.
 //	rules between that let all revisions of a row through or none: where looks at keys and window_start alone; or an enrich
 //	that leaves no row out
-//	channels that one stage feeds, without a time of their own
+//	channels that one stage feeds, without a time of their own, by a key that no revision changes
 //	a keep as long as that of the window before (plan warns), and memory for its rows: some 190 bytes each (plan counts them)
 //
 // Where it cannot be had, plan says why. Over a channel that others feed, which may be other people, one of the two must be written.
