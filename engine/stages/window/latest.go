@@ -120,17 +120,20 @@ func (w *window) enter(i int, p uint32, out flow.Emitter) error {
 		w.idx[i] = noPane
 		return err
 	}
-	a.slots[i] = s
-	switch was := w.keptLinks(s)[keptPane]; {
-	case fresh:
-	case was == p+1:
-		a.revises[i] = true
+	if was := w.keptLinks(s)[keptPane]; was == p+1 {
+		a.slots[i], a.revises[i] = s, true
 		return nil
-	default: // the window from which it comes is another now, and this row of it has another time
+	} else if !fresh { // the window from which it comes is another now, and this row of it has another time
 		w.add(i)
 		w.emit(out)
-		w.delist(s, was-1)
+		if a.table.Live(s) {
+			w.delist(s, was-1)
+		} else if s, _, err = a.table.Slot(key); err != nil { // its pane is let go of
+			w.idx[i] = noPane
+			return err
+		}
 	}
+	a.slots[i] = s
 	w.enlist(s, p)
 	return nil
 }
