@@ -264,8 +264,8 @@ func (c *checkpoint) readSnapshots(rest []byte) error {
 	return nil
 }
 
-// forget removes files that neither the newest checkpoint nor its chain needs.
-func (s *store) forget(c *checkpoint) error {
+// forget removes files that neither the newest checkpoint nor its chain needs, of which the one before it is the latest.
+func (s *store) forget(c, before *checkpoint) error {
 	keep := map[uint64]bool{c.Epoch: true}
 	for _, e := range c.Chain {
 		keep[e] = true
@@ -285,7 +285,7 @@ func (s *store) forget(c *checkpoint) error {
 	if err != nil {
 		return err
 	}
-	return s.forgetSeldom(c, entries)
+	return s.forgetSeldom(c, before, entries)
 }
 
 // remove removes a file, if it is there.

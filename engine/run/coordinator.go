@@ -277,6 +277,7 @@ func (c *coordinator) collect(now time.Time) (bool, error) {
 		c.sizes += size
 	}
 	c.forceful = false
+	before := c.last
 	c.last, c.engine.epoch = next, next.Epoch
 	c.mu.Lock()
 	c.answers = nil
@@ -290,7 +291,7 @@ func (c *coordinator) collect(now time.Time) (bool, error) {
 	c.shown.Store(&CheckpointStatus{Epoch: next.Epoch, At: after, Duration: after.Sub(c.began), Bytes: int(size + seldom)})
 	c.nextCheckpoint, c.lastAt = c.began.Add(c.engine.plan.Config.Engine.Checkpoint), after
 	c.hold()
-	c.tell(c.engine.store.forget(next))
+	c.tell(c.engine.store.forget(next, before))
 	return true, nil
 }
 

@@ -27,7 +27,7 @@
 // wrote since, tables are restored, and the journal is read on from the offsets.
 //
 // Tables that are written seldom (state.Decl.Seldom: the large models of detectors) are no part of that file, nor of full ones. Their deltas
-// stand in files that many checkpoints go on writing to (seldom.go), are synced before the checkpoint that tells of them, and go when nothing in them is newest.
+// stand in files that many checkpoints go on writing to (seldom.go), are synced before the checkpoint that tells of them, and go a checkpoint after nothing in them is newest.
 //
 // A stage may have more to say of one tick than memory holds (stage.Paced). Then the task stands in the middle of the tick's
 // block, gives its lanes a piece whenever they have room (pace.go), and meets the barrier when all is said: it would come behind these rows in any case.

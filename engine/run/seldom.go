@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,7 +24,7 @@ import (
 //
 // Length and CRC are of what follows, up to the next record. A checkpoint tells which files it needs and how much of the last one; what
 // is behind that is of a checkpoint that never was, and is written over. A file is needed as long as some slot has its newest copy there. When the files have more than
-// twice what is in use, slots in the oldest are written again, as many bytes as are new, so that it comes free.
+// twice what is in use, slots in the oldest are written again, as many bytes as are new, so that it comes free. It goes one checkpoint later.
 type segment struct {
 	Epoch uint64 `json:"epoch"`
 	Bytes int64  `json:"bytes"`
@@ -247,10 +248,14 @@ func cutRecord(b []byte) (epoch uint64, part, key string, raw []byte, ok bool) {
 	return epoch, part, key, b, true
 }
 
-// forgetSeldom removes files that the newest checkpoint does not need.
-func (s *store) forgetSeldom(c *checkpoint, entries []fs.DirEntry) error {
-	keep := map[uint64]bool{}
-	for _, seg := range c.Seldom {
+// forgetSeldom removes files that neither the newest checkpoint needs nor the one before it, if that stays: where the newest is
+// damaged, it is what is gone back to.
+func (s *store) forgetSeldom(c, before *checkpoint, entries []fs.DirEntry) error {
+	keep, files := map[uint64]bool{}, c.Seldom
+	if len(c.Chain) > 0 {
+		files = slices.Concat(files, before.Seldom)
+	}
+	for _, seg := range files {
 		keep[seg.Epoch] = true
 	}
 	for _, e := range entries {

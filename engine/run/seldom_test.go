@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/run"
@@ -182,4 +183,76 @@ func TestSeldomSilent(t *testing.T) {
 		t.Errorf("the first of %v is still among %v", first, last)
 	}
 	l.close()
+}
+
+// TestSeldomBefore: where the newest checkpoint is damaged, with which a file of models came free, the one before it can still be read.
+func TestSeldomBefore(t *testing.T) {
+	const parts = 12
+	play := func(damages int) []string {
+		l, text := newLab(t), watched(2, 1.5, "temp > 0")
+		l.write("/in/00.ndjson", signals(0, 1))
+		l.open(text, false)
+		var had []string
+		gone := func(name string) bool { return !slices.Contains(l.files("/data/checkpoints", ".seldom"), name) }
+		look := func() {
+			files, epochs := l.files("/data/checkpoints", ".seldom"), l.files("/data/checkpoints", ".checkpoint")
+			if slices.ContainsFunc(had, gone) && len(epochs) > 1 && damages > 0 {
+				damages--
+				l.machine.Crash(uint64(damages))
+				f, err := l.machine.Env().FS.Open(slices.Max(epochs), env.ReadWrite)
+				l.must(err)
+				_, err = f.WriteAt([]byte{255}, 30)
+				l.must(err)
+				l.must(f.Close())
+				l.open(text, false)
+			}
+			had = files
+		}
+		for i := range parts {
+			l.write(fmt.Sprintf("/in/%02d.ndjson", i+1), signals(1+i*signalRows/parts, 1+(i+1)*signalRows/parts))
+			end := l.machine.Env().Clock.Now().Add(2 * time.Second)
+			l.steps(func() bool {
+				look()
+				return l.machine.Env().Clock.Now().After(end)
+			})
+		}
+		if damages > 0 {
+			t.Errorf("%d more checkpoints were to be damaged", damages)
+		}
+		l.close()
+		return scoresOf(l)
+	}
+	want := play(0)
+	if got := play(2); !slices.Equal(got, want) || len(want) != 2*5*(signalRows+1) {
+		t.Errorf("%d rows in all, %d undisturbed, or other scores", len(got), len(want))
+	}
+}
+
+// TestSeldomRebuilt: models that were made again from the journal are written, though no row may have come for them since.
+func TestSeldomRebuilt(t *testing.T) {
+	text := watched(2, 1.5, "temp > 0")
+	other := strings.ReplaceAll(text, "samples = 64", "samples = 32")
+	play := func(crash bool) []string {
+		l := newLab(t)
+		l.write("/in/0.ndjson", signals(0, 150))
+		l.open(text, false)
+		l.settle()
+		l.must(l.swap(other))
+		if !l.reported("its state is made again") {
+			t.Fatal("no model was made again")
+		}
+		l.settle()
+		if crash {
+			l.machine.Crash(7)
+			l.open(other, false)
+		}
+		l.write("/in/1.ndjson", signals(150, 200))
+		l.settle()
+		l.close()
+		return scoresOf(l)
+	}
+	want := play(false)
+	if got := play(true); !slices.Equal(got, want) || len(want) != 2*5*200 {
+		t.Errorf("%d rows after a crash, %d without, or other scores", len(got), len(want))
+	}
 }
