@@ -55,3 +55,26 @@ func TestOnlyReader(t *testing.T) {
 	}
 	next(open(0), "group 0 of 0") // from the disk
 }
+
+// TestOnlyReaderOfMuchRoom: a cache that is never full forgets what its only reader has had all the same.
+func TestOnlyReaderOfMuchRoom(t *testing.T) {
+	l, _ := mustOpen(t, env.NewSim(1).Env(), Options{Partitions: 1})
+	defer l.Close()
+	r, err := l.Read(0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &l.(*disk).shown.cache
+	for range 2000 {
+		mustAppend(t, l, Batch{Lines: []Line{{Payload: []byte("a line")}}})
+		mustFlush(t, l)
+		b, err := r.Next()
+		if err != nil || b == nil {
+			t.Fatal(b, err)
+		}
+		b.Release()
+	}
+	if len(c.order) > 600 || len(c.lists[0].blocks) > 200 || c.bytes != 0 {
+		t.Errorf("the cache has %d entries, %d blocks and %d bytes of nothing", len(c.order), len(c.lists[0].blocks), c.bytes)
+	}
+}

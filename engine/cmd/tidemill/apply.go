@@ -64,11 +64,8 @@ func (a *app) apply(f *applyFlags) error {
 	client := admin.NewClient(f.data)
 	q := admin.ApplyRequest{Dir: dir, Vars: vars, Preview: true, Colour: a.colour()}
 	r, err := client.Apply(ctx, q)
-	if errors.Is(err, admin.ErrNotRunning) {
-		return failed(fmt.Errorf("no engine is running on %s; start one with: tidemill run %s", f.data, f.dir))
-	}
 	if err != nil {
-		return failed(err)
+		return failed(notRunning(err, f.dir, f.data))
 	}
 	if !f.json {
 		fmt.Fprint(a.err, r.Text)

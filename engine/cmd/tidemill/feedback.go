@@ -47,7 +47,7 @@ func (a *app) feedbackCommand() *cobra.Command {
 		}
 		f.take(append(args[1:], "."))
 		if err := admin.NewClient(f.data).Feedback(context.Background(), run.Feedback{Stage: stage, Key: key, Label: args[0]}); err != nil {
-			return failed(a.notRunning(f.data, err))
+			return failed(notRunning(err, f.dir, f.data))
 		}
 		_, err := fmt.Fprintf(a.out, "%s: %s is in the journal.\n", strings.Join(key, ", "), args[0])
 		return err

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -10,6 +12,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/engine/admin"
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/modules"
 	"github.com/tidemill/tidemill/engine/plan"
@@ -51,6 +54,19 @@ func (f *folder) take(args []string) {
 	if f.data == "" {
 		f.data = path.Join(f.dir, ".tidemill")
 	}
+}
+
+// notRunning says how an engine is started, where the error is that none runs on a data folder. No dir: the command does not know
+// the pipelines'.
+func notRunning(err error, dir, data string) error {
+	if !errors.Is(err, admin.ErrNotRunning) {
+		return err
+	}
+	start := "tidemill run " + cmp.Or(dir, "DIR")
+	if dir == "" || data != path.Join(dir, ".tidemill") {
+		start += " --data " + data
+	}
+	return fmt.Errorf("no engine is running on %s; start one with: %s", data, start)
 }
 
 // variables takes the --var flags apart.

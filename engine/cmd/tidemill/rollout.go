@@ -124,7 +124,7 @@ func (a *app) sendRollout(f *rolloutFlags, c run.RolloutCommand) error {
 	defer cancel()
 	r, err := admin.NewClient(f.data).Rollout(ctx, c)
 	if err != nil {
-		return failed(a.notRunning(f.data, err))
+		return failed(notRunning(err, "", f.data))
 	}
 	if r.Error != "" {
 		return failed(errors.New(r.Error))
@@ -132,19 +132,12 @@ func (a *app) sendRollout(f *rolloutFlags, c run.RolloutCommand) error {
 	return a.printRollouts(f, r, "")
 }
 
-func (a *app) notRunning(data string, err error) error {
-	if errors.Is(err, admin.ErrNotRunning) {
-		return fmt.Errorf("no engine is running on %s; start one with tidemill run DIR --data %s", data, data)
-	}
-	return err
-}
-
 func (a *app) showRollouts(f *rolloutFlags, of string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), commandTime)
 	defer cancel()
 	r, err := admin.NewClient(f.data).Rollouts(ctx, of)
 	if err != nil {
-		return failed(a.notRunning(f.data, err))
+		return failed(notRunning(err, "", f.data))
 	}
 	return a.printRollouts(f, r, of)
 }

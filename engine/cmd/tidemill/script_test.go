@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ func TestMain(m *testing.M) {
 //	exits CODE PROGRAM ARG...   runs a program that must exit with this code
 //	settled DATA RECORDS        waits until the engine on DATA has processed and
 //	                            committed so many records
+//	tells FILE PATTERN          waits until a line of the file, which somebody writes, matches
 //	freeport NAME               sets NAME to a port that nobody listens on
 //	guest VERSION FILE          writes a plugin's module, over, as that version
 //	contains OUT WANT TIMES     every device and seq of WANT is in OUT so many times, and no other
@@ -36,7 +38,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "", // writes what cmp has found into the scripts
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "settled": settled, "freeport": freePort, "contains": containsRecords, "guest": guest},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "settled": settled, "tells": tells, "freeport": freePort, "contains": containsRecords, "guest": guest},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("NO_COLOR", "1")
 			guests, err := filepath.Abs("../../wasm/testdata")
@@ -82,6 +84,23 @@ func settled(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	s, err := c.Status(context.Background())
 	ts.Fatalf("the engine has not come to %d records: %+v, %v", want, s.Totals(), err)
+}
+
+func tells(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: tells FILE PATTERN")
+	}
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	const attempts, pause = 1500, 20 * time.Millisecond
+	var text []byte
+	for range attempts {
+		if text, err = os.ReadFile(ts.MkAbs(args[0])); err == nil && pattern.Match(text) {
+			return
+		}
+		time.Sleep(pause)
+	}
+	ts.Fatalf("%s has nothing that matches %s: %s", args[0], args[1], text)
 }
 
 // committed tells that the newest checkpoint covers so many records. It counts

@@ -79,8 +79,6 @@ func (a *app) ended(f folder, ctx context.Context, err error) error {
 	switch {
 	case err == nil, errors.Is(err, errEnough), ctx.Err() != nil:
 		return nil
-	case errors.Is(err, admin.ErrNotRunning):
-		return failed(fmt.Errorf("no engine is running on %s; start one with: tidemill run %s", f.data, f.dir))
 	}
-	return failed(err)
+	return failed(notRunning(err, f.dir, f.data))
 }
