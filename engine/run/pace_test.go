@@ -90,3 +90,85 @@ func TestPaced(t *testing.T) {
 		})
 	}
 }
+
+// kept is a pipeline that keeps rows of a channel between tasks, and has a stage beside that with something to say of them.
+const kept = `
+engine {
+  checkpoint = "10s"
+  tick       = "1h"
+  queue_rows = 1
+}
+channel "telemetry" {
+  key        = site
+  time       = ts
+  partitions = 1
+  schema     = { ts = timestamp, device = string, site = string }
+}
+channel "all" {
+  key        = device
+  time       = ts
+  partitions = 1
+}
+ingest "file" "input" {
+  to   = channel.telemetry
+  path = "/in/data.ndjson"
+}
+pipeline "a" {
+  from = channel.telemetry
+  rule "few" { # so that records of the channel are small, and several stand in a block
+    where = device == "d1" || device == "d4"
+  }
+  sink "channel" "all" {
+    from = rule.few
+    to   = channel.all
+  }
+}
+pipeline "b" {
+  from = channel.all
+  rule "some" { # behind it a window has to be told of watermarks
+    where = device != "d9"
+  }
+  window "tumbling" "minute" {
+    from  = rule.some
+    by    = [device]
+    every = "1m"
+    emit  = { n = count() }
+  }
+  sink "far" "out" {
+    from  = channel.all
+    exact = true
+  }
+  sink "file" "minutes" {
+    from = window.minute
+    path = "/out/minutes.ndjson"
+  }
+}
+`
+
+// TestPacedByRows: rows of a channel between tasks fill a lane, so that a stage which is told of them has yet to be asked whether
+// it has something to say. Records behind them in the same block wait for that.
+func TestPacedByRows(t *testing.T) {
+	const records, devices, through = 700, 7, 200
+	var in strings.Builder
+	for i := range records {
+		fmt.Fprintf(&in, `{"device":"d%d","site":"s","ts":"2025-06-01T00:%02d:%02dZ"}`+"\n", i%devices, i/60, i%60)
+	}
+	l := newLab(t)
+	l.write("/in/data.ndjson", in.String())
+	l.complete(kept)
+	if len(l.far.rows) != through {
+		t.Errorf("%d different rows came; want %d", len(l.far.rows), through)
+	}
+	rows := 0
+	for _, line := range l.lines("/out/minutes.ndjson") {
+		_, text, _ := strings.Cut(line, `"n":`)
+		var n int
+		if _, err := fmt.Sscan(text[:strings.IndexByte(text, ',')], &n); err != nil {
+			t.Fatal(err, line)
+		}
+		rows += n
+	}
+	if rows != through {
+		t.Errorf("%d rows were counted in windows; want %d", rows, through)
+	}
+}
