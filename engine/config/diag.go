@@ -26,6 +26,9 @@ func located(severity hcl.DiagnosticSeverity, at hcl.Range, summary, detail stri
 		detail = fmt.Sprintf(detail, args...)
 	}
 	d := &hcl.Diagnostic{Severity: severity, Summary: summary, Detail: detail}
+	if at.End.Byte < at.Start.Byte { // of a call whose parenthesis is never closed the parser knows no end
+		at.End = at.Start
+	}
 	if at != (hcl.Range{}) {
 		d.Subject = &at
 	}
