@@ -32,10 +32,30 @@ type lab struct {
 	more    []stage.Spec // beside those built in
 	reports []string
 	mu      sync.Mutex
+	shared  bool // actors may move under goroutines
 }
 
+// newLab makes a lab whose actors the test itself moves, one after another.
 func newLab(t *testing.T) *lab {
-	return &lab{t: t, machine: env.NewSim(1), memory: memory.NewCheckedAllocator(memory.DefaultAllocator), far: &far{rows: map[string]int{}}}
+	t.Helper()
+	alone(t)
+	l := newSharedLab(t)
+	l.shared = false
+	return l
+}
+
+// alone skips a test of one goroutine where the race detector looks on: it has no race to find there, and makes
+// such a test ten times as slow.
+func alone(t *testing.T) {
+	t.Helper()
+	if run.RaceDetector {
+		t.Skip("one goroutine")
+	}
+}
+
+// newSharedLab makes a lab for goroutines.
+func newSharedLab(t *testing.T) *lab {
+	return &lab{t: t, shared: true, machine: env.NewSim(1), memory: memory.NewCheckedAllocator(memory.DefaultAllocator), far: &far{rows: map[string]int{}}}
 }
 
 // write puts a file on the machine's disk.
@@ -199,6 +219,10 @@ func (l *lab) totals() run.PartitionStatus {
 // goroutines runs the engine under goroutines while the machine's clock runs
 // on a thousand times too fast. The result gets what Run returns.
 func (l *lab) goroutines(ctx context.Context) <-chan error {
+	l.t.Helper()
+	if !l.shared {
+		l.t.Fatal("make the lab with newSharedLab, so that the race detector sees it")
+	}
 	ran := make(chan error, 1)
 	over := make(chan struct{})
 	go func() {

@@ -311,7 +311,7 @@ func hours(first, n int) string {
 
 // TestRebuildGoroutines does it in a running engine, and gives up when whoever asked does.
 func TestRebuildGoroutines(t *testing.T) {
-	l := newLab(t)
+	l := newSharedLab(t)
 	l.write("/out/x", "")
 	l.feed(hours(0, 20_000))
 	e := l.open(telemetry+followed+minutes("w", plainly, "f > 2000"), false)

@@ -11,6 +11,9 @@ import (
 // TestRepeats notes every third record, and another row of every ninth, more than there are slots for: what the
 // table says that it knows of is as it was noted, and as far back as it has to.
 func TestRepeats(t *testing.T) {
+	if RaceDetector {
+		t.Skip("one goroutine")
+	}
 	ch := &plan.Channel{Config: &config.Channel{Name: "c"}}
 	for _, n := range []int64{1, 100, 63 * plan.MaxRepeats, 65 * plan.MaxRepeats} {
 		const from = 1000

@@ -62,6 +62,9 @@ func spoolBatch(alloc memory.Allocator, rows int, withDecimal bool) arrow.Record
 // TestSpoolRows: what a record says is what was put into it, of whole batches and of parts; one that is cut
 // short is an error.
 func TestSpoolRows(t *testing.T) {
+	if RaceDetector {
+		t.Skip("one goroutine")
+	}
 	alloc := memory.NewCheckedAllocator(memory.DefaultAllocator)
 	defer alloc.AssertSize(t, 0)
 	for _, c := range []struct {

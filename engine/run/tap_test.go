@@ -139,7 +139,7 @@ func TestTapRefused(t *testing.T) {
 
 // TestTapsComeAndGo opens and closes taps while rows pass, for the race detector.
 func TestTapsComeAndGo(t *testing.T) {
-	l := newLab(t)
+	l := newSharedLab(t)
 	e := l.open(tapped, false)
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := l.goroutines(ctx)

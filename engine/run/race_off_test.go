@@ -1,0 +1,6 @@
+//go:build !race
+
+package run
+
+// RaceDetector says that the race detector looks on.
+const RaceDetector = false
