@@ -5,10 +5,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/stage"
 )
 
@@ -47,6 +51,29 @@ func (c *capture) release() {
 		}
 	}
 	c.batches = nil
+}
+
+// failable tells of fail blocks whose sink there is not: such a test would look at an engine to which nothing happens.
+func (w *world) failable(p *plan.Plan) (diags hcl.Diagnostics) {
+	for _, f := range w.test.fails {
+		found, names := false, []string{}
+		for _, pl := range p.Pipelines {
+			for _, n := range pl.Nodes {
+				if !n.IsSink() {
+					continue
+				}
+				found = found || n.Address == f.sink || strings.HasSuffix(n.Address, "."+f.sink)
+				if n.Block != nil && n.Block.Type != ownType {
+					names = append(names, n.Block.Address())
+				}
+			}
+			found = found || pl.Rejects != nil && (pl.Rejects.Address == f.sink || strings.HasSuffix(pl.Rejects.Address, "."+f.sink))
+		}
+		if slices.Sort(names); !found {
+			diags = append(diags, config.Errorf(f.Sink.Range(), "Not a sink", "There is no %s that could fail.%s", f.sink, config.DidYouMean(f.sink, slices.Compact(names)))...)
+		}
+	}
+	return diags
 }
 
 // writer is a capture as the sink of one life.

@@ -21,6 +21,16 @@
 //	  }
 //	}
 //
+// A stage that asks a server (stage.Bound.Asks) is answered by the test:
+//
+//	answer {
+//	  to    = enrich.sites
+//	  at    = "10m"        # from when on, and for how long; 0s, and to the end
+//	  for   = "2m"
+//	  table = <<-EOT ...   # or body, file, status, hang = true, fail = true
+//	  after = "20s"        # how long it takes
+//	}
+//
 // # Where does a test begin and end?
 //
 // Its clock starts at `start`. Records arrive at their `at`; between them the
@@ -31,6 +41,11 @@
 //
 // The rows of one key are in order, but partitions are not ordered among one
 // another. ordered = true compares the order of rows as well, as it is for one partition.
+//
+// # Why has a test to answer what it does not look at?
+//
+// The whole configuration runs, and an enrich has no rows to give before it has a table. A table
+// that everybody gets unasked would hide that one is missing.
 //
 // # Why is a longer test's tick longer?
 //

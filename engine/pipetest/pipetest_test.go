@@ -1,6 +1,7 @@
 package pipetest
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,8 +48,8 @@ func outcomes(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	for _, test := range suite.Tests {
-		first := outcome(t, test, dir, nil)
-		if again := outcome(t, test, dir, together); again != first {
+		first := outcome(t, suite, test, nil)
+		if again := outcome(t, suite, test, together); again != first {
 			t.Errorf("test %q says another thing the second time:\n%s\n%s", test.Name, first, again)
 		}
 		out.WriteString(first)
@@ -64,13 +65,15 @@ func together(list []func()) {
 	all.Wait()
 }
 
-func outcome(t *testing.T, test *Test, dir string, together func([]func())) string {
+func outcome(t *testing.T, suite *Suite, test *Test, together func([]func())) string {
 	var out strings.Builder
-	o, diags, err := test.Run(dir, Options{Env: env.Real(), Together: together})
+	o, diags, err := test.Run(suite.Dir, Options{Env: env.Real(), Together: together})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := config.Print(&out, diags, o.Files(), false); err != nil {
+	files := maps.Clone(o.Files())
+	maps.Copy(files, suite.Files)
+	if err := config.Print(&out, diags, files, false); err != nil {
 		t.Fatal(err)
 	}
 	if diags.HasErrors() {

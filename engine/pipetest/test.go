@@ -30,6 +30,7 @@ type Test struct {
 	signals     []*signalBlock
 	crashes     []*crashBlock
 	fails       []*failBlock
+	answers     []*answerBlock
 	expects     []*expectBlock
 }
 
@@ -47,6 +48,7 @@ type testBody struct {
 	Generate []*signalBlock  `hcl:"generate,block"`
 	Crashes  []*crashBlock   `hcl:"crash,block"`
 	Fails    []*failBlock    `hcl:"fail,block"`
+	Answers  []*answerBlock  `hcl:"answer,block"`
 	Expects  []*expectBlock  `hcl:"expect,block"`
 
 	StartRange hcl.Range `hcl:"start,attr_value_range"`
@@ -190,7 +192,7 @@ func newTest(b *hclsyntax.Block, src []byte) (*Test, hcl.Diagnostics) {
 	}
 	t.until, t.tick, t.end, t.Long = body.Until.Length(), body.Tick.Length(), body.End, body.Long
 	t.rows, t.fleets, t.signals = body.Rows, body.Fleets, body.Generate
-	t.crashes, t.fails, t.expects = body.Crashes, body.Fails, body.Expects
+	t.crashes, t.fails, t.expects, t.answers = body.Crashes, body.Fails, body.Expects, body.Answers
 	diags = append(diags, t.readVars(body.Vars)...)
 	for _, r := range t.rows {
 		diags = append(diags, r.read(src)...)
@@ -203,6 +205,9 @@ func newTest(b *hclsyntax.Block, src []byte) (*Test, hcl.Diagnostics) {
 	}
 	for _, f := range t.fails {
 		diags = append(diags, reference(f.Sink, "sink", &f.sink)...)
+	}
+	for _, a := range t.answers {
+		diags = append(diags, a.read(src)...)
 	}
 	for _, x := range t.expects {
 		diags = append(diags, x.read(src)...)

@@ -34,7 +34,8 @@ type world struct {
 	feeds    map[string]*feed // by channel
 	edges    map[string]edge  // by what an expectation names
 	captures map[string]*capture
-	notes    []string // of the engine
+	answers  map[string][]answer // by the address of who asks
+	notes    []string            // of the engine
 	status   run.Status
 	counters map[string]int64 // "address name", of lives before
 	crashed  int
@@ -93,13 +94,20 @@ func (t *Test) Run(dir string, o Options) (*Outcome, hcl.Diagnostics, error) {
 	if diags = append(diags, more...); diags.HasErrors() {
 		return &Outcome{Test: t, files: c.Files}, config.Sort(diags), nil
 	}
-	if _, more := plan.Build(own, append(stages.Builtin(), specs()...), nil); more.HasErrors() {
+	p, more := plan.Build(own, append(stages.Builtin(), specs()...), nil)
+	if !more.HasErrors() {
+		more = append(w.answerable(p), w.failable(p)...)
+	}
+	if more.HasErrors() {
 		return &Outcome{Test: t, files: c.Files}, config.Sort(more), nil
 	}
 	if err := w.copyFiles(); err != nil {
 		return nil, nil, err
 	}
 	if err := w.live(own); err != nil {
+		if diags := w.unanswered(err); diags != nil {
+			return &Outcome{Test: t, files: c.Files}, diags, nil
+		}
 		return nil, nil, err
 	}
 	out, diags := w.judge()
@@ -144,7 +152,7 @@ func (w *world) live(c *config.Config) error {
 			return errors.Join(diags.Errs()...)
 		}
 		w.replace(p)
-		e, err := run.Open(p, run.Options{Env: w.machine.Env(), Data: "/data", Specs: append(stages.Builtin(), specs()...), StopAtEnd: w.test.end, SegmentBytes: segmentBytes,
+		e, err := run.Open(p, run.Options{Env: w.machine.Env(), Data: "/data", Specs: append(stages.Builtin(), specs()...), StopAtEnd: w.test.end, SegmentBytes: segmentBytes, Ask: w.ask,
 			Report: func(line string) { w.notes = append(w.notes, line) }})
 		if err != nil {
 			return err

@@ -51,6 +51,8 @@ type Options struct {
 	// -1 for rejects of sinks. It is called by the goroutines of tasks, and holds them up. Edges are named as
 	// Engine.Edges names them. May be nil.
 	Watch func(edge string, partition int, rows arrow.RecordBatch)
+	// Ask answers stages in place of the servers that they ask; nil: the servers do. See stage.Answer.
+	Ask func(address string, at int64) stage.Answer
 	// Once asks ingests that would wait for more to end instead.
 	Once bool
 }

@@ -187,6 +187,8 @@ type Bound struct {
 	// seconds; safe for concurrent use. nil: the stage is no Decider.
 	Plugin string
 	Try    func(o Opening, module []byte, where string) error
+	// Asks is the server that the stage asks for a table; nil if it asks none.
+	Asks *Asks
 	// Table is, of a sink, the table of the lake that it writes; nil if it writes none.
 	Table *Table
 	// Topics are, of an ingest, how the topics of its records look; their names
@@ -245,6 +247,8 @@ type Opening struct {
 	// nil in tests.
 	Modules func(digest string) ([]byte, error)
 	Trials  *rollout.Meters
+	// Ask, where it is not nil, answers in place of the server of Bound.Asks (answer.go).
+	Ask func(address string, at int64) Answer
 }
 
 // Origin is what has made rows.

@@ -15,6 +15,9 @@
 // Then the table stays what it was, the failure is counted (refresh_failed) and reported. At the very first start there is no table, and
 // the stage does not open. A text has to end with a line end, so that half a last line is not taken for a whole one.
 //
+// A table that is asked for is used from the tick on at which it is there, however long the server took within timeout. A test beside
+// a pipeline answers in its place (stage.Opening.Ask), by the time of the ticks.
+//
 // # Does a replay see the same table?
 //
 // Yes, where the data folder is: each version of the table is written there before its first use, with the

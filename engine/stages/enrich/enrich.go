@@ -13,10 +13,14 @@ import (
 
 var _ stage.Stage = (*enrich)(nil)
 
-// outside is where a table comes from. newest returns what is there now, nil where nothing new is known;
-// wait, that it is to be waited for.
+// outside is where a table comes from.
 type outside interface {
-	newest(wait bool) ([]byte, error)
+	// wait asks for the table, and returns it when it is there.
+	wait() ([]byte, error)
+	// ask asks for it at a tick, us since 1970, and waits for nothing; what is still being asked for is not asked for again.
+	ask(tick int64)
+	// answer is what has come by a tick since it was last called; nil where nothing has, or nothing new.
+	answer(tick int64) ([]byte, error)
 	close() error
 }
 
@@ -50,14 +54,20 @@ func open(p *program, o stage.Opening) (*enrich, error) {
 	if e.versions, err = openVersions(o.Env, Folder(o.DataDir, o.Address, o.Partition)); err != nil {
 		return nil, err
 	}
-	if p.path != "" {
+	switch {
+	case p.path != "":
 		e.outside = &file{env: o.Env, path: p.path, most: p.bytes}
-	} else {
+	case o.Ask != nil:
+		e.outside = &pretended{program: p, says: o.Ask, address: o.Address}
+	default:
 		e.outside = newServer(p)
 	}
 	if err := e.start(); err != nil {
 		_ = e.outside.close() // the other error says more
-		return nil, fmt.Errorf("%s cannot be used as a table: %w", p.shown, err)
+		if err = fmt.Errorf("%s cannot be used as a table: %w", p.shown, err); p.path == "" && o.Ask != nil {
+			err = &stage.Unanswered{Address: o.Address, Err: err}
+		}
+		return nil, err
 	}
 	return e, nil
 }
@@ -85,7 +95,7 @@ func (e *enrich) start() error {
 		}
 		e.failed(fmt.Errorf("the version in use is not at hand, and another takes its place: %w", err))
 	}
-	data, err := e.outside.newest(true)
+	data, err := e.outside.wait()
 	if err != nil {
 		return err
 	}
@@ -170,12 +180,12 @@ func (e *enrich) Advance(_ int, marks flow.Watermarks, _ flow.Emitter) error {
 		}
 		return nil
 	}
-	if e.refresh == 0 || marks.Tick < t[tickLooked]+e.refresh {
-		return nil
+	if e.refresh != 0 && marks.Tick >= t[tickLooked]+e.refresh {
+		t[tickLooked] = marks.Tick
+		e.state.Touch(0)
+		e.outside.ask(marks.Tick)
 	}
-	t[tickLooked] = marks.Tick
-	e.state.Touch(0)
-	data, err := e.outside.newest(false)
+	data, err := e.outside.answer(marks.Tick)
 	if err == nil && data != nil && digestOf(data) != e.digest {
 		if err = e.use(data, marks.Tick); err == nil {
 			e.o.Count("refreshed", 1)

@@ -1,26 +1,39 @@
 package enrich
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/stage"
 )
 
 // file is a table in a file.
 type file struct {
-	env  *env.Env
-	path string
-	most int64
+	env   *env.Env
+	path  string
+	most  int64
+	asked bool
 }
 
-func (f *file) newest(bool) ([]byte, error) { return readFile(f.env, f.path, f.most) }
-func (f *file) close() error                { return nil }
+func (f *file) wait() ([]byte, error) { return readFile(f.env, f.path, f.most) }
+func (f *file) ask(int64)             { f.asked = true }
+func (f *file) close() error          { return nil }
+
+func (f *file) answer(int64) ([]byte, error) {
+	if !f.asked {
+		return nil, nil
+	}
+	f.asked = false
+	return f.wait()
+}
 
 // server is a table that a web server gives out. A goroutine of its own asks for it, so that a server that hangs
 // holds nobody up.
@@ -29,7 +42,7 @@ type server struct {
 	client *http.Client
 	stop   context.CancelFunc
 	done   chan struct{}
-	ask    chan struct{}
+	asks   chan struct{}
 
 	mu    sync.Mutex
 	data  []byte
@@ -40,20 +53,25 @@ type server struct {
 
 func newServer(p *program) *server {
 	ctx, stop := context.WithCancel(context.Background())
-	s := &server{p: p, client: &http.Client{Timeout: p.timeout}, stop: stop, done: make(chan struct{}), ask: make(chan struct{}, 1), asked: make(chan struct{})}
+	s := &server{p: p, client: &http.Client{Timeout: p.timeout}, stop: stop, done: make(chan struct{}), asks: make(chan struct{}, 1), asked: make(chan struct{})}
 	go s.run(ctx)
 	return s
 }
 
-// newest asks for the table, and returns the answer to the question before; with wait, to this one.
-func (s *server) newest(wait bool) ([]byte, error) {
+func (s *server) ask(int64) {
 	select {
-	case s.ask <- struct{}{}:
+	case s.asks <- struct{}{}:
 	default: // it is being asked
 	}
-	if wait {
-		<-s.asked
-	}
+}
+
+func (s *server) wait() ([]byte, error) {
+	s.ask(0)
+	<-s.asked
+	return s.answer(0)
+}
+
+func (s *server) answer(int64) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	data, err := s.data, s.err
@@ -68,7 +86,7 @@ func (s *server) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-s.ask:
+		case <-s.asks:
 		}
 		data, err := s.get(ctx)
 		s.mu.Lock()
@@ -100,23 +118,17 @@ func (s *server) get(ctx context.Context) ([]byte, error) {
 	resp, err := s.client.Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("no answer in %s", s.p.timeout)
+			return nil, s.p.silent()
 		}
-		return nil, errors.New("the server cannot be reached")
+		return nil, errUnreachable
 	}
 	defer resp.Body.Close()
-	switch {
-	case resp.StatusCode == http.StatusNotModified && s.tag != "":
+	if resp.StatusCode == http.StatusNotModified && s.tag != "" {
 		return nil, nil
-	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("the server answers %s", resp.Status)
 	}
-	data, err := io.ReadAll(io.LimitReader(resp.Body, s.p.bytes+1))
+	data, err := s.p.read(resp.StatusCode, resp.Body)
 	if err != nil {
-		return nil, fmt.Errorf("the answer breaks off after %d bytes", len(data))
-	}
-	if int64(len(data)) > s.p.bytes {
-		return nil, fmt.Errorf("the answer has more than max_bytes = %d bytes", s.p.bytes)
+		return nil, err
 	}
 	s.tag = resp.Header.Get("ETag")
 	return data, nil
@@ -127,3 +139,67 @@ func (s *server) close() error {
 	<-s.done
 	return nil
 }
+
+var errUnreachable = errors.New("the server cannot be reached")
+
+func (p *program) silent() error { return fmt.Errorf("no answer in %s", p.timeout) }
+
+// read takes the table out of an answer.
+func (p *program) read(status int, body io.Reader) ([]byte, error) {
+	if status != http.StatusOK {
+		return nil, fmt.Errorf("the server answers %s", strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status))))
+	}
+	data, err := io.ReadAll(io.LimitReader(body, p.bytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("the answer breaks off after %d bytes", len(data))
+	}
+	if int64(len(data)) > p.bytes {
+		return nil, fmt.Errorf("the answer has more than max_bytes = %d bytes", p.bytes)
+	}
+	return data, nil
+}
+
+// pretended is a server whose answers a test gives. Its time is that of the ticks: no goroutine, no clock, the same in each run.
+type pretended struct {
+	*program
+	says    func(address string, at int64) stage.Answer
+	address string
+	asked   bool
+	due     int64 // the tick, us, from which on the answer is there
+	said    stage.Answer
+}
+
+// wait takes an answer at once that would come within the timeout: while a stage is opened no time passes.
+func (s *pretended) wait() ([]byte, error) { return s.judge(s.says(s.address, 0)) }
+
+func (s *pretended) ask(tick int64) {
+	if s.asked {
+		return
+	}
+	s.asked, s.said = true, s.says(s.address, tick)
+	after := min(s.said.After, s.timeout)
+	if s.said.Hangs {
+		after = s.timeout
+	}
+	s.due = tick + max(1, after.Microseconds()) // also a quick server's answer is there no sooner than at the next tick
+}
+
+func (s *pretended) answer(tick int64) ([]byte, error) {
+	if !s.asked || tick < s.due {
+		return nil, nil
+	}
+	s.asked = false
+	return s.judge(s.said)
+}
+
+func (s *pretended) judge(said stage.Answer) ([]byte, error) {
+	switch {
+	case said.Hangs || said.After >= s.timeout:
+		return nil, s.silent()
+	case said.Status == 0:
+		return nil, errUnreachable
+	}
+	return s.read(said.Status, bytes.NewReader(said.Body))
+}
+
+func (s *pretended) close() error { return nil }

@@ -1,0 +1,8 @@
+channel "c" {
+  key    = device
+  schema = { device = string }
+}
+pipeline "p" {
+  from = channel.c
+  rule "all" {}
+}
