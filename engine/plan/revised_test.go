@@ -74,6 +74,7 @@ pipeline "q" {
 		{name: "an enrich that leaves rows out", enrich: "missing = \"drop\"", hour: "by = [device]\nrevisions = \"latest\"",
 			want: "enrich.r may let one revision of a row through and leave another out"},
 		{name: "a channel by a key that may change", channel: "key = hot\npartitions = 2", hour: "by = [device]\nrevisions = \"latest\"", want: "the key of channel.minutes is hot, which a revision may change"},
+		{name: "a channel with a time", channel: "key = device\ntime = window_end", hour: "by = [device]\nrevisions = \"latest\"", want: "channel.minutes has a time of its own"},
 		{name: "a channel by another key", channel: "key = site", hour: "by = [device]\nkeep = \"70m\"\nrevisions = \"latest\""},
 		{name: "a channel that leaves out what tells", channel: "key = device\nschema = { device = string, site = string, n = integer, revision = integer }",
 			hour: "by = [device]\nrevisions = \"latest\"", want: "channel.minutes has no column window_start, by which revisions of a row are told"},

@@ -363,3 +363,56 @@ func TestOracleLatest(t *testing.T) {
 		t.Error("hardly a revision: this check cannot fail")
 	}
 }
+
+// TestLatestForgets: rows are kept as long as revisions of them come, and no longer.
+func TestLatestForgets(t *testing.T) {
+	schema := flow.NewSchema([]arrow.Field{{Name: "device", Type: arrow.BinaryTypes.String},
+		{Name: "window_start", Type: flow.Timestamp}, {Name: "n", Type: arrow.PrimitiveTypes.Float64}})
+	for _, c := range []struct {
+		spec stage.Spec
+		args string
+	}{
+		{Tumbling(), `every = "10m"`}, {Sliding(), "size = \"30m\"\nevery = \"10m\""},
+	} {
+		t.Run(c.spec.Type, func(t *testing.T) {
+			second := link{spec: c.spec, in: schema, args: c.args + "\nby = [device]\nkeep = \"20m\"\nrevisions = \"latest\"\nemit = { n = sum(n) }\n",
+				with: func(at *stage.At) {
+					at.Revised = []*stage.Revised{{By: []string{"device", "window_start"}, Fixed: []string{"device", "window_start"}, Every: minute, Keep: 20 * minute}}
+				}}
+			second.open(func(why string) { t.Fatal(why) })
+			kept := second.tables[len(second.tables)-1]
+			b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+			row := func(at int64) {
+				b.Field(0).(*array.Int64Builder).Append(at)
+				b.Field(1).(*array.Int32Builder).Append(0)
+				b.Field(2).(*array.TimestampBuilder).Append(arrow.Timestamp(at * minute))
+				b.Field(3).(*array.TimestampBuilder).Append(arrow.Timestamp(at*minute - 1))
+				b.Field(4).(*array.Uint32Builder).Append(0)
+				b.Field(5).(*array.Int64Builder).Append(at*minute - 1)
+				b.Field(6).(*array.StringBuilder).Append("a")
+				b.Field(7).(*array.TimestampBuilder).Append(arrow.Timestamp((at - 1) * minute))
+				b.Field(8).(*array.Float64Builder).Append(float64(at))
+			}
+			most := 0
+			for at := int64(1); at <= day; at++ {
+				if row(at); at > 7 && at%7 == 0 {
+					row(at - 5)
+				}
+				rows := b.NewRecordBatch()
+				if err := second.stage.Process(0, rows, nowhere{}); err != nil {
+					t.Fatal(err)
+				}
+				rows.Release()
+				most = max(most, kept.Len())
+			}
+			if most < 20 || most > 80 {
+				t.Errorf("%d rows are kept", most)
+			}
+		})
+	}
+}
+
+// nowhere takes what is emitted.
+type nowhere struct{}
+
+func (nowhere) Emit(rows arrow.RecordBatch) { rows.Release() }
