@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
@@ -325,16 +324,17 @@ func (c *column) add() bool {
 }
 
 // close gives the first rows rows away as an array.
-func (c *column) close(rows int) arrow.Array {
-	buffers := []*memory.Buffer{nil, c.vals}
+func (c *column) close(rows int, shells *flow.Shells) arrow.Array {
+	var valid *memory.Buffer
 	nulls := 0
 	if c.bits != nil {
 		nulls = rows - bitutil.CountSetBits(c.valid, 0, rows)
 	}
 	if nulls > 0 {
 		c.bits.ResizeNoShrink((rows + 7) / 8)
-		buffers[0] = c.bits
+		valid, c.bits = c.bits, nil
 	}
+	first, second := c.vals, (*memory.Buffer)(nil)
 	var children []arrow.ArrayData
 	switch c.kind {
 	case kindBool:
@@ -342,20 +342,22 @@ func (c *column) close(rows int) arrow.Array {
 	case kindText:
 		c.offs.ResizeNoShrink(4 * (rows + 1))
 		c.vals.ResizeNoShrink(int(c.n))
-		buffers = []*memory.Buffer{buffers[0], c.offs, c.vals}
+		first, second = c.offs, c.vals
 	case kindList:
 		c.offs.ResizeNoShrink(4 * (rows + 1))
-		buffers[1] = c.offs
-		child := c.child.close(int(c.child.count))
+		first = c.offs
+		child := c.child.close(int(c.child.count), shells)
 		defer child.Release()
 		children = []arrow.ArrayData{child.Data()}
 	default:
 		c.vals.ResizeNoShrink(8 * rows)
 	}
-	data := array.NewData(c.field.Type, rows, buffers, children, nulls, 0)
-	defer data.Release()
+	c.vals, c.offs = nil, nil // they are the array's
 	c.drop()
-	return array.MakeFromData(data)
+	if second == nil {
+		return shells.Column(c.field.Type, rows, nulls, children, valid, first)
+	}
+	return shells.Column(c.field.Type, rows, nulls, children, valid, first, second)
 }
 
 // discard gives the buffers of a batch without rows back.

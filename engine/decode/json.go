@@ -301,17 +301,19 @@ func (d *jsonDecoder) close() arrow.RecordBatch {
 		d.discard()
 		return nil
 	}
-	var topics []arrow.Array
+	schema := d.Schema()
+	shells := flow.NewShells(schema.NumFields())
+	arrays := make([]arrow.Array, flow.MetaColumns, schema.NumFields())
 	if d.topics != nil {
-		topics = d.topics.close(d.meta.offset[:d.rows], d.c.Alloc)
+		arrays = d.topics.close(arrays, d.meta.offset[:d.rows], d.c.Alloc, &shells)
 	}
-	arrays := append(d.meta.close(d.rows), topics...)
+	d.meta.close(arrays, d.rows, &shells)
 	for _, c := range d.cols {
 		if !c.skip {
-			arrays = append(arrays, c.close(d.rows))
+			arrays = append(arrays, c.close(d.rows, &shells))
 		}
 	}
-	rows := array.NewRecordBatch(d.Schema(), arrays, int64(d.rows))
+	rows := array.NewRecordBatch(schema, arrays, int64(d.rows))
 	for _, a := range arrays {
 		a.Release()
 	}

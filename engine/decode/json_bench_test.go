@@ -6,9 +6,11 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"golang.org/x/sys/unix"
 
@@ -159,6 +161,47 @@ func BenchmarkJSON(b *testing.B) {
 			b.ReportMetric(ns, "ns/record")
 			b.ReportMetric(100*fast, "%fast")
 			b.ReportMetric(stdlibTime(b, records)/ns, "x-encoding/json")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// BenchmarkBlockSizes reports what a record costs in blocks of few records and of many, whose topics, one of 100 each, are a column.
+func BenchmarkBlockSizes(b *testing.B) {
+	const all, topics = 40_000, 100
+	r := rand.New(rand.NewPCG(1, 2))
+	var texts []string
+	for i := range all {
+		texts = append(texts, benchText(r, i, 0))
+	}
+	template, err := ParseTopicTemplate("bench/{gateway}/telemetry")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, rows := range []int{100, 400, 1600, 10_000} {
+		b.Run(strconv.Itoa(rows), func(b *testing.B) {
+			var blocks []*journal.Block
+			for from := 0; from < all; from += rows {
+				block := blockOf(uint64(from), texts[from:from+rows]...)
+				block.Topics = nil
+				for i := range topics {
+					block.Topics = append(block.Topics, fmt.Sprintf("bench/gateway-%d/telemetry", i))
+				}
+				for i := range rows {
+					block.TopicOf = append(block.TopicOf, uint16(i/4%topics))
+				}
+				blocks = append(blocks, block)
+			}
+			fields := append([]Field{{Name: "gateway", Type: arrow.BinaryTypes.String, Topic: true}}, parseFields(b, benchFields)...)
+			d, err := NewJSON(Config{Alloc: &pool{map[int][][]byte{}}, Fields: fields, Topics: []TopicTemplate{template}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			ns, _ := decodeBlocks(b, d, blocks, b.N)
+			b.StopTimer()
+			b.ReportMetric(ns, "ns/record")
 			b.ReportMetric(0, "ns/op")
 		})
 	}

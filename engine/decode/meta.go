@@ -2,7 +2,6 @@ package decode
 
 import (
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/tidemill/tidemill/engine/flow"
@@ -52,25 +51,21 @@ func (m *metaColumns) setMany(row, end int, offset, received int64) {
 	}
 }
 
-// close gives the first rows rows away as arrays, the other columns filled as
+// close gives the first rows rows away as arrays to the first of to, the other columns filled as
 // Result.Rows says.
-func (m *metaColumns) close(rows int) []arrow.Array {
+func (m *metaColumns) close(to []arrow.Array, rows int, shells *flow.Shells) {
 	copy(arrow.Int64Traits.CastFromBytes(reserved(m.bufs[flow.ColTime], 8*rows)), m.received[:rows])
 	clear(reserved(m.bufs[flow.ColSlot], 4*rows))
 	marks := arrow.Int64Traits.CastFromBytes(reserved(m.bufs[flow.ColMark], 8*rows))
 	for i := range marks[:rows] {
 		marks[i] = flow.NoMark
 	}
-	arrays := make([]arrow.Array, 0, flow.MetaColumns+16)
-	for i, f := range flow.MetaFields() {
-		b := m.bufs[i]
-		b.ResizeNoShrink(rows * f.Type.(arrow.FixedWidthDataType).Bytes())
-		data := array.NewData(f.Type, rows, []*memory.Buffer{nil, b}, nil, 0, 0)
-		arrays = append(arrays, array.MakeFromData(data))
-		data.Release()
+	for i, b := range m.bufs {
+		typ := flow.MetaType(i)
+		b.ResizeNoShrink(rows * typ.Bytes())
+		to[i], m.bufs[i] = shells.Column(typ, rows, 0, nil, nil, b), nil
 	}
-	m.discard()
-	return arrays
+	m.drop()
 }
 
 // discard lets go of the buffers.
@@ -79,5 +74,7 @@ func (m *metaColumns) discard() {
 		b.Release()
 		m.bufs[i] = nil
 	}
-	m.offset, m.index, m.received = nil, nil, nil
+	m.drop()
 }
+
+func (m *metaColumns) drop() { m.offset, m.index, m.received = nil, nil, nil }

@@ -83,13 +83,14 @@ func (d *raw) Decode(b *journal.Block, from uint64, out *Result) {
 		d.meta.set(i, int64(b.First)+int64(first+i), b.Received[first+i])
 	}
 	offsets := d.meta.offset[:n]
-	var cols []arrow.Array
+	shells := flow.NewShells(d.schema.NumFields())
+	cols := make([]arrow.Array, flow.MetaColumns, d.schema.NumFields())
 	if d.topics != nil {
 		d.topics.open(b)
-		cols = d.topics.close(offsets, d.alloc)
+		cols = d.topics.close(cols, offsets, d.alloc, &shells)
 	}
 	cols = append(cols, d.topicOf(b, first), d.payloads(b, first))
-	cols = append(d.meta.close(n), cols...)
+	d.meta.close(cols, n, &shells)
 	out.Rows = array.NewRecordBatch(d.schema, cols, int64(n))
 	for _, c := range cols {
 		c.Release()

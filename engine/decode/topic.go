@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/journal"
 )
 
@@ -125,6 +125,8 @@ type topicColumns struct {
 	block     *journal.Block
 	of        []int32    // numbers of the block's topics
 	places    []int32    // of the rows that become columns: where the values of their topics begin
+	list      []level    // values of a property
+	order     []int32    // and their numbers
 	sealed    []Envelope // of the block's records, where some field is a property
 }
 
@@ -228,32 +230,40 @@ func (t *topicColumns) split(topic string) []level {
 	return out
 }
 
-// close makes the columns of rows with these offsets.
-func (t *topicColumns) close(offsets []int64, alloc memory.Allocator) []arrow.Array {
-	var out []arrow.Array
-	t.places = t.places[:0]
-	for _, offset := range offsets {
-		of := uint16(0)
-		if list := t.block.TopicOf; list != nil {
-			of = list[offset-int64(t.block.First)]
+// close appends the columns of rows with these offsets.
+func (t *topicColumns) close(out []arrow.Array, offsets []int64, alloc memory.Allocator, shells *flow.Shells) []arrow.Array {
+	for i := range t.of {
+		t.of[i] *= int32(len(t.fields))
+	}
+	t.places = slices.Grow(t.places[:0], len(offsets))[:len(offsets)]
+	if list := t.block.TopicOf; list != nil {
+		for row, offset := range offsets {
+			t.places[row] = t.of[list[offset-int64(t.block.First)]]
 		}
-		t.places = append(t.places, t.of[of]*int32(len(t.fields)))
+	} else {
+		for row := range t.places {
+			t.places[row] = t.of[0]
+		}
 	}
 	for i, f := range t.fields {
 		if !f.Skip {
-			out = append(out, t.column(i, offsets, alloc))
+			out = append(out, t.column(i, offsets, alloc, shells))
 		}
 	}
 	t.block = nil
 	return out
 }
 
-// at returns the value of field i of a row, whose record is at an offset.
-func (t *topicColumns) at(row int, offset int64, i int) level {
-	if t.fields[i].Property {
-		return t.property(offset, i)
+// valuesOf says where the values of field i stand: that of a row at its number in at. Valid until the next call.
+func (t *topicColumns) valuesOf(offsets []int64, i int) (values []level, at []int32) {
+	if !t.fields[i].Property {
+		return t.values[i:], t.places
 	}
-	return t.values[int(t.places[row])+i]
+	t.list, t.order = t.list[:0], t.order[:0]
+	for row, offset := range offsets {
+		t.list, t.order = append(t.list, t.property(offset, i)), append(t.order, int32(row))
+	}
+	return t.list, t.order
 }
 
 func (t *topicColumns) property(offset int64, i int) level {
@@ -264,32 +274,29 @@ func (t *topicColumns) property(offset int64, i int) level {
 	return level{string(v), ok && utf8.Valid(v)}
 }
 
-func (t *topicColumns) column(i int, offsets []int64, alloc memory.Allocator) arrow.Array {
+func (t *topicColumns) column(i int, offsets []int64, alloc memory.Allocator, shells *flow.Shells) arrow.Array {
 	size, nulls := 0, 0
-	for row, o := range offsets {
-		v := t.at(row, o, i)
-		if !v.ok {
+	values, at := t.valuesOf(offsets, i)
+	for _, p := range at {
+		if v := &values[p]; v.ok {
+			size += len(v.text)
+		} else {
 			nulls++
-			continue
 		}
-		size += len(v.text)
 	}
 	ends, texts := memory.NewResizableBuffer(alloc), memory.NewResizableBuffer(alloc)
-	defer ends.Release()
-	defer texts.Release()
 	ends.Resize(4 * (len(offsets) + 1))
 	texts.Resize(size)
 	var bits *memory.Buffer
 	if nulls > 0 {
 		bits = memory.NewResizableBuffer(alloc)
-		defer bits.Release()
 		bits.Resize((len(offsets) + 7) / 8)
 		clear(bits.Bytes())
 	}
 	to, data, n := arrow.Int32Traits.CastFromBytes(ends.Bytes()), texts.Bytes(), 0
 	to[0] = 0
-	for row, o := range offsets {
-		v := t.at(row, o, i)
+	for row, p := range at {
+		v := &values[p]
 		if v.ok {
 			n += copy(data[n:], v.text)
 		}
@@ -298,7 +305,6 @@ func (t *topicColumns) column(i int, offsets []int64, alloc memory.Allocator) ar
 			bitutil.SetBit(bits.Bytes(), row)
 		}
 	}
-	d := array.NewData(arrow.BinaryTypes.String, len(offsets), []*memory.Buffer{bits, ends, texts}, nil, nulls, 0)
-	defer d.Release()
-	return array.MakeFromData(d)
+	clear(t.list) // texts of properties need not live until the next block
+	return shells.Column(arrow.BinaryTypes.String, len(offsets), nulls, nil, bits, ends, texts)
 }

@@ -20,15 +20,30 @@ const (
 // Timestamp is the one type of times: microseconds since 1970, UTC.
 var Timestamp = &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}
 
+// MetaType returns the type of a metadata column.
+func MetaType(col int) arrow.FixedWidthDataType {
+	switch col {
+	case ColOffset, ColMark:
+		return arrow.PrimitiveTypes.Int64.(*arrow.Int64Type)
+	case ColIndex:
+		return arrow.PrimitiveTypes.Int32.(*arrow.Int32Type)
+	case ColReceived, ColTime:
+		return Timestamp
+	case ColSlot:
+		return arrow.PrimitiveTypes.Uint32.(*arrow.Uint32Type)
+	}
+	panic("BUG: no metadata column has this number")
+}
+
 // MetaFields returns the metadata columns' fields, in order.
 func MetaFields() []arrow.Field {
 	return []arrow.Field{
-		{Name: "_offset", Type: arrow.PrimitiveTypes.Int64},
-		{Name: "_index", Type: arrow.PrimitiveTypes.Int32},
-		{Name: "_received", Type: Timestamp},
-		{Name: "_time", Type: Timestamp},
-		{Name: "_slot", Type: arrow.PrimitiveTypes.Uint32},
-		{Name: "_mark", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "_offset", Type: MetaType(ColOffset)},
+		{Name: "_index", Type: MetaType(ColIndex)},
+		{Name: "_received", Type: MetaType(ColReceived)},
+		{Name: "_time", Type: MetaType(ColTime)},
+		{Name: "_slot", Type: MetaType(ColSlot)},
+		{Name: "_mark", Type: MetaType(ColMark)},
 	}
 }
 

@@ -11,21 +11,43 @@ import (
 // is rising. All of them, or rows side by side, are shared instead of copied.
 // The caller releases the result.
 func Take(rows arrow.RecordBatch, sel []int32, alloc memory.Allocator) arrow.RecordBatch {
-	n := len(sel)
-	if int64(n) == rows.NumRows() {
+	if int64(len(sel)) == rows.NumRows() {
 		rows.Retain()
 		return rows
 	}
+	return take(rows.Columns(), rows.Schema(), sel, alloc)
+}
+
+// TakeColumns is Take of the columns at these places, which the schema is of.
+func TakeColumns(rows arrow.RecordBatch, at []int, schema *arrow.Schema, sel []int32, alloc memory.Allocator) arrow.RecordBatch {
+	cols := make([]arrow.Array, len(at))
+	for i, c := range at {
+		cols[i] = rows.Column(c)
+	}
+	if int64(len(sel)) == rows.NumRows() {
+		return array.NewRecordBatch(schema, cols, rows.NumRows())
+	}
+	return take(cols, schema, sel, alloc)
+}
+
+func take(from []arrow.Array, schema *arrow.Schema, sel []int32, alloc memory.Allocator) arrow.RecordBatch {
+	n := len(sel)
+	cols := make([]arrow.Array, len(from))
 	if n > 0 && int(sel[n-1]-sel[0]) == n-1 {
-		return rows.NewSlice(int64(sel[0]), int64(sel[0])+int64(n))
+		for i, c := range from {
+			cols[i] = array.NewSlice(c, int64(sel[0]), int64(sel[0])+int64(n))
+		}
+	} else {
+		runs, p := runsOf(sel), newPacker(len(from), n, alloc)
+		for i, c := range from {
+			cols[i] = takeArray(c, sel, runs, p)
+		}
 	}
-	runs := runsOf(sel)
-	cols := make([]arrow.Array, rows.NumCols())
-	for i := range cols {
-		cols[i] = takeArray(rows.Column(i), sel, runs, alloc)
-		defer cols[i].Release()
+	rows := array.NewRecordBatch(schema, cols, int64(n))
+	for _, c := range cols {
+		c.Release()
 	}
-	return array.NewRecordBatch(rows.Schema(), cols, int64(n))
+	return rows
 }
 
 // run is n values side by side.
@@ -54,61 +76,50 @@ func runsOf(sel []int32) []run {
 // TakeArray makes a column of the values that sel lists, in its order; values
 // may come more than once. The caller releases the result.
 func TakeArray(a arrow.Array, sel []int32, alloc memory.Allocator) arrow.Array {
-	return takeArray(a, sel, nil, alloc)
+	return takeArray(a, sel, nil, &packer{alloc: alloc})
 }
 
 // takeArray is TakeArray; runs are sel, or nil.
-func takeArray(a arrow.Array, sel []int32, runs []run, alloc memory.Allocator) arrow.Array {
-	bufs := []*memory.Buffer{nil}
+func takeArray(a arrow.Array, sel []int32, runs []run, p *packer) arrow.Array {
+	var valid, first, second *memory.Buffer
 	nulls := 0
 	if a.NullN() > 0 && a.DataType().ID() != arrow.NULL {
-		bufs[0], nulls = takeValidity(a, sel, runs, alloc)
+		valid, nulls = takeValidity(a, sel, runs, p)
 	}
-	var children []arrow.ArrayData
 	switch a := a.(type) {
 	case *array.Null:
 		return array.NewNull(len(sel))
 	case *array.Float64:
-		bufs = append(bufs, takeFixed(a.Float64Values(), sel, runs, 8, arrow.Float64Traits.CastFromBytes, alloc))
+		first = takeFixed(a.Float64Values(), sel, runs, 8, arrow.Float64Traits.CastFromBytes, p)
 	case *array.Int64:
-		bufs = append(bufs, takeFixed(a.Int64Values(), sel, runs, 8, arrow.Int64Traits.CastFromBytes, alloc))
+		first = takeFixed(a.Int64Values(), sel, runs, 8, arrow.Int64Traits.CastFromBytes, p)
 	case *array.Timestamp:
-		bufs = append(bufs, takeFixed(a.TimestampValues(), sel, runs, 8, arrow.TimestampTraits.CastFromBytes, alloc))
+		first = takeFixed(a.TimestampValues(), sel, runs, 8, arrow.TimestampTraits.CastFromBytes, p)
 	case *array.Int32:
-		bufs = append(bufs, takeFixed(a.Int32Values(), sel, runs, 4, arrow.Int32Traits.CastFromBytes, alloc))
+		first = takeFixed(a.Int32Values(), sel, runs, 4, arrow.Int32Traits.CastFromBytes, p)
 	case *array.Uint32:
-		bufs = append(bufs, takeFixed(a.Uint32Values(), sel, runs, 4, arrow.Uint32Traits.CastFromBytes, alloc))
+		first = takeFixed(a.Uint32Values(), sel, runs, 4, arrow.Uint32Traits.CastFromBytes, p)
 	case *array.Boolean:
-		bufs = append(bufs, takeBits(a, sel, runs, alloc))
+		first = takeBits(a, sel, runs, p)
 	case *array.String:
-		bufs = append(bufs, takeText(a, sel, runs, alloc)...)
+		first, second = takeText(a, sel, runs, p)
 	case *array.Binary:
-		bufs = append(bufs, takeText(a, sel, runs, alloc)...)
+		first, second = takeText(a, sel, runs, p)
 	case *array.List:
-		offs, child := takeList(a, sel, alloc)
-		bufs, children = append(bufs, offs), []arrow.ArrayData{child.Data()}
+		offs, child := takeList(a, sel, p)
 		defer child.Release()
+		return p.Column(a.DataType(), len(sel), nulls, []arrow.ArrayData{child.Data()}, valid, offs)
 	default:
 		panic("BUG: rows hold a column of type " + a.DataType().Name())
 	}
-	d := array.NewData(a.DataType(), len(sel), bufs, children, nulls, 0)
-	defer d.Release()
-	for _, b := range bufs {
-		if b != nil {
-			b.Release()
-		}
+	if second != nil {
+		return p.Column(a.DataType(), len(sel), nulls, nil, valid, first, second)
 	}
-	return array.MakeFromData(d)
+	return p.Column(a.DataType(), len(sel), nulls, nil, valid, first)
 }
 
-func newBuffer(n int, alloc memory.Allocator) *memory.Buffer {
-	b := memory.NewResizableBuffer(alloc)
-	b.Resize(n)
-	return b
-}
-
-func takeFixed[T any](vals []T, sel []int32, runs []run, size int, cast func([]byte) []T, alloc memory.Allocator) *memory.Buffer {
-	b := newBuffer(len(sel)*size, alloc)
+func takeFixed[T any](vals []T, sel []int32, runs []run, size int, cast func([]byte) []T, p *packer) *memory.Buffer {
+	b := p.buffer(len(sel) * size)
 	out := cast(b.Bytes())[:len(sel)]
 	if runs != nil {
 		for _, r := range runs {
@@ -122,8 +133,8 @@ func takeFixed[T any](vals []T, sel []int32, runs []run, size int, cast func([]b
 	return b
 }
 
-func takeValidity(a arrow.Array, sel []int32, runs []run, alloc memory.Allocator) (*memory.Buffer, int) {
-	b := newBuffer(int(bitutil.BytesForBits(int64(len(sel)))), alloc)
+func takeValidity(a arrow.Array, sel []int32, runs []run, p *packer) (*memory.Buffer, int) {
+	b := p.buffer(int(bitutil.BytesForBits(int64(len(sel)))))
 	out := b.Bytes()
 	clear(out)
 	if runs != nil {
@@ -156,8 +167,8 @@ func copyBits(src []byte, at int, out []byte, runs []run) {
 	}
 }
 
-func takeBits(a *array.Boolean, sel []int32, runs []run, alloc memory.Allocator) *memory.Buffer {
-	b := newBuffer(int(bitutil.BytesForBits(int64(len(sel)))), alloc)
+func takeBits(a *array.Boolean, sel []int32, runs []run, p *packer) *memory.Buffer {
+	b := p.buffer(int(bitutil.BytesForBits(int64(len(sel)))))
 	out := b.Bytes()
 	clear(out)
 	src, at := a.Data().Buffers()[1].Bytes(), a.Data().Offset()
@@ -166,8 +177,8 @@ func takeBits(a *array.Boolean, sel []int32, runs []run, alloc memory.Allocator)
 		return b
 	}
 	for i, r := range sel {
-		p := at + int(r)
-		out[i>>3] |= (src[p>>3] >> (p & 7) & 1) << (i & 7)
+		k := at + int(r)
+		out[i>>3] |= (src[k>>3] >> (k & 7) & 1) << (i & 7)
 	}
 	return b
 }
@@ -178,12 +189,12 @@ type texts interface {
 	ValueBytes() []byte
 }
 
-func takeText(a texts, sel []int32, runs []run, alloc memory.Allocator) []*memory.Buffer {
-	b := newBuffer((len(sel)+1)*4, alloc)
+func takeText(a texts, sel []int32, runs []run, p *packer) (offsets, text *memory.Buffer) {
+	b := p.buffer((len(sel) + 1) * 4)
 	offs := arrow.Int32Traits.CastFromBytes(b.Bytes())
 	from := a.ValueOffsets()
 	if runs != nil {
-		return takeTextRuns(a, runs, offs, b, alloc)
+		return takeTextRuns(a, runs, offs, b, p)
 	}
 	total := int32(0)
 	for i, r := range sel {
@@ -191,18 +202,18 @@ func takeText(a texts, sel []int32, runs []run, alloc memory.Allocator) []*memor
 		total += from[r+1] - from[r]
 	}
 	offs[len(sel)] = total
-	d := newBuffer(int(total), alloc)
+	d := p.buffer(int(total))
 	if total > 0 {
 		data, base, out := a.ValueBytes(), from[0], d.Bytes()
 		for i, r := range sel {
 			copy(out[offs[i]:], data[from[r]-base:from[r+1]-base])
 		}
 	}
-	return []*memory.Buffer{b, d}
+	return b, d
 }
 
 // takeTextRuns is takeText for runs; b holds offs.
-func takeTextRuns(a texts, runs []run, offs []int32, b *memory.Buffer, alloc memory.Allocator) []*memory.Buffer {
+func takeTextRuns(a texts, runs []run, offs []int32, b *memory.Buffer, p *packer) (offsets, text *memory.Buffer) {
 	from, total := a.ValueOffsets(), int32(0)
 	for _, r := range runs {
 		shift := total - from[r.from]
@@ -212,18 +223,18 @@ func takeTextRuns(a texts, runs []run, offs []int32, b *memory.Buffer, alloc mem
 		total = from[r.from+r.n] + shift
 	}
 	offs[len(offs)-1] = total
-	d := newBuffer(int(total), alloc)
+	d := p.buffer(int(total))
 	if total > 0 {
 		data, base, out := a.ValueBytes(), from[0], d.Bytes()
 		for _, r := range runs {
 			copy(out[offs[r.to]:], data[from[r.from]-base:from[r.from+r.n]-base])
 		}
 	}
-	return []*memory.Buffer{b, d}
+	return b, d
 }
 
-func takeList(a *array.List, sel []int32, alloc memory.Allocator) (*memory.Buffer, arrow.Array) {
-	b := newBuffer((len(sel)+1)*4, alloc)
+func takeList(a *array.List, sel []int32, p *packer) (*memory.Buffer, arrow.Array) {
+	b := p.buffer((len(sel) + 1) * 4)
 	offs := arrow.Int32Traits.CastFromBytes(b.Bytes())
 	var items []int32
 	for i, r := range sel {
@@ -234,5 +245,5 @@ func takeList(a *array.List, sel []int32, alloc memory.Allocator) (*memory.Buffe
 		}
 	}
 	offs[len(sel)] = int32(len(items))
-	return b, TakeArray(a.ListValues(), items, alloc)
+	return b, takeArray(a.ListValues(), items, nil, p)
 }

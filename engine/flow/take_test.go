@@ -162,7 +162,7 @@ func TestTakeRuns(t *testing.T) {
 				if runs == nil {
 					t.Fatalf("no runs of %d rows with a gap in %d", len(sel), gap)
 				}
-				got, want := takeArray(part, sel, runs, mem), TakeArray(part, sel, mem)
+				got, want := takeArray(part, sel, runs, &packer{alloc: mem}), TakeArray(part, sel, mem)
 				if !array.Equal(got, want) || got.NullN() != want.NullN() {
 					t.Fatalf("column %d from %d, gap %d:\n%v\nwant\n%v", c, start, gap, got, want)
 				}

@@ -80,48 +80,62 @@ func (r *rule) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
 		}
 	}
 	kept := r.keep(rows)
+	// A batch with what was set is made only where a later member of set, which may read it, needs one.
+	var last arrow.Array
 	for i, c := range r.set {
-		kept = r.put(kept, r.after[i], c.prog.Eval(kept, r.alloc))
+		if i > 0 {
+			kept = r.put(kept, r.after[i-1], last)
+		}
+		last = c.prog.Eval(kept, r.alloc)
 	}
-	out.Emit(r.project(kept))
+	out.Emit(r.project(kept, last))
 	kept.Release()
+	if last != nil {
+		last.Release()
+	}
 	return nil
 }
 
 // keep returns the rows that passed, with the columns that are still needed.
 func (r *rule) keep(rows arrow.RecordBatch) arrow.RecordBatch {
+	if r.where != nil {
+		return flow.TakeColumns(rows, r.narrow, r.narrowed, r.sel, r.alloc)
+	}
 	cols := make([]arrow.Array, len(r.narrow))
 	for i, c := range r.narrow {
 		cols[i] = rows.Column(c)
 	}
-	all := array.NewRecordBatch(r.narrowed, cols, rows.NumRows())
-	if r.where == nil {
-		return all
-	}
-	defer all.Release()
-	return flow.Take(all, r.sel, r.alloc)
+	return array.NewRecordBatch(r.narrowed, cols, rows.NumRows())
 }
 
 // put returns rows with a column put in; it takes both.
 func (r *rule) put(rows arrow.RecordBatch, s step, col arrow.Array) arrow.RecordBatch {
-	cols := append(make([]arrow.Array, 0, rows.NumCols()+1), rows.Columns()...)
-	if s.at == len(cols) {
-		cols = append(cols, col)
-	} else {
-		cols[s.at] = col
-	}
-	next := array.NewRecordBatch(s.schema, cols, rows.NumRows())
+	next := array.NewRecordBatch(s.schema, with(rows.Columns(), s.at, col), rows.NumRows())
 	rows.Release()
 	col.Release()
 	return next
 }
 
-// project puts together what goes out.
-func (r *rule) project(rows arrow.RecordBatch) arrow.RecordBatch {
-	cols := append(make([]arrow.Array, 0, flow.MetaColumns+len(r.outAt)), rows.Columns()[:flow.MetaColumns]...)
+// with returns a copy of cols in which col stands at a place, perhaps behind all others.
+func with(cols []arrow.Array, at int, col arrow.Array) []arrow.Array {
+	out := append(make([]arrow.Array, 0, len(cols)+1), cols...)
+	if at == len(out) {
+		return append(out, col)
+	}
+	out[at] = col
+	return out
+}
+
+// project puts together what goes out. last is what the last member of set has given, if there is any.
+func (r *rule) project(rows arrow.RecordBatch, last arrow.Array) arrow.RecordBatch {
+	have := rows.Columns()
+	if last != nil {
+		have = with(have, r.after[len(r.after)-1].at, last)
+	}
+	cols := append(make([]arrow.Array, 0, flow.MetaColumns+len(r.outAt)), have[:flow.MetaColumns]...)
 	for i, at := range r.outAt {
 		if at >= 0 {
-			cols = append(cols, rows.Column(at))
+			cols = append(cols, have[at])
 			continue
 		}
 		null := array.MakeArrayOfNull(r.alloc, r.out.Field(flow.MetaColumns+i).Type, int(rows.NumRows()))
