@@ -98,3 +98,41 @@ func TestAheadIsBounded(t *testing.T) {
 		t.Error("a slot that is larger than a piece was not copied")
 	}
 }
+
+// TestAheadGoesRound: pieces go on where the one before ended, though slots that were copied change again, so that all are copied in
+// as many as they need; and a slot that was copied is not copied at the end, also where all are wanted.
+func TestAheadGoesRound(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		tab := New(testDecl())
+		for i := range 2000 {
+			mustSlot(t, tab, fmt.Appendf(nil, "key-%012d", i))
+		}
+		if full {
+			tab.Snapshot(false) // they have not changed since
+		}
+		all := tab.Left(full)
+		for range 10 {
+			tab.Ahead(full, all/10+1)
+			for slot := range uint32(50) {
+				tab.Touch(slot)
+			}
+		}
+		s := tab.Snapshot(full)
+		if n := len(s.piece.slots); n > 250 {
+			t.Errorf("full %v: %d slots were left to the end", full, n)
+		}
+		if s.Len() != 2000 {
+			t.Errorf("full %v: %d slots in all", full, s.Len())
+		}
+	}
+}
+
+// TestAheadOfNothing: a full snapshot of a table that had nothing to be copied ahead is one that was made in one go.
+func TestAheadOfNothing(t *testing.T) {
+	tab := New(testDecl())
+	tab.Ahead(true, 1000)
+	tab.Delete(mustSlot(t, tab, []byte("a")))
+	if n := tab.Snapshot(true).Len(); n != 0 {
+		t.Errorf("%d slots of an empty table", n)
+	}
+}

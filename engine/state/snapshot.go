@@ -67,15 +67,16 @@ func (t *Table) Snapshot(full bool) *Snapshot {
 	s := &Snapshot{decl: t.decl, full: full, high: t.high}
 	set, n := t.dirty, 0
 	switch a := t.ahead; {
-	case a != nil:
+	case a != nil && len(a.pieces) > 0:
 		a.cover(t)
 		for w, b := range a.todo {
 			t.dirty[w] |= b
 		}
-		s.early, t.ahead = a.pieces, nil
+		s.early = a.pieces
 	case full:
 		set = t.live
 	}
+	t.ahead = nil
 	for _, w := range set {
 		n += bits.OnesCount64(w)
 	}
