@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"github.com/tidemill/tidemill/engine/detect"
 	"github.com/tidemill/tidemill/engine/stage"
 	"github.com/tidemill/tidemill/engine/state"
@@ -57,10 +59,8 @@ func (f *fleet) row(key string, at int64, x []float64) float64 {
 }
 
 func (f *fleet) label(key string, fault bool) {
-	if slot, ok := f.tables[0].Find([]byte(key)); ok {
-		f.m.d.Label(f.m.model(slot), fault)
-		f.m.write(slot)
-	}
+	a := anomaly{program: program{by: []stage.Column{{Type: arrow.BinaryTypes.String}}}, table: f.tables[0], d: f.m.d, m: f.m}
+	a.Label([]string{key}, fault)
 }
 
 // snapshot adds to the chains; it returns how many bytes.
