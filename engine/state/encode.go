@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"slices"
 	"unsafe"
 )
 
@@ -24,6 +25,7 @@ func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 // AppendTo appends the encoding of the snapshot, drawn in doc.go, to dst.
 func (s *Snapshot) AppendTo(dst []byte) []byte {
 	s.whole()
+	dst = slices.Grow(dst, s.size())
 	start := len(dst)
 	le := binary.LittleEndian
 	dst = append(dst, snapMagic...)
@@ -48,12 +50,16 @@ func (s *Snapshot) AppendTo(dst []byte) []byte {
 	for i, c := range s.decl.Columns {
 		switch v := &s.cols[i]; c.Type {
 		case F64:
-			for _, x := range v.f64 {
-				dst = le.AppendUint64(dst, math.Float64bits(x))
+			var to []byte
+			dst, to = more(dst, 8*len(v.f64))
+			for i, x := range v.f64 {
+				le.PutUint64(to[8*i:], math.Float64bits(x))
 			}
 		case I64:
-			for _, x := range v.i64 {
-				dst = le.AppendUint64(dst, uint64(x))
+			var to []byte
+			dst, to = more(dst, 8*len(v.i64))
+			for i, x := range v.i64 {
+				le.PutUint64(to[8*i:], uint64(x))
 			}
 		case U32:
 			dst = appendWords(dst, v.u32)
@@ -64,9 +70,32 @@ func (s *Snapshot) AppendTo(dst []byte) []byte {
 	return le.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli()))
 }
 
+// size is at least how many bytes the encoding has: tables are large, and memory that grows in steps is copied at each.
+func (s *Snapshot) size() int {
+	const head, column = 64, 8
+	rows := len(s.slots)
+	n := head + len(s.decl.Name) + len(s.decl.Digest) + 5*rows + s.keys.size()
+	for i, c := range s.decl.Columns {
+		v := &s.cols[i]
+		n += column + len(c.Name) + 8*len(v.f64) + 8*len(v.i64) + 4*len(v.u32)
+		if c.Type == Bytes {
+			n += v.raw.size()
+		}
+	}
+	return n
+}
+
+// more extends dst by n bytes, which are returned as well.
+func more(dst []byte, n int) (longer, added []byte) {
+	at := len(dst)
+	dst = slices.Grow(dst, n)[:at+n]
+	return dst, dst[at:]
+}
+
 func appendWords(dst []byte, words []uint32) []byte {
-	for _, x := range words {
-		dst = binary.LittleEndian.AppendUint32(dst, x)
+	dst, to := more(dst, 4*len(words))
+	for i, x := range words {
+		binary.LittleEndian.PutUint32(to[4*i:], x)
 	}
 	return dst
 }
@@ -78,11 +107,18 @@ func appendText(dst []byte, s string) []byte {
 
 func (b *blob) appendTo(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(len(b.data)))
-	for i := 1; i < len(b.offs); i++ {
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(b.offs[i]-b.offs[i-1]))
+	if len(b.offs) > 0 {
+		var to []byte
+		dst, to = more(dst, 4*(len(b.offs)-1))
+		for i := range len(b.offs) - 1 {
+			binary.LittleEndian.PutUint32(to[4*i:], uint32(b.offs[i+1]-b.offs[i]))
+		}
 	}
 	return append(dst, b.data...)
 }
+
+// size is how many bytes appendTo appends.
+func (b *blob) size() int { return 8 + 4*len(b.offs) + len(b.data) }
 
 // DecodeSnapshot is the inverse of AppendTo. It takes memory in proportion to
 // len(data), whatever the bytes claim, and copies what it keeps. Errors wrap ErrCorrupt.
