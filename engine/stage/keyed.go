@@ -158,6 +158,14 @@ func (x *SlotIndex) Remove(slot, group uint32) {
 	*at = x.next[group]
 }
 
+// First returns the group of a slot that has no other; false: there is none yet.
+func (x *SlotIndex) First(slot uint32) (group uint32, ok bool) {
+	if int(slot) >= len(x.head) || x.head[slot] == 0 {
+		return 0, false
+	}
+	return x.head[slot] - 1, true
+}
+
 // Each calls f for every group of a slot.
 func (x *SlotIndex) Each(slot uint32, f func(group uint32)) {
 	if int(slot) >= len(x.head) {

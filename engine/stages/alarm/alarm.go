@@ -122,8 +122,7 @@ func (c column) at(i int) truth {
 
 // Process looks at every row in order.
 func (a *alarm) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
-	var err error
-	if a.slots, err = a.keys.Intern(rows, a.o.Alloc, a.table, a.slots); err != nil {
+	if err := a.find(rows); err != nil {
 		return err
 	}
 	a.evaluate(rows)
@@ -147,6 +146,25 @@ func (a *alarm) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
 		}
 	}
 	return nil
+}
+
+// find fills in the slot of each row's key. Where that is the channel's key alone, _slot tells it, once the key has been met.
+func (a *alarm) find(rows arrow.RecordBatch) (err error) {
+	if a.hasKey && len(a.by) == 1 {
+		a.slots = a.slots[:0]
+		for _, slot := range flow.Slots(rows) {
+			k, ok := a.bySlot.First(slot)
+			if !ok {
+				break
+			}
+			a.slots = append(a.slots, k)
+		}
+		if len(a.slots) == int(rows.NumRows()) {
+			return nil
+		}
+	}
+	a.slots, err = a.keys.Intern(rows, a.o.Alloc, a.table, a.slots)
+	return err
 }
 
 func (a *alarm) evaluate(rows arrow.RecordBatch) {
