@@ -24,7 +24,7 @@ type edge struct {
 // the test's ticks.
 func (w *world) rewrite(c *config.Config) (*config.Config, hcl.Diagnostics) {
 	own := *c
-	own.Engine.Tick, own.Engine.Checkpoint, own.Engine.Admin = w.tick, max(c.Engine.Checkpoint, 10*w.tick, w.test.span()/32), ""
+	own.Engine.Tick, own.Engine.Checkpoint, own.Engine.Admin = w.tick, max(c.Engine.Checkpoint, 10*w.tick, w.test.span()/16), ""
 	own.Channels, own.Ingests, own.Pipelines = nil, slices.Clone(c.Ingests), nil
 	for _, ch := range c.Channels {
 		mine := *ch
