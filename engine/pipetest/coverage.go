@@ -1,6 +1,7 @@
 package pipetest
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sort"
@@ -16,6 +17,11 @@ import (
 type Branch struct {
 	True, False int64
 	At          hcl.Range
+}
+
+// MarshalJSON writes where the condition stands as a file and a line.
+func (b Branch) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]any{"true": b.True, "false": b.False, "file": b.At.Filename, "line": b.At.Start.Line})
 }
 
 // probe counts a condition: the rule that has it, or a rule beside another stage,

@@ -1,7 +1,9 @@
 package pipetest
 
 import (
+	"io/fs"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -142,7 +144,10 @@ func Load(e *env.Env, dir string) (*Suite, hcl.Diagnostics) {
 	s := &Suite{Dir: dir, Files: map[string]*hcl.File{}}
 	entries, err := e.FS.ReadDir(dir)
 	if err != nil {
-		return s, config.Errorf(hcl.Range{}, "Folder cannot be read", "%s: %v", dir, err)
+		return s, config.Errorf(hcl.Range{}, "Folder cannot be read", "%v", err)
+	}
+	if slices.ContainsFunc(entries, func(x fs.DirEntry) bool { return x.Name() == "plugin.hcl" }) {
+		return s, config.Errorf(hcl.Range{}, "A plugin's folder", "%s holds a plugin, whose tests are run by: tidemill plugin test %s", dir, dir)
 	}
 	var diags hcl.Diagnostics
 	first := map[string]hcl.Range{}

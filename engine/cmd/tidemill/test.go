@@ -73,6 +73,8 @@ type testResult struct {
 	Seconds  float64  `json:"seconds"`
 	Records  int64    `json:"records"`
 	Failures []string `json:"failures,omitempty"`
+	// Mistakes are of the files: the test did not run. Where they are a whole folder's, Test is empty.
+	Mistakes []string `json:"mistakes,omitempty"`
 }
 
 // tester runs tests and prints how they go.
@@ -82,7 +84,7 @@ type tester struct {
 	only    *regexp.Regexp
 	results []testResult
 	failed  int
-	mistake bool
+	wrong   int // that did not run
 }
 
 func (a *app) test(f *testFlags, dirs []string) error {
@@ -102,21 +104,29 @@ func (a *app) test(f *testFlags, dirs []string) error {
 		}
 	}
 	switch {
-	case t.mistake:
-		return said(exitConfig)
-	case t.failed > 0:
-		fmt.Fprintf(a.err, "%d of %s failed.\n", t.failed, count(len(t.results), "test"))
-		return said(exitFailed)
+	case t.failed+t.wrong > 0:
+		return t.summary()
 	case len(t.results) == 0:
 		fmt.Fprintln(a.err, "There is no test: write test \"name\" { ... } into a file NAME.test.hcl beside the pipelines.")
 	}
 	return nil
 }
 
+// summary tells how many tests failed, and did not run.
+func (t *tester) summary() error {
+	if t.failed > 0 {
+		fmt.Fprintf(t.err, "%d of %s failed.\n", t.failed, count(len(t.results)-t.wrong, "test"))
+	}
+	if t.wrong > 0 {
+		return said(exitConfig)
+	}
+	return said(exitFailed)
+}
+
 // folder runs the tests of one folder.
 func (t *tester) folder(dir string) error {
 	suite, diags := pipetest.Load(t.env, dir)
-	if err := t.told(diags, suite.Files); err != nil || diags.HasErrors() {
+	if err := t.told(dir, "", diags, suite.Files); err != nil || diags.HasErrors() {
 		return err
 	}
 	var coverage pipetest.Coverage
@@ -125,7 +135,6 @@ func (t *tester) folder(dir string) error {
 		if !t.only.MatchString(test.Name) || test.Long && !t.long {
 			continue
 		}
-		ran++
 		began := time.Now()
 		out, diags, err := test.Run(dir, pipetest.Options{Env: t.env, Together: together})
 		if err != nil {
@@ -138,12 +147,13 @@ func (t *tester) folder(dir string) error {
 		for name, f := range out.Files() {
 			files[name] = f
 		}
-		if err := t.told(diags, files); err != nil {
+		if err := t.told(dir, test.Name, diags, files); err != nil {
 			return err
 		}
 		if diags.HasErrors() {
 			continue
 		}
+		ran++
 		coverage.Add(out)
 		if err := t.result(dir, test, out, time.Since(began)); err != nil {
 			return err
@@ -177,9 +187,31 @@ func together(list []func()) {
 	all.Wait()
 }
 
-func (t *tester) told(diags hcl.Diagnostics, files map[string]*hcl.File) error {
-	t.mistake = t.mistake || diags.HasErrors()
-	return t.printDiagnostics(diags, files)
+// told prints mistakes. A test that they keep from running is a result as well, so that no script takes it for passed.
+func (t *tester) told(dir, test string, diags hcl.Diagnostics, files map[string]*hcl.File) error {
+	if err := t.printDiagnostics(diags, files); err != nil || !diags.HasErrors() {
+		return err
+	}
+	r := testResult{Folder: dir, Test: test}
+	for _, d := range diags {
+		if d.Severity == hcl.DiagError {
+			r.Mistakes = append(r.Mistakes, mistakeLine(d))
+		}
+	}
+	t.results, t.wrong = append(t.results, r), t.wrong+1
+	if t.json {
+		return printLine(t.out, r)
+	}
+	return nil
+}
+
+// mistakeLine is a mistake as one text, with its place where it has one.
+func mistakeLine(d *hcl.Diagnostic) string {
+	text := d.Summary + ": " + d.Detail
+	if d.Subject == nil || d.Subject.Filename == "" {
+		return text
+	}
+	return fmt.Sprintf("%s:%d: %s", d.Subject.Filename, d.Subject.Start.Line, text)
 }
 
 // result prints how a test went.
@@ -250,19 +282,24 @@ func (t *tester) writeJUnit() error {
 		Name     string    `xml:"name,attr"`
 		Time     string    `xml:"time,attr"`
 		Failures []failure `xml:"failure"`
+		Errors   []failure `xml:"error"`
 	}
 	type suite struct {
 		XMLName  xml.Name   `xml:"testsuite"`
 		Name     string     `xml:"name,attr"`
 		Tests    int        `xml:"tests,attr"`
 		Failures int        `xml:"failures,attr"`
+		Errors   int        `xml:"errors,attr"`
 		Cases    []testCase `xml:"testcase"`
 	}
-	s := suite{Name: "tidemill", Tests: len(t.results), Failures: t.failed}
+	s := suite{Name: "tidemill", Tests: len(t.results), Failures: t.failed, Errors: t.wrong}
 	for _, r := range t.results {
 		c := testCase{Class: r.Folder, Name: r.Test, Time: fmt.Sprintf("%.3f", r.Seconds)}
 		for _, text := range r.Failures {
 			c.Failures = append(c.Failures, failure{"not as expected", text})
+		}
+		for _, text := range r.Mistakes {
+			c.Errors = append(c.Errors, failure{"a mistake in a file", text})
 		}
 		s.Cases = append(s.Cases, c)
 	}
