@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -330,34 +328,16 @@ func TestOracleLatest(t *testing.T) {
 	if testing.Short() {
 		seeds, last = 60, 60
 	}
-	var next, windows, revised atomic.Int64
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for !t.Failed() {
-				seed := uint64(next.Add(1))
-				if *oracleSeed != 0 {
-					seed = *oracleSeed
-				}
-				if seed > last {
-					return
-				}
-				u := newRollup(seed, seed > seeds)
-				n, again, err := u.run()
-				windows.Add(int64(n))
-				revised.Add(int64(again))
-				if err != nil {
-					t.Errorf("seed %d, %d rows of %d devices, %d tasks: %v\n%s\n%s", seed, len(u.events), u.devices, u.tasks, err, u.firsts, u.tail)
-				}
-				if *oracleSeed != 0 {
-					return
-				}
-			}
-		}()
-	}
-	wg.Wait()
+	var windows, revised atomic.Int64
+	eachSeed(t, last, func(seed uint64) {
+		u := newRollup(seed, seed > seeds)
+		n, again, err := u.run()
+		windows.Add(int64(n))
+		revised.Add(int64(again))
+		if err != nil {
+			t.Errorf("seed %d, %d rows of %d devices, %d tasks: %v\n%s\n%s", seed, len(u.events), u.devices, u.tasks, err, u.firsts, u.tail)
+		}
+	})
 	t.Logf("%d windows, %d of them revised", windows.Load(), revised.Load())
 	if !t.Failed() && *oracleSeed == 0 && revised.Load() < 10*int64(seeds) {
 		t.Error("hardly a revision: this check cannot fail")

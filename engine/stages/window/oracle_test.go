@@ -352,6 +352,24 @@ func lastSeed() uint64 {
 	return *oracleSeeds + bigTrials
 }
 
+// eachSeed calls check with the seeds up to last on all processors until one fails, or with the one that is asked for.
+func eachSeed(t *testing.T, last uint64, check func(seed uint64)) {
+	if *oracleSeed != 0 {
+		check(*oracleSeed)
+		return
+	}
+	var next atomic.Uint64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for seed := next.Add(1); seed <= last && !t.Failed(); seed = next.Add(1) {
+				check(seed)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // TestOracle compares random streams with what a person would compute. Each of the five kinds has 1,000 of up to 50 devices and 2,000
 // rows, and 5 of 10,000 devices, at 1, 2 and 4 tasks, half of them with crashes; so has each join (stages/join), and two
 // phases have 600 and 5 (phases_test.go).
@@ -359,33 +377,15 @@ func TestOracle(t *testing.T) {
 	last := lastSeed()
 	for k, name := range []string{"tumbling", "sliding", "session", "count", "state"} {
 		t.Run(name, func(t *testing.T) {
-			var next, windows atomic.Int64
-			var wg sync.WaitGroup
-			for range runtime.GOMAXPROCS(0) {
-				wg.Add(1)
-				go func() {
-					defer wg.Done()
-					for !t.Failed() {
-						seed := uint64(next.Add(1))
-						if *oracleSeed != 0 {
-							seed = *oracleSeed
-						}
-						if seed > last {
-							return
-						}
-						x := newTrial(kind(k), seed, seed > *oracleSeeds)
-						n, err := x.run()
-						windows.Add(int64(n))
-						if err != nil {
-							t.Errorf("seed %d, %d rows of %d devices, %d tasks: %v\n%s", seed, len(x.events), x.devices, x.tasks, err, x.args)
-						}
-						if *oracleSeed != 0 {
-							return
-						}
-					}
-				}()
-			}
-			wg.Wait()
+			var windows atomic.Int64
+			eachSeed(t, last, func(seed uint64) {
+				x := newTrial(kind(k), seed, seed > *oracleSeeds)
+				n, err := x.run()
+				windows.Add(int64(n))
+				if err != nil {
+					t.Errorf("seed %d, %d rows of %d devices, %d tasks: %v\n%s", seed, len(x.events), x.devices, x.tasks, err, x.args)
+				}
+			})
 			t.Logf("%d windows", windows.Load())
 			if !t.Failed() && windows.Load() < int64(*oracleSeeds) && *oracleSeed == 0 {
 				t.Error("hardly a window: this check cannot fail")

@@ -3,10 +3,8 @@ package window
 import (
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -221,33 +219,15 @@ func (x *apart) brute(got map[string]*told) (windows int, err error) {
 func TestPhases(t *testing.T) {
 	big := lastSeed() - *oracleSeeds
 	small := *oracleSeeds * 6 / 10 // each is run twice, and with more around it
-	var next, windows atomic.Int64
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for !t.Failed() {
-				seed := uint64(next.Add(1))
-				if *oracleSeed != 0 {
-					seed = *oracleSeed
-				}
-				if seed > small+big {
-					return
-				}
-				x := newApart(seed, seed > small)
-				n, err := x.check()
-				windows.Add(int64(n))
-				if err != nil {
-					t.Errorf("seed %d, %d rows of %d devices, %d partitions, timely %t: %v\n%s", seed, len(x.events), x.devices, x.tasks, x.timely, err, x.args)
-				}
-				if *oracleSeed != 0 {
-					return
-				}
-			}
-		}()
-	}
-	wg.Wait()
+	var windows atomic.Int64
+	eachSeed(t, small+big, func(seed uint64) {
+		x := newApart(seed, seed > small)
+		n, err := x.check()
+		windows.Add(int64(n))
+		if err != nil {
+			t.Errorf("seed %d, %d rows of %d devices, %d partitions, timely %t: %v\n%s", seed, len(x.events), x.devices, x.tasks, x.timely, err, x.args)
+		}
+	})
 	t.Logf("%d windows", windows.Load())
 	if !t.Failed() && windows.Load() < int64(small) && *oracleSeed == 0 {
 		t.Error("hardly a window: this check cannot fail")
