@@ -151,7 +151,7 @@ func settled(name string, rows []string) []string {
 		}
 		n, err := strconv.Atoi(m[2])
 		must(err)
-		key := regexp.MustCompile(`^.*"window_end":"[^"]*"`).FindString(row)
+		key := ended.FindString(row)
 		if _, ok := last[key]; !ok || n > number[key] {
 			last[key], number[key] = m[1]+m[3], n
 		}
@@ -163,8 +163,11 @@ func settled(name string, rows []string) []string {
 	return out
 }
 
-// revised finds the revision of a window.
-var revised = regexp.MustCompile(`^(.*),"revision":(\d+)(.*)$`)
+// revised finds the revision of a window, and ended all up to its end.
+var (
+	revised = regexp.MustCompile(`^(.*),"revision":(\d+)(.*)$`)
+	ended   = regexp.MustCompile(`^.*"window_end":"[^"]*"`)
+)
 
 func malformed(rejects []string) int {
 	n := 0

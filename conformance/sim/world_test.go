@@ -321,5 +321,8 @@ func stripPlace(line string) string {
 		end := strings.IndexAny(line[at:], ",}")
 		line = line[:at] + line[at+end:]
 	}
+	if !strings.Contains(line, "null") {
+		return line
+	}
 	return stripNulls.Replace(line)
 }
