@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"bytes"
+	"io"
 	"testing"
 )
 
@@ -83,5 +84,34 @@ func TestAnswersMemory(t *testing.T) {
 		if !bytes.Equal(c.out, want) || (&c.out[0] == &c.little[0]) != x.little || x.lent && c.little != before {
 			t.Errorf("%s: % x, not % x; in its own memory: %v", x.name, c.out, want, &c.out[0] == &c.little[0])
 		}
+	}
+}
+
+// talker is a network; while it takes what is written, another answer is due.
+type talker struct {
+	c     *conn
+	wrote []byte
+}
+
+func (t *talker) Read([]byte) (int, error) { return 0, io.EOF }
+func (t *talker) Close() error             { return nil }
+func (t *talker) Write(p []byte) (int, error) {
+	if len(t.wrote) == 0 {
+		t.c.sendAck(Puback, 2, Success)
+	}
+	t.wrote = append(t.wrote, p...)
+	return len(p), nil
+}
+
+// An answer that is due while others are written does not stand in their place.
+func TestAnswersWhileWriting(t *testing.T) {
+	c := &conn{s: &Server{}, sock: &sock{}, v: V311, scheduled: true}
+	n := &talker{c: c}
+	c.t = n
+	c.out = appendAck(c.bufferFor(maxAck), Puback, 1, Success, V311)
+	c.flush()
+	want := appendAck(appendAck(nil, Puback, 1, Success, V311), Puback, 2, Success, V311)
+	if !bytes.Equal(n.wrote, want) || c.scheduled {
+		t.Errorf("% x, not % x", n.wrote, want)
 	}
 }
