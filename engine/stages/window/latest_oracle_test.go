@@ -159,6 +159,14 @@ func newChain(u *rollup) *chain {
 
 func (c *chain) broken(what string) { c.fail("%s", what) }
 
+func (c *chain) mayCrash() {
+	for k := range c.links {
+		if c.crashes && c.r.IntN(4) == 0 && c.err == nil {
+			c.links[k].crash(c.r, c.broken)
+		}
+	}
+}
+
 // firsts takes what the first window emits, and cuts it anywhere.
 type firsts struct{ c *chain }
 
@@ -231,33 +239,9 @@ func (u *rollup) run() (windows, revised int, err error) {
 			return 0, 0, tasks[i].err
 		}
 	}
-	cut := 1 + u.r.IntN(300)
-	if u.devices > 1000 {
-		cut = 2000
-	}
-	for _, e := range u.events {
-		if e.tick {
-			for _, c := range tasks {
-				c.flush(flow.Watermarks{})
-				c.flush(flow.Watermarks{Tick: e.t, Ticked: true})
-			}
-			continue
-		}
-		c := tasks[e.device%u.tasks]
-		c.take(e)
-		if u.r.IntN(cut) == 0 {
-			c.flush(flow.Watermarks{})
-			for k := range c.links {
-				if u.crashes && u.r.IntN(4) == 0 && c.err == nil {
-					c.links[k].crash(u.r, c.broken)
-				}
-			}
-		}
-	}
+	play(u.trial, tasks)
 	got := map[string]*outcome{}
 	for _, c := range tasks {
-		c.flush(flow.Watermarks{})
-		c.flush(flow.Watermarks{Ended: true})
 		if c.err != nil {
 			return 0, 0, c.err
 		}

@@ -81,6 +81,12 @@ func (o *oracleTask) open() {
 	o.stage = st
 }
 
+func (o *oracleTask) mayCrash() {
+	if o.crashes && o.r.IntN(4) == 0 && o.err == nil {
+		o.crash()
+	}
+}
+
 // crash goes on with a stage over what snapshots give back.
 func (o *oracleTask) crash() {
 	for i, t := range o.tables {
@@ -229,18 +235,20 @@ func valueAt(a arrow.Array, i int) any {
 	panic("BUG: " + a.DataType().String())
 }
 
-// run runs the stream and compares.
-func (x *trial) run() (windows int, err error) {
-	tasks := make([]*oracleTask, x.tasks)
-	for i := range tasks {
-		tasks[i] = &oracleTask{trial: x, slots: map[int]uint32{}, told: map[uint32]int64{}, got: map[string]*outcome{}, build: array.NewRecordBuilder(memory.DefaultAllocator, streamSchema())}
-		tasks[i].open()
-	}
+// player is what takes a part of a stream: a task, or stages one behind the other.
+type player interface {
+	take(event)
+	flush(flow.Watermarks) // what was taken, and then these
+	mayCrash()             // where the trial has crashes, now and then
+}
+
+// play gives a stream to tasks up to its end, in pieces that are cut anywhere.
+func play[P player](x *trial, tasks []P) {
 	cut := 1 + x.r.IntN(300)
 	if x.devices > 1000 {
 		cut = 2000 // a snapshot of so many costs more than rows
 	}
-	for i, e := range x.events {
+	for _, e := range x.events {
 		if e.tick {
 			for _, o := range tasks {
 				o.flush(flow.Watermarks{})
@@ -252,15 +260,25 @@ func (x *trial) run() (windows int, err error) {
 		o.take(e)
 		if x.r.IntN(cut) == 0 {
 			o.flush(flow.Watermarks{})
-			if x.crashes && x.r.IntN(4) == 0 && i > 0 && o.err == nil {
-				o.crash()
-			}
+			o.mayCrash()
 		}
 	}
-	got := map[string]*outcome{}
 	for _, o := range tasks {
 		o.flush(flow.Watermarks{})
 		o.flush(flow.Watermarks{Ended: true})
+	}
+}
+
+// run runs the stream and compares.
+func (x *trial) run() (windows int, err error) {
+	tasks := make([]*oracleTask, x.tasks)
+	for i := range tasks {
+		tasks[i] = &oracleTask{trial: x, slots: map[int]uint32{}, told: map[uint32]int64{}, got: map[string]*outcome{}, build: array.NewRecordBuilder(memory.DefaultAllocator, streamSchema())}
+		tasks[i].open()
+	}
+	play(x, tasks)
+	got := map[string]*outcome{}
+	for _, o := range tasks {
 		if o.err != nil {
 			return 0, o.err
 		}
