@@ -2,6 +2,7 @@ package pipetest
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -78,7 +79,7 @@ func castOf(actors []run.Actor) *cast {
 			c.sources = append(c.sources, t)
 		}
 	}
-	c.intake = append(c.sources, c.flushers...)
+	c.intake = slices.Concat(c.sources, c.flushers)
 	wake := func(from []*turn, to ...[]*turn) {
 		for _, t := range from {
 			for _, list := range to {

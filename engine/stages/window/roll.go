@@ -172,17 +172,13 @@ func (r *roller) spare(g, was uint32, m int64) uint32 {
 }
 
 // appendPane makes an open pane behind all others of the group, of which the closed one before it leaves its
-// place among the active ones to it. p is the slot for it, or noPane.
-func (w *window) appendPane(g uint32, start int64, p uint32) (uint32, error) {
+// place among the active ones to it.
+func (w *window) appendPane(g uint32, start int64) (uint32, error) {
 	links := w.groupLinks(g)
 	older := links[groupNewest]
-	if p == noPane {
-		var err error
-		if p, err = w.panes.AnonymousRaw(); err != nil {
-			return noPane, err
-		}
-	} else {
-		w.panes.Touch(p)
+	p, err := w.panes.AnonymousRaw()
+	if err != nil {
+		return noPane, err
 	}
 	c := w.cells(p)
 	for i, v := range w.template {

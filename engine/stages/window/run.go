@@ -26,7 +26,7 @@ func (w *window) openPane(g uint32, t int64) (uint32, error) {
 	if at := w.groupLinks(g)[groupNewest]; at != 0 {
 		return at - 1, nil
 	}
-	p, err := w.appendPane(g, t, noPane)
+	p, err := w.appendPane(g, t)
 	if err != nil {
 		return 0, err
 	}
