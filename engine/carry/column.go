@@ -20,6 +20,10 @@ type Column struct {
 	data  []byte
 	child *Column
 	room  int // how many values the batch before had
+
+	alloc  memory.Allocator // of what Words and Texts make; nil: the garbage collector's
+	made   []*memory.Buffer // that they made: values, or where texts end and texts
+	bitmap *memory.Buffer   // that Words made
 }
 
 // Carries says whether values of a type can be carried.
@@ -54,6 +58,24 @@ func NewColumns(types []arrow.DataType) []*Column {
 		out[i] = NewColumn(t)
 	}
 	return out
+}
+
+// Use has Words and Texts of columns take memory from an allocator, to which it comes back when what Finish has made is released.
+func Use(alloc memory.Allocator, cols []*Column) {
+	for _, c := range cols {
+		c.alloc = alloc
+	}
+}
+
+// zeros is a buffer of n bytes, all 0.
+func zeros(alloc memory.Allocator, n int) *memory.Buffer {
+	if alloc == nil {
+		return memory.NewBufferBytes(make([]byte, n))
+	}
+	b := memory.NewResizableBuffer(alloc)
+	b.Resize(n)
+	clear(b.Bytes())
+	return b
 }
 
 // Len is how many values there are.
@@ -121,11 +143,29 @@ func (c *Column) put(v uint64) {
 // Words makes an empty column one of n values of eight bytes each, nulls at first, for a caller that
 // writes them: fixed[i], and bit i&7 of valid[i>>3] for a value that is none. Nulls says how many are left.
 func (c *Column) Words(n int) (fixed []uint64, valid []byte) {
+	c.mustBeEmpty()
+	values := zeros(c.alloc, 8*n)
+	c.made, c.bitmap = append(c.made, values), zeros(c.alloc, n/8+1)
+	c.fixed, c.valid, c.n, c.nulls = arrow.Uint64Traits.CastFromBytes(values.Bytes()), c.bitmap.Bytes(), n, n
+	return c.fixed, c.valid
+}
+
+func (c *Column) mustBeEmpty() {
 	if c.n > 0 {
 		panic("BUG: the column is not empty")
 	}
-	c.fixed, c.valid, c.n, c.nulls = make([]uint64, n), make([]byte, n/8+1), n, n
-	return c.fixed, c.valid
+}
+
+// Texts makes an empty column one of n strings of size bytes together, none of them null, for a caller that writes data, and into
+// ends[i+1] where string i ends in it.
+func (c *Column) Texts(n, size int) (ends []int32, data []byte) {
+	c.mustBeEmpty()
+	if size > math.MaxInt32 {
+		panic("BUG: a batch of more than 2 GiB of text")
+	}
+	at, texts := zeros(c.alloc, 4*(n+1)), zeros(c.alloc, size)
+	c.made, c.n = append(c.made, at, texts), n
+	return arrow.Int32Traits.CastFromBytes(at.Bytes()), texts.Bytes()
 }
 
 // Nulls says how many values of a column that Words made are null.
@@ -143,13 +183,6 @@ func (c *Column) bit(v bool) {
 	}
 	if v {
 		c.bits[c.n>>3] |= 1 << (c.n & 7)
-	}
-}
-
-// Room makes room in an empty column for n strings of size bytes together.
-func (c *Column) Room(n, size int) {
-	if c.n == 0 {
-		c.offs, c.data = append(make([]int32, 0, n+1), 0), make([]byte, 0, size)
 	}
 }
 
@@ -203,21 +236,34 @@ func (c *Column) From(a arrow.Array, i int) {
 
 // Finish returns the column, which the caller releases, and starts anew.
 func (c *Column) Finish() arrow.Array {
-	defer func() { *c = Column{typ: c.typ, child: c.child, room: c.n} }()
+	defer func() {
+		for _, b := range c.made {
+			b.Release()
+		}
+		if c.bitmap != nil {
+			c.bitmap.Release()
+		}
+		*c = Column{typ: c.typ, child: c.child, room: c.n, alloc: c.alloc, made: c.made[:0]}
+	}()
 	if c.typ.ID() == arrow.NULL {
 		return array.NewNull(c.n)
 	}
 	bufs := []*memory.Buffer{nil}
-	if c.nulls > 0 {
+	switch {
+	case c.nulls > 0 && c.bitmap != nil:
+		bufs[0] = c.bitmap
+	case c.nulls > 0:
 		bufs[0] = memory.NewBufferBytes(c.valid)
 	}
 	var children []arrow.ArrayData
-	switch c.typ.ID() {
-	case arrow.BOOL:
+	switch id := c.typ.ID(); {
+	case len(c.made) > 0:
+		bufs = append(bufs, c.made...)
+	case id == arrow.BOOL:
 		bufs = append(bufs, memory.NewBufferBytes(c.bits))
-	case arrow.STRING:
+	case id == arrow.STRING:
 		bufs = append(bufs, c.ends(), memory.NewBufferBytes(c.data))
-	case arrow.LIST:
+	case id == arrow.LIST:
 		child := c.child.Finish()
 		defer child.Release()
 		bufs, children = append(bufs, c.ends()), []arrow.ArrayData{child.Data()}

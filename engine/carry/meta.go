@@ -14,7 +14,13 @@ type Meta struct {
 	index                        []int32
 	slot                         []uint32
 	room                         int // how many rows the batch before had
+
+	alloc memory.Allocator                 // of what Make makes; nil: the garbage collector's
+	made  [flow.MetaColumns]*memory.Buffer // that it made
 }
+
+// Use has Make take memory from an allocator, to which it comes back when the rows are released.
+func (m *Meta) Use(alloc memory.Allocator) { m.alloc = alloc }
 
 // Len is how many rows there are.
 func (m *Meta) Len() int { return len(m.offset) }
@@ -43,8 +49,12 @@ func (m *Meta) Make(n int) MetaSlices {
 	if len(m.offset) > 0 {
 		panic("BUG: there are rows already")
 	}
-	m.offset, m.received, m.time, m.mark = make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
-	m.index, m.slot = make([]int32, n), make([]uint32, n)
+	for i, width := range [flow.MetaColumns]int{flow.ColOffset: 8, flow.ColIndex: 4, flow.ColReceived: 8, flow.ColTime: 8, flow.ColSlot: 4, flow.ColMark: 8} {
+		m.made[i] = zeros(m.alloc, n*width)
+	}
+	i64 := func(col int) []int64 { return arrow.Int64Traits.CastFromBytes(m.made[col].Bytes()) }
+	m.offset, m.received, m.time, m.mark = i64(flow.ColOffset), i64(flow.ColReceived), i64(flow.ColTime), i64(flow.ColMark)
+	m.index, m.slot = arrow.Int32Traits.CastFromBytes(m.made[flow.ColIndex].Bytes()), arrow.Uint32Traits.CastFromBytes(m.made[flow.ColSlot].Bytes())
 	return MetaSlices{m.offset, m.received, m.time, m.mark, m.index, m.slot}
 }
 
@@ -59,12 +69,17 @@ func (m *Meta) Rows(schema *arrow.Schema, user []arrow.Array) arrow.RecordBatch 
 	}
 	cols := make([]arrow.Array, 0, flow.MetaColumns+len(user))
 	for i, part := range parts {
-		data := array.NewData(schema.Field(i).Type, n, []*memory.Buffer{nil, memory.NewBufferBytes(part)}, nil, 0, 0)
+		buf := m.made[i]
+		if buf == nil {
+			buf = memory.NewBufferBytes(part)
+		}
+		data := array.NewData(schema.Field(i).Type, n, []*memory.Buffer{nil, buf}, nil, 0, 0)
 		cols = append(cols, array.MakeFromData(data))
 		data.Release()
+		buf.Release()
 	}
 	cols = append(cols, user...)
-	*m = Meta{room: n}
+	*m = Meta{room: n, alloc: m.alloc}
 	defer Release(cols)
 	return array.NewRecordBatch(schema, cols, int64(n))
 }

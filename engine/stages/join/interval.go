@@ -94,7 +94,9 @@ func openInterval(p *intervalProgram, o stage.Opening) *interval {
 	j := &interval{intervalProgram: p, o: o, groups: o.Tables[0], rows: o.Tables[1], clock: o.Tables[2], key: []byte{}, value: []byte{}}
 	for i := range j.outs {
 		j.outs[i] = carry.NewColumns(p.layouts[i].types)
+		carry.Use(o.Alloc, j.outs[i])
 	}
+	j.meta.Use(o.Alloc)
 	j.groups.Range(func(g uint32) bool {
 		j.link(g)
 		if j.marks(g)[groupTold] != flow.NoMark {

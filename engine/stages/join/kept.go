@@ -150,15 +150,34 @@ func (s *source) gather(to *carry.Column, pairs []pair) {
 	case s.words != nil:
 		s.gatherWords(to, pairs)
 		return
-	case s.ends != nil:
-		size := 0
-		for k := range pairs {
-			size += int(s.ends[pairs[k].row+1] - s.ends[pairs[k].row])
-		}
-		to.Room(len(pairs), size)
+	case s.ends != nil && s.valid:
+		s.gatherTexts(to, pairs)
+		return
 	}
 	for k := range pairs {
 		s.to(to, int(pairs[k].row))
+	}
+}
+
+// gatherTexts is gather for texts of which none is null. Rows that follow each other are copied at once.
+func (s *source) gatherTexts(to *carry.Column, pairs []pair) {
+	size := 0
+	for k := range pairs {
+		size += int(s.ends[pairs[k].row+1] - s.ends[pairs[k].row])
+	}
+	ends, data := to.Texts(len(pairs), size)
+	at := int32(0)
+	for k := 0; k < len(pairs); {
+		first, n := int(pairs[k].row), 1
+		for k+n < len(pairs) && int(pairs[k+n].row) == first+n {
+			n++
+		}
+		from := s.ends[first]
+		for i, end := range s.ends[first+1 : first+1+n] {
+			ends[k+1+i] = at + end - from
+		}
+		at += int32(copy(data[at:], s.data[from-s.ends[0]:s.ends[first+n]-s.ends[0]]))
+		k += n
 	}
 }
 

@@ -35,6 +35,7 @@ func openLatest(p *latestProgram, o stage.Opening) *latest {
 	for _, f := range p.fields {
 		l.cols = append(l.cols, carry.NewColumn(f.Type))
 	}
+	carry.Use(o.Alloc, l.cols)
 	if p.single {
 		slots := l.view.U32(1)
 		l.view.Range(func(v uint32) bool {
