@@ -239,8 +239,9 @@ func (d *jsonDecoder) unknown(p, depth int) int {
 		return -1
 	case isMeta(name) || d.topics.has(name) || name == "" || len(d.cols) >= d.c.MaxFields:
 		return d.ignore(p, depth)
-	case t == nil && c == 'n' && len(d.valueless) < maxValueless:
+	case t == nil && len(d.valueless) < maxValueless:
 		d.valueless[name] = true
+		d.plain = d.plain && c == 'n' // of a list the answer may be another in another record
 		return d.ignore(p, depth)
 	case t == nil || len(d.valueless) == maxValueless: // in another record the answer may be another
 		d.plain = false

@@ -64,7 +64,7 @@ type jsonDecoder struct {
 	scratch   []byte          // a name without its escapes
 	list      int             // where the list to explode stands; -1
 	depth     int             // containers open around its elements
-	valueless map[string]bool // names of which nothing is known but a null or an object
+	valueless map[string]bool // names whose value in this record taught nothing: a null, an object, a list of no one type
 	trace     []token
 	plain     bool // the record can serve as a plan
 }
