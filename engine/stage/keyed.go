@@ -158,12 +158,18 @@ func (x *SlotIndex) Remove(slot, group uint32) {
 	*at = x.next[group]
 }
 
-// First returns the group of a slot that has no other; false: there is none yet.
+// First returns the group that was added last to a slot; false: there is none yet.
 func (x *SlotIndex) First(slot uint32) (group uint32, ok bool) {
 	if int(slot) >= len(x.head) || x.head[slot] == 0 {
 		return 0, false
 	}
 	return x.head[slot] - 1, true
+}
+
+// Next returns the group that was added to the same slot before this one; false: there is none.
+func (x *SlotIndex) Next(group uint32) (before uint32, ok bool) {
+	at := x.next[group]
+	return at - 1, at != 0
 }
 
 // Each calls f for every group of a slot.

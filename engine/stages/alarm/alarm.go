@@ -61,6 +61,7 @@ type alarm struct {
 	cond   [2]column // when, clear
 	with   []arrow.Array
 	events []event
+	of     []uint32 // keys of events
 	buf    []byte
 }
 
@@ -127,11 +128,14 @@ func (a *alarm) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
 	}
 	a.evaluate(rows)
 	a.view = view{times: flow.Times(rows), received: flow.Received(rows), marks: flow.Marks(rows), offsets: flow.Offsets(rows), indexes: flow.Indexes(rows)}
+	words := a.table.I64(0)
 	for i, k := range a.slots {
-		if a.links(k)[keyReady] == 0 {
-			a.start(k, flow.Slots(rows)[i])
+		if a.absent > 0 || !a.calm((*[keyWords]int64)(words[int(k)*keyWords:]), i) {
+			if a.links(k)[keyReady] == 0 {
+				a.start(k, flow.Slots(rows)[i])
+			}
+			a.row(k, i)
 		}
-		a.row(k, i)
 		a.table.Touch(k)
 	}
 	a.view = view{}
@@ -199,9 +203,20 @@ func (a *alarm) test(state int64, i int) truth {
 	return a.cond[cleared].at(i).not()
 }
 
+// calm is row for what nearly all rows are: in order, of a key that is cleared and stays so, about which nothing is kept but
+// that it came. It does nothing about others, and returns false.
+func (a *alarm) calm(w *[keyWords]int64, i int) bool {
+	t := int64(a.view.times[i])
+	if w[keyState] != cleared || w[keySince] != flow.NoMark || t < w[keyTime] || a.cond[cleared].at(i) == yes {
+		return false
+	}
+	a.note(w, t, i)
+	return true
+}
+
 // row is the state machine's step for row i of key k.
 func (a *alarm) row(k uint32, i int) {
-	w := a.words(k)
+	w := (*[keyWords]int64)(a.words(k))
 	t := int64(a.view.times[i])
 	if a.absent > 0 {
 		a.note(w, t, i)
@@ -218,7 +233,7 @@ func (a *alarm) row(k uint32, i int) {
 		if a.hasKey {
 			reached = a.view.marks[i]
 		}
-		if due, ok := a.ends(w); ok && due <= max(reached, w[keyMark]) {
+		if due, ok := a.ends(w[:]); ok && due <= max(reached, w[keyMark]) {
 			a.change(k, 1-w[keyState], w[keySince], due)
 		}
 	}
@@ -236,7 +251,7 @@ func (a *alarm) row(k uint32, i int) {
 			w[keySince] = t
 		}
 		a.keep(k, i)
-		if due, ok := a.ends(w); ok && due <= t {
+		if due, ok := a.ends(w[:]); ok && due <= t {
 			a.change(k, 1-w[keyState], w[keySince], due)
 		}
 	}
@@ -247,7 +262,7 @@ func (a *alarm) ends(w []int64) (int64, bool) {
 	return w[keySince] + a.hold[w[keyState]], w[keySince] != flow.NoMark
 }
 
-func (a *alarm) note(w []int64, t int64, i int) {
+func (a *alarm) note(w *[keyWords]int64, t int64, i int) {
 	w[keyTime] = t
 	if a.hasKey {
 		w[keyMark] = max(w[keyMark], a.view.marks[i])
@@ -284,13 +299,14 @@ func (a *alarm) change(k uint32, to, since, at int64) {
 // only tells sooner what the key's next row would have told: the events are the same.
 func (a *alarm) Advance(_ int, marks flow.Watermarks, out flow.Emitter) error {
 	if a.absent == 0 && a.hasKey {
+		words := a.table.I64(0)
 		for _, m := range marks.Keys {
-			a.bySlot.Each(m.Slot, func(k uint32) {
-				if w := a.words(k); m.Time > w[keyMark] {
-					w[keyMark] = m.Time
+			for k, ok := a.bySlot.First(m.Slot); ok; k, ok = a.bySlot.Next(k) {
+				if mark := &words[int(k)*keyWords+keyMark]; m.Time > *mark {
+					*mark = m.Time
 					a.table.Touch(k)
 				}
-			})
+			}
 		}
 	}
 	if marks.Ticked || marks.Ended && a.absent == 0 {
