@@ -117,7 +117,7 @@ func Compare(ctx context.Context, a, b *Replay) (*Difference, error) {
 			break
 		}
 		for _, r := range both {
-			r.pace, r.quiet = 4, 0
+			r.pace, r.at = 4, progress{}
 			if ended {
 				r.end()
 			}

@@ -74,12 +74,20 @@ type Replay struct {
 	seen    map[string]bool     // edges
 	feeds   int                 // channels that pipelines feed
 	pace    int                 // blocks that a task takes in a row
-	quiet   int                 // turns without rows since all was read
+	quiet   int                 // turns without progress since all was read
+	at      progress            // as of the last turn
+	since   uint64              // the checkpoint before the last progress
 	mine    bool                // a record of the device has passed, and Steps has not looked yet
 
 	mu       sync.Mutex
 	rows     map[place][]Row // since the last flush
 	encoders map[place]*encoder
+}
+
+// progress is how far the channels have been read, those that pipelines feed among them.
+type progress struct {
+	records int64
+	waiting uint64
 }
 
 type place struct {
@@ -300,18 +308,33 @@ func (r *Replay) turn() (rows []Row, settled bool, err error) {
 	if r.feeds > 0 || !moved {
 		r.machine.Advance(2 * time.Second)
 	}
-	switch {
-	case len(rows) > 0:
-		r.quiet = 0
-	case !moved || r.caughtUp():
-		r.quiet++
+	if r.feeds == 0 {
+		return rows, len(rows) == 0 && (!moved || r.caughtUp()), nil
 	}
-	return rows, r.quiet > 8*r.feeds, nil
+	return rows, r.passed(len(rows) > 0), nil
+}
+
+// passed tells whether all that was fed has come through: by two checkpoints for each channel that it passes, since a
+// checkpoint waits for all that stands in a sink's queue before it, and the one after the last progress may have begun before that.
+func (r *Replay) passed(rows bool) bool {
+	const patience = 100_000 // turns: a sink that fails may keep checkpoints from being taken
+	s := r.engine.Status()
+	at := progress{}
+	for _, ch := range s.Channels {
+		for _, p := range ch.Partitions {
+			at.records, at.waiting = at.records+p.Records, at.waiting+p.Lag
+		}
+	}
+	r.quiet++
+	if rows || at != r.at || !r.caughtUp() {
+		r.at, r.since, r.quiet = at, s.Checkpoint.Epoch, 0
+	}
+	return s.Checkpoint.Epoch > r.since+2*uint64(r.feeds)+1 || r.quiet > patience
 }
 
 // settle lets the engine move until nothing does any more.
 func (r *Replay) settle(ctx context.Context, show func([]Row) error) error {
-	r.quiet = 0
+	r.at = progress{}
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
