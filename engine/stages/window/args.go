@@ -64,6 +64,8 @@ type program struct {
 	parts                bool     // the rows that come are parts of windows, of layout
 	layout               string   // names the column that holds them
 	latest               bool     // a revised row takes the place of the one that it revises: latest.go
+	runs                 bool     // of a state window: late rows revise it, runs.go
+	maxRows              int64    // which keeps so many rows of a key at most
 	same                 []string // the columns in which revisions of a row are equal
 	rowsEvery            int64    // how far apart rows are that may be revised; 0: nobody knows
 	listCol              int      // column of panes that holds the lists of rows
@@ -96,6 +98,9 @@ func (s *settings) bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 		p.meta = metaWordsLong
 	}
 	diags := s.bindTimes(p)
+	if p.runs = p.kind == holding && p.late == revise; p.runs {
+		p.groupWords, p.maxRows = groupTimesRuns, s.maxRows
+	}
 	asked := s.watchRegroup(&at)
 	scope := at.Scope(0)
 	by, more := stage.Columns(s.by, "by", scope)
@@ -134,11 +139,7 @@ func (s *settings) bindTimes(p *program) hcl.Diagnostics {
 	}
 	i := slices.Index(s.ways, s.late)
 	if i < 0 {
-		found := fmt.Sprintf("late is %q.%s", s.late, stage.Suggest(s.late, s.ways))
-		if s.kind == holding && s.late == "revise" {
-			found = "A state window cannot be revised: a late row may divide what was one state. Write late = \"side\" or \"drop\"."
-		}
-		diags = append(diags, config.Errorf(s.lateRange, "Unknown way with late rows", "%s", found)...)
+		diags = append(diags, config.Errorf(s.lateRange, "Unknown way with late rows", "late is %q.%s", s.late, stage.Suggest(s.late, s.ways))...)
 		i = 0
 	}
 	if p.late = late(slices.Index(ways(), s.ways[i])); p.late != revise {
@@ -187,6 +188,11 @@ func (s *settings) bindLengths(p *program) hcl.Diagnostics {
 		if p.rows < 1 || p.rows > maxRows {
 			diags = append(diags, config.Errorf(s.sizeRange, "Wrong number of rows", "size is %d; a window has from 1 to %d rows.", p.rows, maxRows)...)
 			p.rows = 1
+		}
+	case holding:
+		if s.maxRows < minKeptOfKey || s.maxRows > maxKeptOfKey {
+			diags = append(diags, config.Errorf(s.maxRowsRange, "Wrong number of rows", "max_rows is %d; from %d to %d rows of a key are kept.", s.maxRows, minKeptOfKey, maxKeptOfKey)...)
+			s.maxRows = minKeptOfKey
 		}
 	}
 	if p.every > 0 {
@@ -393,6 +399,9 @@ func (p *program) digest(g *aggregates, ch *config.Channel) string {
 	if p.parts {
 		digest += " of parts"
 	}
+	if p.runs {
+		digest += " of rows"
+	}
 	if p.latest {
 		digest += fmt.Sprintf(" latest %d by %q", p.rowsEvery, p.same)
 	}
@@ -436,6 +445,9 @@ func (p *program) tables(g *aggregates, ch *config.Channel) []state.Decl {
 	}
 	if p.latest {
 		decls = append(decls, p.keptTable(digest))
+	}
+	if p.runs {
+		decls = append(decls, p.pastTable(digest))
 	}
 	return decls
 }

@@ -35,6 +35,7 @@ type found struct {
 type spec struct {
 	kind                       kind
 	every, size, gap, grace, n int64
+	keep, most                 int64 // of a state window that revises: keep, max_rows
 	drop                       bool
 	idle, early                bool
 	offset                     int64
@@ -89,12 +90,8 @@ func (s spec) bruteCount(rows []event) []found {
 
 func (s spec) bruteState(rows []event) []found {
 	var out []found
-	open, latest := false, int64(math.MinInt64)
-	for _, r := range rows {
-		if r.on < 0 || r.t < latest {
-			continue
-		}
-		latest = r.t
+	open := false
+	for _, r := range s.inTime(rows) {
 		if last := len(out) - 1; r.on == 1 && !open && last >= 0 && out[last].start == r.t {
 			out = out[:last] // it began and ended at one moment, and the next one takes its place
 		}
@@ -110,6 +107,35 @@ func (s spec) bruteState(rows []event) []found {
 		}
 		open = r.on == 1
 	}
+	return out
+}
+
+// inTime is the rows that a state window takes, in order of time: those that are no older than the latest before them, or
+// that are less than keep older and no older than what had to go because there were too many.
+func (s spec) inTime(rows []event) []event {
+	var out []event
+	var kept []int64
+	latest, horizon, look := int64(math.MinInt64), int64(math.MinInt64), int64(0)
+	for _, r := range rows {
+		if r.on < 0 || r.t < latest && (s.drop || r.t <= latest-s.keep || r.t < horizon) {
+			continue
+		}
+		out, latest = append(out, r), max(latest, r.t)
+		kept = append(kept, r.t)
+		slices.Sort(kept)
+		n, over := int64(len(kept)), int64(0)
+		if s.drop || n < min(look, s.most) {
+			continue
+		}
+		if n >= s.most {
+			over = n - s.most*7/8
+		}
+		for len(kept) > 0 && (over > 0 || kept[0] <= latest-s.keep) {
+			horizon, kept, over = kept[0], kept[1:], over-1
+		}
+		look = int64(len(kept)) + lookEvery
+	}
+	slices.SortStableFunc(out, func(a, b event) int { return cmp.Compare(a.t, b.t) })
 	return out
 }
 

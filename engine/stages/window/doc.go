@@ -46,8 +46,12 @@
 //
 // Late rows of a sliding window count in those of its windows that are open in any case. Of idle and
 // early only the sliding window that closes next is emitted. Count and state windows close with a row and not with
-// a watermark: they have no grace, and what is late does not concern a count. A state window refuses rows that are
-// older than one of their key that came before.
+// a watermark: they have no grace, and what is late does not concern a count. A state window's clock is the latest row of
+// the key for which the condition is true or false. Rows that are older are rejects (late = "side", the default) or counted ("drop"). With "revise" they
+// change what they would have changed in time, if they are less than keep older: a state gets a row more, begins earlier, ends earlier or is
+// divided. What has changed is emitted again with revision + 1 when a later row of the key comes, at the next tick or at the end; a state that is not there
+// any more is emitted without rows, ending where it begins. In the end all is as if rows had come in order of time, and those of a
+// moment in order of arrival (runs.go). max_rows shortens keep for a key that has more rows in it, down to seven eighths of them.
 //
 // If by lacks the channel's key and the channel has one partition, windows
 // close by the partition's watermark, the highest of its keys, and those of
@@ -104,6 +108,8 @@
 //
 //	(the tables of the first of two phases: phases.go)
 //
+//	table rows, only of a state window that revises: history.go
+//
 //	table early, only with early
 //	  period i64   in which windows were last emitted early
 //
@@ -156,8 +162,13 @@
 //
 // Why is revisions = "first" the default? It needs no memory for rows, and windows over a fleet need it for two phases.
 //
-// Why has a state window no late = "revise"? A late row may divide what was one state, and what the rows
-// behind it gave cannot be taken out of an average. It would need the rows.
+// Why is late = "side" a state window's default, and not "revise"? A late row may divide what was one state, and what the rows
+// behind it gave cannot be taken out of an average. It takes the rows, each of them for as long as keep, which plan counts with a row of each key
+// every half a minute.
+//
+// Why do the parts of a divided state not share its revisions? A window is told by its keys and its start. The first part starts where the whole did and
+// goes on with its revisions, the other begins with 0, or goes on where a state that was taken back began then. It may show the place (_offset) that the whole
+// has shown: that of the latest row that is in it now.
 //
 // Why does time_avg begin with the first row of a window, and not with the value before? That value is another
 // window's, which may still change.
@@ -169,5 +180,5 @@
 //
 // Not here: what a row's watermark is (run), who takes revisions (run filters
 // for those who take the first only). Start with kinds.go, args.go,
-// window.go, panes.go, and for two phases phases.go, parts.go; oracle_test.go has the meaning in few lines.
+// window.go, panes.go, for two phases phases.go, parts.go, for late rows of states runs.go; oracle_test.go has the meaning in few lines.
 package window

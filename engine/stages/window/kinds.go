@@ -60,7 +60,7 @@ func State() stage.Spec {
 	return stage.Spec{
 		Kind: "window", Type: "state",
 		Help: "Sums rows of a key up for as long as a condition holds, and says for how long it did.",
-		Args: func() stage.Args { return &stateArgs{Late: "side"} },
+		Args: func() stage.Args { return &stateArgs{Late: "side", Keep: "1h", MaxRows: 10_000} },
 	}
 }
 
@@ -139,7 +139,9 @@ type countArgs struct {
 type stateArgs struct {
 	By        hcl.Expression  `hcl:"by,optional" help:"Columns whose values have states of their own; none for one state over all rows."`
 	While     hcl.Expression  `hcl:"while" help:"Condition on a row: a window opens with the first row for which it is true and ends with the first for which it is false. A row for which it is null changes nothing."`
-	Late      string          `hcl:"late,optional" help:"What becomes of rows that are older than one of their key that came before: side (default: to rejects) or drop (counted)."`
+	Late      string          `hcl:"late,optional" help:"What becomes of rows that are older than one of their key that came before: side (default: to rejects), drop (counted) or revise (the windows that they change are emitted again)."`
+	Keep      config.Duration `hcl:"keep,optional" help:"With late = \"revise\": how much older than the latest row of its key a row may be, in event time; default 1h. So long rows are kept: it costs memory."`
+	MaxRows   int64           `hcl:"max_rows,optional" help:"With late = \"revise\": how many rows of a key are kept at most, 10000 when left out; with more, keep is shorter for that key."`
 	Idle      config.Duration `hcl:"idle,optional" help:"After this time without a row of the key an open window is emitted provisionally; by default it waits."`
 	Early     config.Duration `hcl:"early,optional" help:"How often open windows that have changed are emitted provisionally, by the journal's clock; by default never."`
 	Emit      hcl.Expression  `hcl:"emit" help:"Columns of the result: { name = expression over aggregates, ... }."`
@@ -147,6 +149,7 @@ type stateArgs struct {
 	Revisions string          `hcl:"revisions,optional" help:"first (default): of rows that windows before this one emit again, the first of each is taken."`
 
 	LateRange      hcl.Range `hcl:"late,attr_value_range"`
+	MaxRowsRange   hcl.Range `hcl:"max_rows,attr_value_range"`
 	RevisionsRange hcl.Range `hcl:"revisions,attr_value_range"`
 }
 
@@ -156,10 +159,11 @@ type settings struct {
 	by, emit, having, while                    hcl.Expression
 	every, size, offset, grace                 config.Duration
 	keep, idle, early, gap                     config.Duration
-	rows                                       int64
+	rows, maxRows                              int64
 	late                                       string
 	ways                                       []string // with late rows
 	everyRange, sizeRange, gapRange, lateRange hcl.Range
+	maxRowsRange                               hcl.Range
 	phases                                     int64
 	phasesRange                                hcl.Range
 	revisions                                  string
@@ -200,6 +204,6 @@ func (a *countArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diag
 // Bind checks the arguments; see stage.Args.
 func (a *stateArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
 	s := &settings{kind: holding, by: a.By, emit: a.Emit, having: a.Having, revisions: a.Revisions, revisionsRange: a.RevisionsRange, while: a.While, idle: a.Idle, early: a.Early,
-		late: a.Late, ways: ways()[1:], lateRange: a.LateRange}
+		keep: a.Keep, maxRows: a.MaxRows, late: a.Late, ways: ways(), lateRange: a.LateRange, maxRowsRange: a.MaxRowsRange}
 	return s.bind(in, at)
 }

@@ -54,20 +54,12 @@ type again struct {
 	revises []bool        // by row of the batch: there was one in its place
 	value   []byte
 	stale   []uint32 // sliding: panes to be made anew
-
-	cols   []*carry.Column
-	inputs []input
-	rooms  []scratch
-	times  []arrow.Timestamp
-	idx    []uint32
+	refill
 }
 
 // openLatest makes ready for revisions, over the table of rows.
 func (w *window) openLatest(t *state.Table) {
-	a := &again{table: t, inputs: make([]input, len(w.args)), rooms: make([]scratch, len(w.args))}
-	for _, p := range w.args {
-		a.cols = append(a.cols, carry.NewColumn(p.Type()))
-	}
+	a := &again{table: t, refill: newRefill(&w.program)}
 	w.panes.Range(func(p uint32) bool {
 		if w.paneLinks(p)[paneFlags]&flagStale != 0 {
 			a.stale = append(a.stale, p)
@@ -247,22 +239,11 @@ func (w *window) renewPane(p uint32) {
 	w.forgetSpans(links[paneGroup])
 	w.blankPane(p)
 	a := w.again
-	a.times, a.idx = a.times[:0], a.idx[:0]
+	a.refill.begin()
 	for at := w.list(p)[listFirst]; at != 0; at = w.keptLinks(at - 1)[keptNext] {
-		carry.Read(a.table.Bytes(2, at-1), a.cols)
-		a.times, a.idx = append(a.times, arrow.Timestamp(a.table.I64(0)[at-1])), append(a.idx, p)
+		a.take(p, a.table.I64(0)[at-1], a.table.Bytes(2, at-1))
 	}
-	arrs := carry.Finish(a.cols)
-	defer carry.Release(arrs)
-	for i, arr := range arrs {
-		a.inputs[i].set(arr, w.float[i], &a.rooms[i])
-	}
-	inputs, times, idx := w.inputs, w.times, w.idx
-	w.inputs, w.times, w.idx = a.inputs, a.times, a.idx
-	for i := range w.accs {
-		w.accumulate(i, w.panes.I64(0), 0, len(a.idx))
-	}
-	w.inputs, w.times, w.idx = inputs, times, idx
+	w.refill(&a.refill)
 }
 
 // blankPane makes a pane's accumulators those of no row.

@@ -198,6 +198,10 @@ func (o *oracleTask) Emit(rows arrow.RecordBatch) {
 		if revision.Value(i) != now.revision+1 && !again {
 			o.fail("window %s has revision %d after %d", key, revision.Value(i), now.revision)
 		}
+		rows := valueAt(col("total_"), i)
+		if o.kind == holding && rows == int64(0) && (now.revision < 0 || now.values["total_"] == rows) {
+			o.fail("window %s is taken back, revision %d, though it was not there", key, revision.Value(i))
+		}
 		now.revision, now.final, now.empty = revision.Value(i), final.Value(i), starts.Value(i) == ends.Value(i)
 		if o.kind == session || o.kind == holding {
 			now.duration = col("duration").(*array.Float64).Value(i)
@@ -208,6 +212,7 @@ func (o *oracleTask) Emit(rows arrow.RecordBatch) {
 		for _, name := range o.names {
 			now.values[name] = valueAt(col(name), i)
 		}
+		now.values["total_"] = rows
 	}
 }
 

@@ -176,6 +176,9 @@ func (w *window) group(i int, no uint32) (uint32, error) {
 		if w.kind == holding {
 			times[groupOpened] = flow.NoMark
 		}
+		if w.runs {
+			times[groupHorizon] = flow.NoMark
+		}
 		links[groupSlot], links[groupReady] = flow.Slots(w.rows)[i], 1
 		w.forgetSpans(g)
 		w.groups.Touch(g)
@@ -330,6 +333,12 @@ func (w *window) settle(g uint32, m int64, tick bool) {
 		w.groups.Touch(g)
 	}
 	revises := times[groupDirty] != flow.NoMark && (tick || m > times[groupDirty])
+	if w.runs { // they end with a row
+		if revises {
+			w.settleRuns(g)
+		}
+		return
+	}
 	if m < times[groupNext] && !revises {
 		if w.kind == sliding && m > times[groupSettled] {
 			times[groupSettled] = m // no window with rows ends between the two

@@ -191,8 +191,12 @@ func (w *window) tickGroup(g uint32, mark int64) {
 
 // provisional emits the open panes of a group that have changed: early, or when nothing came for a while.
 func (w *window) provisional(g uint32, now int64, early bool) {
-	if w.kind == sliding {
+	switch {
+	case w.kind == sliding:
 		w.provisionalSliding(g, now, early)
+		return
+	case w.runs:
+		w.provisionalRun(g, now, early)
 		return
 	}
 	links := w.groupLinks(g)
@@ -257,6 +261,8 @@ func (w *window) closeOne(at uint32) {
 	case w.kind == sliding || int(at) == len(w.found):
 		w.clearLanes()
 		w.ending, w.round.phase = ending{}, resting
+	case w.runs:
+		w.revise(w.paneLinks(w.found[at])[paneGroup], w.found[at])
 	case w.kind == counting || w.kind == holding:
 		p := w.found[at]
 		g := w.paneLinks(p)[paneGroup]

@@ -12,8 +12,14 @@ import (
 	"github.com/tidemill/tidemill/engine/state"
 )
 
-// maxKept limits the rows that a task keeps for windows over the latest revisions.
+// maxKept limits the rows that a task keeps for windows over the latest revisions, and for state windows that revise.
 const maxKept = 1 << 24
+
+// What max_rows of a state window may be.
+const (
+	minKeptOfKey = 16
+	maxKeptOfKey = 1_000_000
+)
 
 // wordsOfRevisions are the values of the argument revisions.
 func wordsOfRevisions() []string { return []string{"first", "latest"} }

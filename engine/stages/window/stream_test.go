@@ -63,8 +63,20 @@ func newTrial(k kind, seed uint64, big bool) *trial {
 		x.n = int64(1 + r.IntN(20))
 		fmt.Fprintf(b, "size = %d\n", x.n)
 	case holding:
-		x.drop = true
-		b.WriteString("while = on\nlate = \"drop\"\n")
+		b.WriteString("while = on\n")
+		if x.drop = r.IntN(3) == 0; x.drop {
+			b.WriteString("late = \"drop\"\n")
+			break
+		}
+		x.keep = sec(9000 * 3600)
+		if r.IntN(2) == 0 {
+			x.keep = sec(r.IntN(400))
+		}
+		x.most = 1_000_000
+		if r.IntN(2) == 0 {
+			x.most = int64(16 + r.IntN(60))
+		}
+		fmt.Fprintf(b, "late = \"revise\"\nkeep = \"%ds\"\nmax_rows = %d\n", x.keep/1e6, x.most)
 	}
 	if k < counting {
 		if r.IntN(3) == 0 {

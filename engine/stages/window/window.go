@@ -126,6 +126,7 @@ type window struct {
 	oneSum   bool         // of a sliding window: all that it gathers is one accSumF
 	periods  *state.Table // when windows were last emitted early
 	again    *again       // where a revised row takes the place of the one before
+	past     *history     // of a state window that revises
 
 	groupOf []uint32        // single: group by _slot, plus one
 	bySlot  stage.SlotIndex // nested
@@ -177,6 +178,9 @@ func open(p program, o stage.Opening) (*window, error) {
 	}
 	if p.latest {
 		w.openLatest(rest[0])
+	}
+	if p.runs {
+		w.past = &history{table: rest[0], refill: newRefill(&w.program)}
 	}
 	w.groups.Range(func(g uint32) bool {
 		w.link(g)
@@ -275,6 +279,8 @@ func (w *window) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error 
 		err = w.placeInSessions(n, out)
 	case w.kind == counting:
 		err = w.placeByCount(n)
+	case w.runs:
+		err = w.placeInRuns(n, out)
 	default:
 		err = w.placeByState(n, out)
 	}
@@ -299,6 +305,9 @@ func (w *window) explain(err error) error {
 	kept := ""
 	if w.latest {
 		kept = fmt.Sprintf(", with %d rows that may be revised", w.again.table.Len())
+	}
+	if w.runs {
+		kept = fmt.Sprintf(", with %d rows that late ones may come between", w.past.table.Len())
 	}
 	return fmt.Errorf("%w. %s holds %d keys (by %s) and %d windows or parts of them%s; a shorter keep, fewer columns in by, or max_keys in the channel help",
 		err, w.o.Address, w.groups.Len(), names, w.panes.Len(), kept)
@@ -428,6 +437,8 @@ func (w *window) add(hi int) {
 		w.noteLatest(cells, w.idx[lo:to], offs[lo:to], recv[lo:to], index[lo:to])
 		if w.latest {
 			w.keepRows(lo, to)
+		} else if w.runs {
+			w.leaveStale(lo, to)
 		}
 		for i := range w.accs {
 			w.accumulate(i, cells, lo, to)

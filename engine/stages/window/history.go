@@ -1,0 +1,292 @@
+package window
+
+import (
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/tidemill/tidemill/engine/carry"
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/state"
+)
+
+// A state window with late = "revise" keeps the rows of each key that a late one may still come between, in order of event
+// time and, of one moment, of arrival. A run is rows one behind the other for which the condition is true, and a window is a run:
+//
+//	          horizon: the latest row's time - keep
+//	             |
+//	base  12:00 ─┼─▶ 12:50 true ─▶ 13:10 true ─▶ 13:15 false ─▶ 13:20 true
+//	three rows   |   └──── run 12:00 to 13:15 ──────────────┘   └ run 13:20, open
+//
+// Rows behind the horizon are let go of, and what they gave to a run that goes on stays in a pane beside the others, the base.
+// So memory goes with keep and not with the length of runs, and a run can be made anew from base and rows, whatever a late row has done
+// to it. Rows are let go of some at a time: each row looks into the tables otherwise.
+//
+//	table rows, a slot for each row, without a key
+//	  cells i64*4  _time | _offset | _received | _index * 2, and 1 where the condition is true
+//	  links u32*2  older row | newer row; plus one, and 0 is none
+//	  values       those of the aggregates' arguments where it is true, see carry/doc.go
+//
+//	table groups has words more, see below
+//
+// How runs change is in runs.go.
+
+const (
+	pastTime = iota // I64
+	pastOffset
+	pastReceived
+	pastIndex
+	pastWords
+)
+
+const (
+	pastOlder = iota // U32
+	pastNewer
+	pastLinks
+)
+
+// Further words of a group of a state window that revises. Links are slot + 1.
+const (
+	groupFirstRow = groupTimesLong + iota // I64: link to the oldest row that is kept
+	groupLastRow                          // I64: link to the newest
+	groupRowsKept                         // I64: how many are kept
+	groupRowsLook                         // I64: with so many kept, some may be let go of
+	groupHorizon                          // I64: time of the newest row that was let go of
+	groupBase                             // I64: link to the pane of what they gave to a run that goes on
+	groupOpen                             // I64: link to the pane of the run that holds
+	groupTimesRuns
+)
+
+// lookEvery is how many rows a key has more when it is looked whether some can be let go of.
+const lookEvery = 64
+
+// history is what a state window that revises has beside its tables.
+type history struct {
+	refill
+	table *state.Table
+	value []byte
+	gone  []uint32 // rows to let go of
+}
+
+// refill adds rows that were kept to a pane.
+type refill struct {
+	cols   []*carry.Column
+	inputs []input
+	rooms  []scratch
+	times  []arrow.Timestamp
+	idx    []uint32
+}
+
+func newRefill(p *program) refill {
+	f := refill{inputs: make([]input, len(p.args)), rooms: make([]scratch, len(p.args))}
+	for _, a := range p.args {
+		f.cols = append(f.cols, carry.NewColumn(a.Type()))
+	}
+	return f
+}
+
+// begin makes ready for rows.
+func (f *refill) begin() { f.times, f.idx = f.times[:0], f.idx[:0] }
+
+// take notes a row for a pane: its time and the values of the arguments.
+func (f *refill) take(p uint32, t int64, values []byte) {
+	carry.Read(values, f.cols)
+	f.times, f.idx = append(f.times, arrow.Timestamp(t)), append(f.idx, p)
+}
+
+// refill adds the rows that f has taken to their panes' accumulators.
+func (w *window) refill(f *refill) {
+	arrs := carry.Finish(f.cols)
+	defer carry.Release(arrs)
+	for i, arr := range arrs {
+		f.inputs[i].set(arr, w.float[i], &f.rooms[i])
+	}
+	inputs, times, idx := w.inputs, w.times, w.idx
+	w.inputs, w.times, w.idx = f.inputs, f.times, f.idx
+	for i := range w.accs {
+		w.accumulate(i, w.panes.I64(0), 0, len(f.idx))
+	}
+	w.inputs, w.times, w.idx = inputs, times, idx
+}
+
+// pastTable declares the rows that a state window keeps. A key is counted with a row every half a minute.
+func (p *program) pastTable(digest string) state.Decl {
+	perKey := min(p.keep/plannedPeriod+lookEvery/2, p.maxRows)
+	return state.Decl{Name: "rows", Digest: digest, MaxKeys: maxKept, Keyless: true, BytesPlanned: 9*len(p.args) + 1, KeysPlanned: int(min(perKey*10_000, maxKept)),
+		Columns: []state.Column{{Name: "cells", Type: state.I64, Width: pastWords}, {Name: "links", Type: state.U32, Width: pastLinks}, {Name: "values", Type: state.Bytes}}}
+}
+
+// plannedPeriod is how far apart rows of a key are for the plan, us.
+const plannedPeriod = 30_000_000
+
+func (w *window) pastCells(r uint32) []int64 {
+	return w.past.table.I64(0)[int(r)*pastWords:][:pastWords]
+}
+
+func (w *window) pastRow(r uint32) []uint32 {
+	return w.past.table.U32(1)[int(r)*pastLinks:][:pastLinks]
+}
+
+// wasTrue tells whether the condition is true of a row that is kept.
+func (w *window) wasTrue(r uint32) bool { return w.pastCells(r)[pastIndex]&1 != 0 }
+
+// heldBefore tells whether the condition was true right before a row that is kept.
+func (w *window) heldBefore(g, r uint32) bool {
+	if older := w.pastRow(r)[pastOlder]; older != 0 {
+		return w.wasTrue(older - 1)
+	}
+	return w.groupTimes(g)[groupBase] != 0
+}
+
+// keepRow puts row i into its place among those of its group, behind those of the same moment.
+func (w *window) keepRow(g uint32, i int, is bool) (uint32, error) {
+	h, t := w.past, int64(w.times[i])
+	r, err := h.table.AnonymousRaw()
+	if err != nil {
+		return 0, err
+	}
+	c, flag := w.pastCells(r), int64(0)
+	if is {
+		flag, h.value = 1, h.value[:0]
+		for k := range w.inputs {
+			h.value = carry.AppendValue(h.value, w.inputs[k].arr, i)
+		}
+		h.table.SetBytes(2, r, h.value)
+	}
+	c[pastTime], c[pastOffset], c[pastReceived] = t, flow.Offsets(w.rows)[i], int64(flow.Received(w.rows)[i])
+	c[pastIndex] = int64(flow.Indexes(w.rows)[i])<<1 | flag
+	times := w.groupTimes(g)
+	older, newer := uint32(times[groupLastRow]), uint32(0)
+	for older != 0 && w.pastCells(older - 1)[pastTime] > t {
+		older, newer = w.pastRow(older - 1)[pastOlder], older
+	}
+	w.joinRows(times, newer, r+1)
+	w.joinRows(times, r+1, older)
+	times[groupRowsKept]++
+	w.groups.Touch(g)
+	return r, nil
+}
+
+// joinRows makes two rows of a group neighbours; 0 stands for the end of its list.
+func (w *window) joinRows(times []int64, newer, older uint32) {
+	if newer == 0 {
+		times[groupLastRow] = int64(older)
+	} else {
+		w.pastRow(newer - 1)[pastOlder] = older
+		w.past.table.Touch(newer - 1)
+	}
+	if older == 0 {
+		times[groupFirstRow] = int64(newer)
+	} else {
+		w.pastRow(older - 1)[pastNewer] = newer
+		w.past.table.Touch(older - 1)
+	}
+}
+
+// forgetRows lets go of a group's rows that no late row can come before, and of the oldest where a key has too many. The rows
+// before row i of the batch are in their panes.
+func (w *window) forgetRows(g uint32) error {
+	times, over := w.groupTimes(g), int64(0)
+	if times[groupRowsKept] >= w.maxRows {
+		over = times[groupRowsKept] - w.maxRows*7/8
+	}
+	h, limit := w.past, times[groupLatest]-w.keep
+	h.gone = h.gone[:0]
+	at := uint32(times[groupFirstRow])
+	for ; at != 0 && (over > 0 || w.pastCells(at - 1)[pastTime] <= limit); at = w.pastRow(at - 1)[pastNewer] {
+		h.gone = append(h.gone, at-1)
+		over--
+	}
+	times[groupRowsLook] = times[groupRowsKept] - int64(len(h.gone)) + lookEvery
+	w.groups.Touch(g)
+	if len(h.gone) == 0 {
+		return nil
+	}
+	times[groupHorizon] = w.pastCells(h.gone[len(h.gone)-1])[pastTime]
+	if err := w.foldRows(g, h.gone); err != nil {
+		return err
+	}
+	for _, r := range h.gone {
+		h.table.Delete(r)
+	}
+	w.joinRows(times, at, 0)
+	times[groupRowsKept] -= int64(len(h.gone))
+	w.forgetRuns(g)
+	return nil
+}
+
+// foldRows adds the oldest rows of a group to its base, as far as they are in a run that goes on.
+func (w *window) foldRows(g uint32, rows []uint32) error {
+	times, from := w.groupTimes(g), 0
+	for k, r := range rows {
+		if !w.wasTrue(r) {
+			from = k + 1
+		}
+	}
+	if from > 0 && times[groupBase] != 0 {
+		base := uint32(times[groupBase] - 1)
+		w.rest(base, true)
+		w.panes.Delete(base)
+		times[groupBase] = 0
+	}
+	if from == len(rows) {
+		return nil
+	}
+	if times[groupBase] == 0 {
+		base, err := w.panes.AnonymousRaw()
+		if err != nil {
+			return err
+		}
+		copy(w.cells(base), w.template)
+		clear(w.paneLinks(base))
+		w.cells(base)[paneStart], w.cells(base)[paneOffset] = w.pastCells(rows[from])[pastTime], -1
+		w.paneLinks(base)[paneGroup], w.paneLinks(base)[paneFlags] = g, flagClosed
+		times[groupBase] = int64(base) + 1
+	}
+	base := uint32(times[groupBase] - 1)
+	w.past.begin()
+	for _, r := range rows[from:] {
+		w.takePast(base, r)
+	}
+	w.refill(&w.past.refill)
+	w.panes.Touch(base)
+	return nil
+}
+
+// takePast has a pane get a row that is kept.
+func (w *window) takePast(p, r uint32) {
+	row, c := w.pastCells(r), w.cells(p)
+	w.past.take(p, row[pastTime], w.past.table.Bytes(2, r))
+	if index := row[pastIndex] >> 1; row[pastOffset] > c[paneOffset] || row[pastOffset] == c[paneOffset] && index > c[paneIndex] {
+		c[paneOffset], c[paneReceived], c[paneIndex] = row[pastOffset], row[pastReceived], index
+	}
+	c[paneEnd], c[paneExtra] = row[pastTime], row[pastTime]
+}
+
+// forgetRuns takes panes out of a group that no late row can change any more. That of the base's run stays.
+func (w *window) forgetRuns(g uint32) {
+	times := w.groupTimes(g)
+	start := int64(flow.NoMark)
+	if base := times[groupBase]; base != 0 {
+		start = w.cells(uint32(base - 1))[paneStart]
+	}
+	for at := w.groupLinks(g)[groupOldest]; at != 0; {
+		p, links := at-1, w.paneLinks(at-1)
+		begins := w.cells(p)[paneStart]
+		if begins >= times[groupHorizon] {
+			return
+		}
+		if at = links[paneNewer]; active(links[paneFlags]) || begins == start {
+			continue
+		}
+		w.join(g, links[paneNewer], links[paneOlder])
+		w.dead = append(w.dead, p)
+	}
+}
+
+// leaveStale has rows of panes that are stale not added to them: they are made anew, with these rows.
+func (w *window) leaveStale(lo, hi int) {
+	for r := lo; r < hi; r++ {
+		if p := w.idx[r]; p != noPane && w.paneLinks(p)[paneFlags]&flagStale != 0 {
+			w.idx[r] = noPane
+		}
+	}
+}
