@@ -23,6 +23,11 @@
 // closed. No decoder takes it for a record, so it ends among the rejects,
 // exactly once, with the text as its row.
 //
+// # What happens to a file that cannot be read?
+//
+// It is told of, and tried again behind the others until it can be: one whose compressed data ends in the middle may still
+// be on its way, and a header that names a column twice may be mended.
+//
 // # How is a file known again after a restart?
 //
 // By its path and its first record; when it is followed, by the first

@@ -1,7 +1,9 @@
 package ingestfile
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 )
 
@@ -46,9 +48,10 @@ func (s *source) rescan() error {
 		return err
 	}
 	here := map[*file]bool{}
+	var wrong error // of the first path that cannot be read; the others are looked at all the same
 	for _, p := range paths {
-		if err := s.look(p, here); err != nil {
-			return err
+		if err := s.look(p, here); err != nil && wrong == nil {
+			wrong = err
 		}
 	}
 	for _, f := range s.files {
@@ -58,7 +61,7 @@ func (s *source) rescan() error {
 		}
 		f.gone = f.gone || f.missing >= missingLimit
 	}
-	return nil
+	return wrong
 }
 
 // look opens a path and finds out whether it is a file that is being read.
@@ -83,7 +86,7 @@ func (s *source) look(p string, here map[*file]bool) error {
 		return now.close()
 	case !whole:
 		return now.close()
-	case s.copyOf(now):
+	case s.copyOf(now, head):
 		s.op.Count("copies_skipped", 1)
 		return now.close()
 	case len(s.files) >= maxFollowed:
@@ -141,12 +144,20 @@ func (s *source) leave(f *file) {
 }
 
 // copyOf tells whether another path leads to a file that begins alike: a copy
-// that a rotation has made, or is about to truncate.
-func (s *source) copyOf(now *file) bool {
+// that a rotation has made, or is about to truncate. One that goes on otherwise is none, and told of: what is in
+// it is not read, since it would not be known from the other after a restart.
+func (s *source) copyOf(now *file, head []byte) bool {
 	for _, f := range s.files {
-		if !f.gone && f.identity == now.identity && f.path != now.path {
-			return true
+		if f.gone || f.identity != now.identity || f.path == now.path {
+			continue
 		}
+		other, err := f.head()
+		n := min(len(head), len(other))
+		if err == nil && !bytes.Equal(head[:n], other[:n]) && !s.told[now.path] && s.op.Report != nil {
+			s.op.Report(fmt.Sprintf("%s: not read: its first record is that of %s, by which files that are followed are known", now.path, f.path))
+			s.told[now.path] = true
+		}
+		return true
 	}
 	return false
 }

@@ -107,6 +107,32 @@ func change(t *testing.T, dir, do string) {
 	}
 }
 
+// Of files that begin alike and are followed, one is read: a copy is left out in silence, what is none is told of.
+func TestFollowAlike(t *testing.T) {
+	for other, want := range map[string]string{
+		"{\"v\":1}\n":            "",
+		"{\"v\":1}\n{\"v\":3}\n": "/conf/b.ndjson: not read: its first record is that of /conf/a.ndjson, by which files that are followed are known",
+	} {
+		e := env.NewSim(1).Env()
+		if err := e.FS.MkdirAll("/conf"); err != nil {
+			t.Fatal(err)
+		}
+		put(t, e, "/conf/a.ndjson", []byte("{\"v\":1}\n{\"v\":2}\n"))
+		put(t, e, "/conf/b.ndjson", []byte(other))
+		r := newRig(t, e, newFakeLog(1), "path = \"*\"\nfollow = true", serials)
+		if err := r.open(); err != nil {
+			t.Fatal(err)
+		}
+		r.drain()
+		if got := strings.Join(r.reports, "; "); got != want || len(r.log.all()) != 2 {
+			t.Errorf("b is %q: %d records, told %q, not %q", other, len(r.log.all()), got, want)
+		}
+		if err := r.src.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestFollowOnce(t *testing.T) {
 	dir := t.TempDir()
 	r := newRig(t, env.Real(), newFakeLog(1), fmt.Sprintf("path = %q\nfollow = true", dir+"/*.ndjson"), nil)

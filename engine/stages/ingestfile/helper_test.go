@@ -148,6 +148,7 @@ type rig struct {
 	bound    stage.Bound
 	src      stage.Source
 	counts   map[string]int64
+	reports  []string
 	once     bool
 	patience int // idle steps before drain gives up
 }
@@ -168,6 +169,7 @@ func (r *rig) open() error {
 		Env: r.env, Address: "ingest.t", Partition: -1,
 		Reject: func(stage.Reject) { r.t.Error("a source has no rows to reject") },
 		Count:  func(name string, n int64) { r.counts[name] += n },
+		Report: func(line string) { r.reports = append(r.reports, line) },
 	}, stage.SourceEnv{Journal: r.log, Partition: partition, Once: r.once})
 	return err
 }

@@ -184,3 +184,53 @@ func randomFile(r *rand.Rand, kind string) []byte {
 	}
 	return b.Bytes()
 }
+
+// A file that cannot be read is told of and tried again, and holds up no other; when it is whole, it counts once.
+func TestUnreadable(t *testing.T) {
+	whole := gzipped([]byte(strings.Repeat(`{"v":2}`+"\n", 5000)))
+	for _, follow := range []bool{false, true} {
+		e := env.NewSim(1).Env()
+		if err := e.FS.MkdirAll("/conf"); err != nil {
+			t.Fatal(err)
+		}
+		put(t, e, "/conf/a.csv", []byte("v,v\n1,1\n"))
+		put(t, e, "/conf/c.csv", []byte("v\n3\n"))
+		args, want := `path = "*"`, 5002
+		if follow {
+			args, want = args+"\nfollow = true", 2
+		} else {
+			put(t, e, "/conf/b.ndjson.gz", whole[:len(whole)-20])
+		}
+		r := newRig(t, e, newFakeLog(1), args, serials)
+		if err := r.open(); err != nil {
+			t.Fatal(err)
+		}
+		said := map[string]bool{}
+		step := func() {
+			for range 200 {
+				if _, err := r.src.Step(); err != nil {
+					said[err.Error()] = true
+				}
+			}
+			r.log.Flush()
+		}
+		step()
+		if got := shown(r.log.all()); !strings.Contains(got, `{"v":3}`) {
+			t.Errorf("follow = %v: nothing came of the file behind those that cannot be read: %q", follow, got)
+		}
+		if !said[`/conf/a.csv: the header names column "v" twice`] || !follow && len(said) != 2 {
+			t.Errorf("follow = %v: told %v", follow, said)
+		}
+		put(t, e, "/conf/a.csv", []byte("v,w\n1,1\n"))
+		if !follow {
+			put(t, e, "/conf/b.ndjson.gz", whole)
+		}
+		step()
+		if got := len(r.log.all()); got != want {
+			t.Errorf("follow = %v: %d records, not %d", follow, got, want)
+		}
+		if err := r.src.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

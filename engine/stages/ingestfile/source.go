@@ -19,7 +19,8 @@ import (
 // followed files are looked at again.
 const rescanEvery = 8
 
-// source reads files one after the other, or, when they are followed, in turn.
+// source reads files one after the other, or, when they are followed, in turn. One that cannot be read holds up no other:
+// it is tried again behind them.
 type source struct {
 	op      stage.Opening
 	to      stage.SourceEnv
@@ -29,6 +30,7 @@ type source struct {
 	turn    int
 	idle    int
 	past    map[string]fs.FileInfo // followed files that are closed, by identity and path
+	told    map[string]bool        // paths of files that are not read, and have been told of
 	names   map[string]int64       // by name of a source that has been opened: how far it is appended
 	batch   batch
 	pending *file // whose records are in batch, not appended yet
@@ -40,7 +42,7 @@ type source struct {
 }
 
 func open(op stage.Opening, to stage.SourceEnv, o options) (stage.Source, error) {
-	s := &source{op: op, to: to, opts: o, names: map[string]int64{}, past: map[string]fs.FileInfo{}}
+	s := &source{op: op, to: to, opts: o, names: map[string]int64{}, past: map[string]fs.FileInfo{}, told: map[string]bool{}}
 	s.batch.partition, s.batch.limit = to.Partition, maxBatch
 	s.batch.encoded = o.format == formatHex || o.format == formatBase64
 	if len(o.topics) > 0 && to.Channel.Key != "" {
@@ -145,15 +147,17 @@ func (s *source) next() (*file, error) {
 		if len(s.waiting) == 0 {
 			return nil, nil
 		}
-		f, head, err := openFile(s.op.Env.FS, s.waiting[0])
+		p := s.waiting[0]
+		s.waiting = s.waiting[1:]
+		f, head, err := openFile(s.op.Env.FS, p)
 		if err != nil {
-			return nil, s.explain(s.waiting[0], err)
+			s.waiting = append(s.waiting, p)
+			return nil, s.explain(p, err)
 		}
 		if err := s.start(f, head, false); err != nil {
-			f.close()
-			return nil, err
+			s.waiting = append(s.waiting, p)
+			return nil, errors.Join(err, f.close())
 		}
-		s.waiting = s.waiting[1:]
 		s.files = append(s.files, f)
 	}
 	return s.files[0], nil
@@ -232,7 +236,7 @@ func (s *source) read(f *file) (stage.Status, error) {
 	if !f.again && !f.eof {
 		err := f.fill()
 		if err != nil && err != io.EOF {
-			return stage.Idle, err
+			return stage.Idle, errors.Join(err, s.putOff(f))
 		}
 		if err == io.EOF && s.opts.follow && !f.gone {
 			f.quiet = true
@@ -252,6 +256,17 @@ func (s *source) read(f *file) (stage.Status, error) {
 	}
 	s.pending = f
 	return s.append()
+}
+
+// putOff closes a file that cannot be read, until the others have been: it is opened anew then, and may be whole.
+func (s *source) putOff(f *file) error {
+	if s.opts.follow {
+		return nil
+	}
+	s.files = slices.DeleteFunc(s.files, func(other *file) bool { return other == f })
+	s.waiting = append(s.waiting, f.path)
+	s.at.Store(0)
+	return f.close()
 }
 
 func (s *source) append() (stage.Status, error) {
