@@ -192,6 +192,7 @@ func (t *topicColumns) number(topic string) int32 {
 	n, ok := t.known[topic]
 	if !ok {
 		n = int32(len(t.topics))
+		topic = strings.Clone(topic) // a block's topics stand in memory that they share
 		t.known[topic] = n
 		t.topics = append(t.topics, topic)
 		t.values = append(t.values, t.split(topic)...)

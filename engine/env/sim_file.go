@@ -86,6 +86,7 @@ func (s *Sim) stretch(b []byte, off, n, like int) []byte {
 		}
 		var out []byte
 		if room >= quickly {
+			room = (room + quickly/2 - 1) &^ (quickly/2 - 1) // files of about one size have memory of one size
 			out = s.reuse(room)
 		}
 		if out == nil {
@@ -99,8 +100,9 @@ func (s *Sim) stretch(b []byte, off, n, like int) []byte {
 	return b
 }
 
-// spareMost is how much memory of files that are gone is kept for others, bytes.
-const spareMost = 256 << 20
+// spareMost is how much memory of files that are gone is kept for others, bytes: all that is let go of at once behind a checkpoint
+// of a large test. Fresh memory costs more than what is written to it, by the system's page faults and the collector's zeros.
+const spareMost = 768 << 20
 
 // recycle keeps memory that nobody looks at any more.
 func (s *Sim) recycle(b []byte) {
@@ -110,11 +112,11 @@ func (s *Sim) recycle(b []byte) {
 	}
 }
 
-// reuse returns the smallest memory that is there for n bytes, or nil.
+// reuse returns the smallest memory that is there for n bytes, or nil. What is much larger waits for a larger file.
 func (s *Sim) reuse(n int) []byte {
 	best := -1
 	for i, b := range s.spare {
-		if cap(b) >= n && (best < 0 || cap(b) < cap(s.spare[best])) {
+		if cap(b) >= n && cap(b) <= 2*n && (best < 0 || cap(b) < cap(s.spare[best])) {
 			best = i
 		}
 	}

@@ -14,7 +14,8 @@ type dictionary struct {
 	of     []uint16 // by record, once there are two names
 	last   string
 	lastID uint16
-	bytes  int // of all names
+	bytes  int              // of all names
+	piece  *strings.Builder // that the next names stand in
 }
 
 // again notes that one more record has the name of the last.
@@ -45,9 +46,27 @@ func (d *dictionary) add(name string, n int) {
 
 // enter gives a new name the next number.
 func (d *dictionary) enter(name string) {
-	d.last, d.lastID = strings.Clone(name), uint16(len(d.names))
+	d.last, d.lastID = d.keep(name), uint16(len(d.names))
 	d.names = append(d.names, d.last)
 	d.bytes += len(name)
+}
+
+// pieceBytes is how much memory names have in common. Who keeps one of them keeps them all.
+const pieceBytes = 1 << 10
+
+// keep copies a name. Names stand in pieces of memory, since where all are new to each block they are as many as records; nothing is
+// written over them, since those who have read a block may keep them.
+func (d *dictionary) keep(name string) string {
+	if d.piece == nil || d.piece.Cap()-d.piece.Len() < len(name) {
+		if len(name) > pieceBytes/4 {
+			return strings.Clone(name)
+		}
+		d.piece = new(strings.Builder)
+		d.piece.Grow(pieceBytes)
+	}
+	at := d.piece.Len()
+	d.piece.WriteString(name)
+	return d.piece.String()[at:]
 }
 
 // numberBits are those of a cell that hold a number: there are at most 65,536.

@@ -215,8 +215,8 @@ const (
 	mostFedBytes = 1<<20 + 1<<16
 )
 
-// mostAhead is how many parcels are made before they are due: what a large fleet sends in the time that a checkpoint takes.
-const mostAhead = 48
+// mostAhead is how many parcels are made before they are due: with more, a parcel would have left the processor's caches by then.
+const mostAhead = 12
 
 func newFeed(supplies []supply, until time.Time) *feed {
 	f := &feed{supplies: supplies, heads: make([]arriving, len(supplies)), live: make([]bool, len(supplies)), until: until.UnixMicro()}
