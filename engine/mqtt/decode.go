@@ -120,6 +120,9 @@ func Size(b []byte) (size, header int, err error) {
 // connection; CONNECT tells its own. Every other error is an *Error, found as
 // early as the bytes allow: an overlong packet by its header alone.
 func Decode(b []byte, v Version, lim Limits, p *Packet) (int, error) {
+	if n := p.another(b, v, lim); n > 0 {
+		return n, nil
+	}
 	if len(b) > 0 {
 		if err := checkHeader(b[0], v); err != nil {
 			return 0, err
@@ -153,6 +156,47 @@ func Decode(b []byte, v Version, lim Limits, p *Packet) (int, error) {
 		return 0, c.bad
 	}
 	return size, nil
+}
+
+// another decodes, with a third of the work, what most packets are: one more PUBLISH of QoS 1 to the topic that is known to be well formed
+// (Checked), of less than 16 KiB, without properties. It returns 0, and leaves p alone, for everything else, and for what is not there whole
+// or not well formed.
+func (p *Packet) another(b []byte, v Version, lim Limits) int {
+	const dup, retain = 8, 1
+	if len(b) < 5 || b[0]&^(dup|retain) != byte(Publish)<<4|1<<1 || len(p.Checked) == 0 {
+		return 0
+	}
+	size, at := int(b[1]), 2
+	if size >= 0x80 {
+		size, at = size&0x7f|int(b[2])<<7, 3
+		if b[2] == 0 || b[2] >= 0x80 {
+			return 0
+		}
+	}
+	size += at
+	if size > len(b) || lim.Packet > 0 && size > lim.Packet {
+		return 0
+	}
+	topic := at + 2
+	id := topic + len(p.Checked)
+	payload := id + 2
+	if v == V5 {
+		payload++
+	}
+	if payload > size || int(binary.BigEndian.Uint16(b[at:])) != len(p.Checked) || string(b[topic:id]) != string(p.Checked) {
+		return 0
+	}
+	number := binary.BigEndian.Uint16(b[id:])
+	if number == 0 || v == V5 && b[payload-1] != 0 {
+		return 0
+	}
+	p.reset()
+	p.Type, p.QoS, p.Dup, p.Retain, p.ID = Publish, 1, b[0]&dup != 0, b[0]&retain != 0, number
+	p.Topic, p.Payload = b[topic:id:id], b[payload:size:size]
+	if v == V5 {
+		p.RawProps = b[payload:payload:payload]
+	}
+	return size
 }
 
 // checkHeader looks at the first byte of a packet.

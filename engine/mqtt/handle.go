@@ -52,20 +52,10 @@ func (c *conn) publish(p *Packet) *Error {
 		c.s.o.Count("publish_refused", 1)
 		return c.refuse(p)
 	}
-	a := ack{id: p.ID}
-	m := Inbound{Topic: t.name, Payload: p.Payload, Client: &c.client, Received: c.nowUS, QoS: p.QoS, Retain: p.Retain,
-		Resent: p.Dup, Packet: p.ID, Memo: &t.memo, Props: p.RawProps}
 	if p.QoS > 0 {
-		if a, err = c.admit(p); err != nil {
+		a, err := c.admit(p)
+		if err != nil {
 			return err
-		}
-		if c.sessionTTL > 0 {
-			m.Session = c.sess.number
-		}
-		if p.QoS == 2 {
-			m.Uses = c.sess.uses(p.ID)
-		} else {
-			c.again(&m)
 		}
 		c.acks = append(c.acks, a)
 		if a.known {
@@ -73,11 +63,36 @@ func (c *conn) publish(p *Packet) *Error {
 			return nil
 		}
 	}
-	c.batch = append(c.batch, m)
+	m := c.another()
+	m.Topic, m.Payload, m.Props, m.Client, m.Memo = t.name, p.Payload, p.RawProps, &c.client, &t.memo
+	m.Received, m.Session, m.Settled, m.Uses = c.nowUS, 0, 0, 0
+	m.Packet, m.QoS, m.Retain, m.Resent = p.ID, p.QoS, p.Retain, p.Dup
+	if p.QoS > 0 {
+		if c.sessionTTL > 0 {
+			m.Session = c.sess.number
+		}
+		if p.QoS == 2 {
+			m.Uses = c.sess.uses(p.ID)
+		} else {
+			c.again(m)
+		}
+	}
 	if p.Retain || len(t.hits) > 0 || t.change != c.s.tree.change.Load() {
 		c.stored = c.s.route(t, p, c.nowUS, c.sess) || c.stored
 	}
 	return nil
+}
+
+// another returns the message that the batch has one more of, for the caller to set whole. It is filled in where it stands: put together
+// elsewhere and copied, each copy waited for the many small writes before it, which was a fifth of what handling a message cost.
+func (c *conn) another() *Inbound {
+	n := len(c.batch)
+	if n == cap(c.batch) {
+		c.batch = append(c.batch, Inbound{})
+	} else {
+		c.batch = c.batch[:n+1]
+	}
+	return &c.batch[n]
 }
 
 // refuse answers a message to a topic that the client may not publish to. MQTT

@@ -101,29 +101,29 @@ type Inlet interface {
 
 // Inbound is one published message.
 type Inbound struct {
-	Topic    string
-	Payload  []byte
-	Client   *Client
+	Topic   string
+	Payload []byte
+	// Props is the message's property section; DecodeProps reads it. nil in MQTT 3.1.1.
+	Props  []byte
+	Client *Client
+	// Memo is the inlet's to write to: what it remembers of this topic of this
+	// connection. It is 0 at first; only this connection's goroutine sees it.
+	Memo     *int32
 	Received int64 // us since 1970
-	QoS      byte
-	Retain   bool
-	// Resent says that the client has sent the message before: it says so, or cannot have got an answer to the one
-	// before with the identifier.
-	Resent bool
 	// Session is the number of the client's session, and Packet the message's identifier in it; 0 where the
 	// session ends with the connection, and with QoS 0.
 	Session uint64
-	Packet  uint16
 	// Settled is a time, us since 1970: what the client has published with QoS 1 in this session up to then, exclusive,
 	// it knows to be acknowledged. 0: not known, and where the message is not sent again.
 	Settled int64
 	// Uses is, with QoS 2, how often the identifier, or another one that is the same modulo 64, was released before.
-	Uses uint32
-	// Memo is the inlet's to write to: what it remembers of this topic of this
-	// connection. It is 0 at first; only this connection's goroutine sees it.
-	Memo *int32
-	// Props is the message's property section; DecodeProps reads it. nil in MQTT 3.1.1.
-	Props []byte
+	Uses   uint32
+	Packet uint16
+	QoS    byte
+	Retain bool
+	// Resent says that the client has sent the message before: it says so, or cannot have got an answer to the one
+	// before with the identifier.
+	Resent bool
 }
 
 // Access decides who may do what. Safe for concurrent use.

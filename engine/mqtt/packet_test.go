@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -138,6 +139,9 @@ func TestVectors(t *testing.T) {
 			t.Errorf("%s [%s] version %d: %s (%v), want %s", v.at, v.clause, v.version, got, err, v.result)
 			continue
 		}
+		if problem := same(v.bytes, v.version); problem != "" {
+			t.Errorf("%s: %s", v.at, problem)
+		}
 		if v.result != "ok" {
 			continue
 		}
@@ -156,6 +160,74 @@ func TestVectors(t *testing.T) {
 		}
 		if problem := roundTrip(&p, v.version); problem != "" {
 			t.Errorf("%s: %s", v.at, problem)
+		}
+	}
+}
+
+// same says how decoding b goes otherwise where the topic is known to be well formed from the packet before, as it mostly is.
+func same(b []byte, v Version) string {
+	var p, q Packet
+	n, err := Decode(b, v, testLimits(), &p)
+	if size, header, problem := Size(b); problem == nil && size > header+2 && size <= len(b) {
+		end := min(header+2+int(binary.BigEndian.Uint16(b[header:])), size)
+		if topic := b[header+2 : end]; (&Packet{Type: Publish, Topic: topic}).topic(testLimits()) == nil {
+			q.Checked = topic
+		}
+	}
+	m, problem := Decode(b, v, testLimits(), &q)
+	if n != m || fmt.Sprint(err) != fmt.Sprint(problem) {
+		return fmt.Sprintf("%d, %v; behind a packet to the topic %q %d, %v", n, err, q.Checked, m, problem)
+	}
+	if n == 0 {
+		return ""
+	}
+	if a, b := content(&p), content(&q); !reflect.DeepEqual(a, b) || (p.RawProps == nil) != (q.RawProps == nil) || !bytes.Equal(p.RawProps, q.RawProps) {
+		return fmt.Sprintf("decoded\n%v, and behind a packet to the topic %q\n%v", a, q.Checked, b)
+	}
+	return ""
+}
+
+// TestAnother looks which packets are decoded the short way.
+func TestAnother(t *testing.T) {
+	for text, short := range map[string]bool{
+		"32 ~ 'a/b' 00 07 41":                       true,
+		"3A ~ 'a/b' 00 07 41":                       true,
+		"33 ~ 'a/b' FF FF":                          true,
+		"32 ~ 'a/b' 00 07 200*41":                   true,
+		"32 ~ 'a/b' 00 07 16000*41":                 true,
+		"30 ~ 'a/b' 41":                             false,
+		"34 ~ 'a/b' 00 07 41":                       false,
+		"36 ~ 'a/b' 00 07 41":                       false,
+		"32 ~ 'a/c' 00 07 41":                       false,
+		"32 ~ 'a/bc' 00 07 41":                      false,
+		"32 ~ 'a/b' 00 00 41":                       false,
+		"32 ~ 'a/b' 00":                             false,
+		"32 ~ 'a/b' 00 07 16500*41":                 false,
+		"32 87 00 'a/b' 00 07":                      false,
+		"32 06 'a/b' 00":                            false,
+		"62 ~ 00 07":                                false,
+		"32 ~ 'a/b' 00 07 00 41 with five":          true,
+		"32 ~ 'a/b' 00 07 03 23 00 01 41 with five": false,
+		"32 ~ 'a/b' 00 07 with five":                false,
+	} {
+		text, five := strings.CutSuffix(text, " with five")
+		b, err := notation(text)
+		if err != nil {
+			t.Fatal(text, err)
+		}
+		v := V311
+		if five {
+			v = V5
+		}
+		p := Packet{Checked: []byte("a/b")}
+		if n := p.another(b, v, testLimits()); n != 0 != short || short && n != len(b) {
+			t.Errorf("%s: %d of %d bytes", text, n, len(b))
+		}
+		if n := p.another(b, v, Limits{Packet: len(b) - 1}); n != 0 {
+			t.Errorf("%s: %d bytes, and %d are the limit", text, n, len(b)-1)
+		}
+		if problem := same(b, v); problem != "" {
+			t.Errorf("%s: %s", text, problem)
 		}
 	}
 }
@@ -221,6 +293,9 @@ func FuzzDecode(f *testing.F) {
 		if five {
 			v = V5
 		}
+		if problem := same(b[:len(b):len(b)], v); problem != "" {
+			t.Error(problem)
+		}
 		var p Packet
 		n, err := Decode(b[:len(b):len(b)], v, testLimits(), &p)
 		if err != nil || n == 0 {
@@ -263,7 +338,7 @@ func TestDecodeAllocates(t *testing.T) {
 
 func BenchmarkDecodePublish(b *testing.B) {
 	raw, _ := notation("32 ~ 'dt/berlin/trailer/d42/telemetry' 00 07 200*41")
-	var p Packet
+	p := Packet{Checked: []byte("dt/berlin/trailer/d42/telemetry")}
 	b.ReportAllocs()
 	for b.Loop() {
 		if n, err := Decode(raw, V311, testLimits(), &p); n == 0 || err != nil {

@@ -152,25 +152,53 @@ func (t *Table) InternStrings(a *array.String, out []uint32) error {
 	if len(out) == 0 {
 		return nil
 	}
+	for from := 0; from < len(out); from += together {
+		if err := t.internSome(a, from, out[from:min(from+together, len(out))]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// together is how many keys are looked for at one time. What is known of a key has mostly left the processor's caches since its last row:
+// first all cells are read, then what they point to, so that the processor waits for many at once. Looked for one after the other, each
+// that is not in its first cell (one of eight) let it begin anew with those behind it.
+const together = 64
+
+// internSome is InternStrings for some rows from one on, up to together.
+func (t *Table) internSome(a *array.String, from int, out []uint32) error {
 	data, offs := a.ValueBytes(), a.ValueOffsets()
 	base, nulls := offs[0], a.NullN() > 0
+	offs = offs[from : from+len(out)+1]
 	cells, mask, refs := t.index.cells, t.index.mask, t.refs
+	var found [together]uint64
+	near := uint64(0)
+	for i := range out {
+		key := data[offs[i]-base : offs[i+1]-base]
+		if n := len(key); n-8 <= 8 && n >= 8 {
+			found[i] = cells[mix(binary.LittleEndian.Uint64(key), binary.LittleEndian.Uint64(key[n-8:]), n)&mask]
+		}
+	}
+	for _, c := range found[:len(out)] {
+		if slot := uint32(c) - 1; slot < uint32(len(refs)) {
+			near += refs[slot].lo
+		}
+	}
+	t.near = near
 	for i := range out {
 		key := data[offs[i]-base : offs[i+1]-base]
 		n := len(key)
-		if n-8 <= 8 && n >= 8 && (!nulls || a.IsValid(i)) {
-			// The common case without calls: a short key that is in the first cell.
-			lo, hi := binary.LittleEndian.Uint64(key), binary.LittleEndian.Uint64(key[n-8:])
-			h := mix(lo, hi, n)
-			c := cells[h&mask]
-			if slot := uint32(c) - 1; uint32(c>>32) == h && slot < uint32(len(refs)) {
+		if n-8 <= 8 && n >= 8 && (!nulls || a.IsValid(from+i)) {
+			// The common case without calls: a short key that is in the first cell. What else has found that cell is another key.
+			if slot := uint32(found[i]) - 1; slot < uint32(len(refs)) {
+				lo, hi := binary.LittleEndian.Uint64(key), binary.LittleEndian.Uint64(key[n-8:])
 				if r := &refs[slot]; r.lo == lo && r.hi == hi && int(r.n) == n {
 					out[i] = slot
 					continue
 				}
 			}
 		}
-		if nulls && a.IsNull(i) {
+		if nulls && a.IsNull(from+i) {
 			key = nil
 		} else if key == nil {
 			key = []byte{}
@@ -180,7 +208,7 @@ func (t *Table) InternStrings(a *array.String, out []uint32) error {
 			return err
 		}
 		out[i] = slot
-		cells, mask, refs = t.index.cells, t.index.mask, t.refs
+		refs = t.refs
 	}
 	return nil
 }

@@ -221,6 +221,46 @@ func TestInternStrings(t *testing.T) {
 	}
 }
 
+// TestInternStringsIsSlot: keys that are looked for together get the slots that they get one after the other, new ones between
+// known ones included, and so does the table what it has to.
+func TestInternStringsIsSlot(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	tab, one := New(testDecl()), New(testDecl())
+	for round := range 60 {
+		b := array.NewStringBuilder(memory.DefaultAllocator)
+		rows, keys := r.IntN(4*together), 1+r.IntN(2_000)
+		values, valid := make([]string, rows), make([]bool, rows)
+		for i := range values {
+			values[i], valid[i] = fmt.Sprintf("%0*d", 1+r.IntN(20), r.IntN(keys)), round%3 != 0 || r.IntN(10) > 0
+		}
+		b.AppendValues(values, valid) // a null stands over a text
+		from := r.IntN(rows + 1)
+		a := array.NewSlice(b.NewStringArray(), int64(from), int64(rows)).(*array.String)
+		out := make([]uint32, a.Len())
+		if err := tab.InternStrings(a, out); err != nil {
+			t.Fatal(err)
+		}
+		for i, slot := range out {
+			var key []byte
+			if !a.IsNull(i) {
+				key = append([]byte{}, a.Value(i)...)
+			}
+			if want := mustSlot(t, one, key); slot != want {
+				t.Fatalf("round %d, row %d of %d, key %q: slot %d, and %d when asked for alone", round, i, a.Len(), key, slot, want)
+			}
+		}
+		for range tab.Len() / 50 { // so that slots are used again
+			if slot := uint32(r.IntN(tab.Slots())); tab.Live(slot) {
+				tab.Delete(slot)
+				one.Delete(slot)
+			}
+		}
+	}
+	if a, b := fingerprint(tab), fingerprint(one); a != b {
+		t.Fatalf("the tables differ:\n%s\n%s", a, b)
+	}
+}
+
 func TestRestoreRefuses(t *testing.T) {
 	tab := New(testDecl())
 	mustSlot(t, tab, []byte("a"))

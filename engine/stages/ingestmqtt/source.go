@@ -167,8 +167,15 @@ func (s *source) take(batch []mqtt.Inbound, done func(error), put func(journal.B
 		if m.Resent {
 			s.op.Count("sent_again", 1)
 		}
-		records = append(records, journal.Record{Partition: partition, Payload: m.Payload, Topic: m.Topic,
-			Principal: m.Client.Principal, Received: m.Received, Envelope: s.envelope(slot, m)})
+		// Filled in where it stands: a copy of what was just put together elsewhere would wait for all of that to be written.
+		if n := len(records); n < cap(records) {
+			records = records[:n+1]
+		} else {
+			records = append(records, journal.Record{})
+		}
+		r := &records[len(records)-1]
+		r.Partition, r.Payload, r.Topic, r.Principal = partition, m.Payload, m.Topic, m.Client.Principal
+		r.Received, r.Envelope, r.Pos = m.Received, s.envelope(slot, m), 0
 	}
 	slot.records = records
 	defer clear(records)
