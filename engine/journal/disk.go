@@ -147,6 +147,7 @@ type segment struct {
 	id     uint64
 	name   string
 	size   int64    // durable bytes of the active one, all bytes of an older one
+	headed bool     // its Head is durable
 	first  []uint64 // offset, by partition, at which it starts
 	newest int64    // newest block time in it, us; of an older one known from the next Head
 	voids  []uint64 // sorted seqs of blocks that do not count

@@ -21,7 +21,6 @@ const forgetBytes = 1 << 20
 type active struct {
 	*segment
 	file   env.File
-	headed bool // its Head is durable
 	listed bool // its name is durable
 	forgot int64
 }
@@ -131,7 +130,6 @@ func (l *disk) write(g *group) error {
 		l.active.listed = true
 	}
 	l.e.Point("journal.after-sync")
-	l.active.headed = true
 	return nil
 }
 
@@ -296,6 +294,7 @@ func (l *disk) publish(g *group) {
 		s.at.commit(name, pos)
 	}
 	l.active.size += g.size
+	l.active.headed = true
 	l.active.newest = s.at.newest
 	s.total += g.size
 	s.cache.drop(l.o.CacheBytes)

@@ -108,12 +108,13 @@ func (l *disk) Trim(nowUS int64) (freed int64, err error) {
 	return freed, err
 }
 
-// droppable takes the oldest segment off the list if it may go, and returns it.
+// droppable takes the oldest segment off the list if it may go, and returns it. The latest Head stays: the segment that is
+// begun at an Open has none before its first Flush, and where sources stand would be forgotten with it.
 func (l *disk) droppable(nowUS int64) *segment {
 	s := &l.shown
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.segments) < 2 || s.holder() != "" {
+	if len(s.segments) < 2 || s.holder() != "" || !slices.ContainsFunc(s.segments[1:], func(later *segment) bool { return later.headed }) {
 		return nil
 	}
 	oldest := s.segments[0]

@@ -73,6 +73,43 @@ func TestRetainFor(t *testing.T) {
 
 // What a reader holds is spared up to RetainBytes; then appends are refused
 // until it has moved on.
+// TestTrimBeforeHead: what is old goes after a start only once something newer is durable, since the Head of the last segment
+// tells where sources stand and which offsets were given out.
+func TestTrimBeforeHead(t *testing.T) {
+	sim := env.NewSim(1)
+	l, _ := mustOpen(t, sim.Env(), Options{Partitions: 2, RetainFor: time.Hour})
+	fillMinutes(t, sim, l, 5)
+	stands := func(what string) {
+		t.Helper()
+		if pos := l.Appender().Position("file"); pos.Committed != 7 {
+			t.Errorf("%s: the source stands at %d, not at 7: it would begin again", what, pos.Committed)
+		}
+		if _, end := l.Bounds(0); end < 5 {
+			t.Errorf("%s: the log ends at %d, not at 5: offsets would be given out again", what, end)
+		}
+	}
+	for range 3 {
+		sim.Advance(24 * time.Hour)
+		sim.Crash(1)
+		l, _ = mustOpen(t, sim.Env(), Options{RetainFor: time.Hour})
+		stands("opened")
+		if _, err := l.Trim(sim.Env().Clock.Now().UnixMicro()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stands("trimmed")
+	fillMinutes(t, sim, l, 1)
+	if freed, err := l.Trim(sim.Env().Clock.Now().UnixMicro()); err != nil || freed == 0 {
+		t.Fatalf("freed %d: %v", freed, err)
+	}
+	sim.Crash(1)
+	l, _ = mustOpen(t, sim.Env(), Options{})
+	stands("trimmed behind a newer one")
+	if earliest, _ := l.Bounds(0); earliest != 5 {
+		t.Errorf("the log begins at %d, not at 5", earliest)
+	}
+}
+
 func TestRetainBytes(t *testing.T) {
 	sim := env.NewSim(1)
 	l, _ := mustOpen(t, sim.Env(), Options{Partitions: 1, RetainBytes: 20_000})

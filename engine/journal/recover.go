@@ -101,7 +101,7 @@ func (r *recovery) heads() (base int, err error) {
 		for _, old := range r.segments[max(base, 0):i] {
 			old.voids, old.gaps, old.newest = st.voids, st.gaps, st.newest
 		}
-		base, r.base, r.at = i, s.id, st
+		base, r.base, r.at, s.headed = i, s.id, st, true
 	}
 	return base, nil
 }
