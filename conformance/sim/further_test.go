@@ -57,6 +57,9 @@ func furtherList() []further {
     from  = rule.mild
     by    = [device]
     while = !door
+    keep  = "20m"
+    late  = LATE
+    max_rows = 24
     emit  = { n = count(), hi = max(temp) }
   }`},
 		{name: "dedupe.once", text: `

@@ -28,6 +28,7 @@ type world struct {
 	calm    bool   // nothing goes wrong
 	brisk   bool   // time goes on while there is work, so that records come between ticks
 	block   int    // journal's block size
+	segment int64  // size of its files, and of others that are begun anew; 0: as they are outside
 	next    string // the configuration that a swap brings; "": the same again
 	log     []string
 	did     deeds
@@ -61,8 +62,11 @@ const (
 func newWorld(seed uint64, calm bool) *world {
 	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 77)), machine: env.NewSim(seed), calm: calm, far: &farSink{}, binder: newBinder()}
 	w.block = 1 << 10 << w.rng.IntN(6)
+	if w.rng.IntN(2) == 0 {
+		w.segment = int64(w.block) << w.rng.IntN(4)
+	}
 	if calm {
-		w.block = 0
+		w.block, w.segment = 0, 0
 	}
 	w.far.fails = func(rows int) int {
 		if calm || w.rng.IntN(4) > 0 {
@@ -151,7 +155,7 @@ func (w *world) life(budget *int) (done bool, err error) {
 		return false, err
 	}
 	w.runs = p
-	e, err := run.Open(p, run.Options{Env: w.machine.Env(), Data: dataDir, Specs: w.binder.specs, StopAtEnd: true, BlockBytes: w.block, PieceBytes: int64(w.block),
+	e, err := run.Open(p, run.Options{Env: w.machine.Env(), Data: dataDir, Specs: w.binder.specs, StopAtEnd: true, BlockBytes: w.block, PieceBytes: int64(w.block), SegmentBytes: w.segment,
 		Report: func(line string) { w.note("%s", line) }})
 	if err != nil {
 		return false, err

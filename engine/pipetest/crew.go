@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tidemill/tidemill/engine/run"
 )
@@ -50,9 +51,10 @@ func (t *turn) take(steps int) {
 type cast struct {
 	sources, flushers, tasks, sinks []*turn
 	intake                          []*turn // sources and flushers
-	coordinator                     *turn
+	writer, coordinator             *turn
 	all                             []*turn
-	much                            int // for so many steps of the clock it is worth it to have several at work
+	much                            int       // for so many steps of the clock it is worth it to have several at work
+	asked                           time.Time // when the coordinator moved last
 }
 
 // muchFor is how many steps of the clock many records are at work: that in which they come in, and that in which the
@@ -70,6 +72,8 @@ func castOf(actors []run.Actor) *cast {
 			c.tasks = append(c.tasks, t)
 		case "sink", "deliver":
 			c.sinks = append(c.sinks, t)
+		case "writer":
+			c.writer = t
 		case "coordinator":
 			c.coordinator = t
 		case "flush":

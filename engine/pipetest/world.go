@@ -233,7 +233,8 @@ func (w *world) steps(e *run.Engine) (over bool, err error) {
 
 // round lets everything move that can. Sources append what has arrived, flushers make it durable, tasks take it and
 // sinks get rows. When nothing has moved the coordinator has its turn: ticks and barriers
-// stand behind what came before them, however quick anything was.
+// stand behind what came before them, however quick anything was. What the writer is given takes a step of the clock, and it writes beside those
+// who have something to do then, if more comes in.
 func (w *world) round(c *cast) (moved bool, err error) {
 	for _, t := range c.all {
 		t.moved = false
@@ -244,11 +245,15 @@ func (w *world) round(c *cast) (moved bool, err error) {
 			c.much = muchFor
 		}
 	}
+	turns := slices.Concat(c.intake, c.tasks, w.awake(c.sinks))
+	if now.After(c.asked) || !w.more() {
+		turns = slices.Insert(turns, 0, c.writer) // it has the longest way to go
+	}
 	crowd := c.much > 0 && w.o.Together != nil
 	if crowd {
-		w.crowd(c)
+		w.crowd(c, turns)
 	} else {
-		for _, t := range slices.Concat(c.intake, c.tasks, w.awake(c.sinks)) {
+		for _, t := range turns {
 			t.take(t.steps)
 		}
 	}
@@ -264,6 +269,9 @@ func (w *world) round(c *cast) (moved bool, err error) {
 	} else {
 		t.take(t.steps)
 	}
+	if c.coordinator.moved {
+		c.asked = now
+	}
 	return c.coordinator.moved, c.coordinator.err
 }
 
@@ -273,8 +281,8 @@ func (w *world) awake(list []*turn) []*turn {
 }
 
 // crowd lets actors move at the same time, until none of them can. Whoever has nothing to do makes records that are not due yet.
-func (w *world) crowd(c *cast) {
-	crew := &crew{turns: slices.Concat(c.intake, c.tasks, w.awake(c.sinks)), filler: w.prepare, fed: c.sources}
+func (w *world) crowd(c *cast, turns []*turn) {
+	crew := &crew{turns: turns, filler: w.prepare, fed: c.sources}
 	crew.run(w.o.Together)
 }
 

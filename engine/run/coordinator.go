@@ -2,8 +2,6 @@ package run
 
 import (
 	"errors"
-	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,13 +21,13 @@ const idleCheckpoint = 30 * time.Second
 // idleFed is the same where ticks are on their way to a channel that a pipeline feeds.
 const idleFed = 5 * time.Second
 
-// trimEvery is how often retention is looked after.
+// trimEvery is how often retention is looked after, where checkpoints, which let go of what is old, are not taken more often.
 const trimEvery = 5 * time.Second
 
 // A full checkpoint follows after so many deltas, or when they outweigh it.
 const chainMost = 16
 
-// coordinator puts ticks into the journal, takes checkpoints, ends the run.
+// coordinator puts ticks into the journal, takes checkpoints, ends the run. It waits for nobody: what takes long, the writer does.
 type coordinator struct {
 	engine     *Engine
 	last       *checkpoint
@@ -94,11 +92,15 @@ func (c *coordinator) Step() (bool, error) {
 		return true, nil
 	}
 	c.engine.rollouts.step(now)
-	if c.collecting() {
-		return c.collect(now)
-	}
 	if moved, err := c.ticks(now); moved || err != nil {
 		return moved, err
+	}
+	if c.underWay() {
+		if c.collect(now) {
+			return true, nil
+		}
+		c.trim(now)
+		return false, nil
 	}
 	if c.finished.Load() {
 		return false, nil
@@ -145,12 +147,6 @@ func (c *coordinator) ticks(now time.Time) (bool, error) {
 	}
 	c.engine.flushBell.ring()
 	return true, nil
-}
-
-func (c *coordinator) collecting() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.answers != nil
 }
 
 // standing tells that a pausing checkpoint is complete and all sinks have committed.
@@ -248,160 +244,12 @@ func (c *coordinator) answer(epoch uint64, f func(*answers)) {
 	c.engine.coordBell.ring()
 }
 
-// collect completes the checkpoint once everybody has answered.
-func (c *coordinator) collect(now time.Time) (bool, error) {
-	c.mu.Lock()
-	a := c.answers
-	whole := len(a.parts) == len(c.engine.tasks) && len(a.tokens) == len(c.engine.sinkOrder)
-	c.mu.Unlock()
-	if !whole || c.retry.waiting(now) {
-		return false, nil
-	}
-	next := c.checkpointOf(a)
-	seldom, err := c.engine.store.writeSeldom(next, a.req.place)
-	size := int64(0)
-	if err == nil {
-		size, err = c.engine.store.write(next)
-	}
-	if err != nil {
-		c.writeFailed(now, err)
-		return false, nil
-	}
-	if c.retry.pause > 0 {
-		c.retry = backoff{}
-		c.engine.report("checkpoints can be written again")
-	}
-	if a.req.full {
-		c.fullSize, c.sizes = size, 0
-	} else {
-		c.sizes += size
-	}
-	c.forceful = false
-	before := c.last
-	c.last, c.engine.epoch = next, next.Epoch
-	c.mu.Lock()
-	c.answers = nil
-	c.mu.Unlock()
-	for _, s := range c.engine.sinkOrder {
-		s.commit(a.tokens[s.key])
-	}
-	c.checkpoints.Add(1)
-	after := c.engine.env.Clock.Now()
-	c.duration.Store(int64(after.Sub(c.began)))
-	c.shown.Store(&CheckpointStatus{Epoch: next.Epoch, At: after, Duration: after.Sub(c.began), Bytes: int(size + seldom)})
-	c.nextCheckpoint, c.lastAt = c.began.Add(c.engine.plan.Config.Engine.Checkpoint), after
-	c.hold()
-	c.tell(c.engine.store.forget(next, before))
-	return true, nil
-}
-
-func (c *coordinator) checkpointOf(a *answers) *checkpoint {
-	next := &checkpoint{
-		Epoch: a.req.epoch, Plan: c.engine.plan.Digest, Config: c.engine.plan.Config.Digest,
-		Tokens: map[string][]byte{}, Delivered: map[string]uint64{}, Nodes: c.engine.plan.HeldNodes(),
-		Parts: slices.Concat(a.parts, c.idleParts()), // not in the place of the answers: these may be asked again, and it will be sorted
-	}
-	for k, v := range c.last.Tokens {
-		next.Tokens[k] = v
-	}
-	for k, v := range a.tokens {
-		next.Tokens[k] = v
-	}
-	for k, v := range c.last.Delivered {
-		next.Delivered[k] = v
-	}
-	for _, d := range c.engine.delivers {
-		next.Delivered[d.key] = d.marked.Load()
-	}
-	next.Seldom, c.seldomSize = needed(c.last.Seldom, a.parts)
-	if !a.req.full {
-		next.Chain = append(append([]uint64(nil), c.last.Chain...), c.last.Epoch)
-	}
-	return next
-}
-
-// idleParts are the partitions of the last checkpoint that no task reads now.
-func (c *coordinator) idleParts() []partState {
-	read := map[string]bool{}
-	for _, t := range c.engine.tasks {
-		read[t.name] = true
-	}
-	var out []partState
-	for i := range c.last.Parts {
-		if p := &c.last.Parts[i]; !read[p.Channel] {
-			out = append(out, p.idle())
-		}
-	}
-	return out
-}
-
-// writeFailed reports and sees that the same checkpoint is tried again a little
-// later: the tasks have answered and their changes are in it. Until then the
-// journal keeps what has come in, so that there is nothing to stop for.
-func (c *coordinator) writeFailed(now time.Time, err error) {
-	c.failures.Add(1)
-	if c.retry.pause == 0 {
-		c.engine.report("the checkpoint could not be written: " + err.Error() + "; trying again")
-	}
-	c.retry.fail(now)
-}
-
-// hold tells the journals what is still needed.
-func (c *coordinator) hold() {
-	need := map[string][]uint64{} // nothing of a channel that nobody reads
-	c.holdFeeds()
-	for _, t := range c.engine.tasks {
-		if t.merge != nil {
-			continue
-		}
-		if need[t.name] == nil {
-			need[t.name] = make([]uint64, t.log.Partitions())
-		}
-	}
-	for i := range c.last.Parts {
-		if p := &c.last.Parts[i]; need[p.Channel] != nil {
-			need[p.Channel][p.Partition] = p.Next
-		}
-	}
-	for name, log := range c.engine.logs {
-		log.Hold("tasks", need[name])
-	}
-	for _, d := range c.engine.delivers {
-		d.spool.log.Hold("deliverer", []uint64{c.last.Delivered[d.key]})
-	}
-}
-
-// holdFeeds tells the logs of feeds what the tasks of their channels still need.
-func (c *coordinator) holdFeeds() {
-	next := map[string]uint64{}
-	for i := range c.last.Parts {
-		for _, l := range c.last.Parts[i].Lanes {
-			next[fmt.Sprintf("%s %d %d", l.Feed, l.Lane, c.last.Parts[i].Partition)] = l.Next
-		}
-	}
-	for _, f := range c.engine.feeds() {
-		var need []uint64
-		for _, t := range c.engine.tasks {
-			if t.merge == nil || !t.merge.reads(f) {
-				continue
-			}
-			if need == nil {
-				need = make([]uint64, f.lanes*f.parts)
-			}
-			for lane := range f.lanes {
-				need[lane*f.parts+t.part] = next[fmt.Sprintf("%s %d %d", f.key, lane, t.part)]
-			}
-		}
-		f.log.Hold("tasks", need)
-	}
-}
-
 // trim lets retention drop what is old.
 func (c *coordinator) trim(now time.Time) {
 	if now.Before(c.nextTrim) {
 		return
 	}
-	c.nextTrim = now.Add(trimEvery)
+	c.nextTrim = now.Add(min(trimEvery, c.engine.plan.Config.Engine.Checkpoint))
 	for _, name := range c.engine.channels() {
 		_, err := c.engine.logs[name].Trim(now.UnixMicro())
 		c.tell(err)

@@ -14,6 +14,7 @@
 //	                                                or a spool, and a deliverer behind it
 //
 //	coordinator: clock ticks into the journal; barriers; checkpoints; swaps
+//	writer: checkpoint files
 //
 // # A checkpoint
 //
@@ -21,16 +22,24 @@
 // what changed in its tables, notes its offset and puts a barrier on its lanes. Where much has changed it copies it by and by, beside
 // blocks, and at the barrier only what changed since it was copied (copies.go). A sink
 // that has met the barrier on all lanes prepares: what it wrote is durable and
-// its token tells how to come back here. When all have answered, one file with offsets, tables and
-// tokens is written, synced and renamed; only then do sinks commit and may
+// its token tells how to come back here. When all have answered, the writer, beside the clock, writes one file with offsets, tables and
+// tokens, syncs and renames it; only then do sinks commit and may
 // the journal forget. After a crash the newest whole checkpoint is the truth: sinks take back what they
 // wrote since, tables are restored, and the journal is read on from the offsets.
+//
+// One checkpoint is under way at a time, from the request until old files are removed. The next one, a swap and a stop wait for it; ticks
+// and rows do not.
 //
 // Tables that are written seldom (state.Decl.Seldom: the large models of detectors) are no part of that file, nor of full ones. Their deltas
 // stand in files that many checkpoints go on writing to (seldom.go), are synced before the checkpoint that tells of them, and go a checkpoint after nothing in them is newest.
 //
 // A stage may have more to say of one tick than memory holds (stage.Paced). Then the task stands in the middle of the tick's
 // block, gives its lanes a piece whenever they have room (pace.go), and meets the barrier when all is said: it would come behind these rows in any case.
+//
+// # Why does the next barrier not come while a checkpoint is written?
+//
+// Its snapshots would be what changed since one that may never be: if the disk refused that, the changes would have
+// to be put together again. A checkpoint that takes longer than the interval is followed by the next at once.
 //
 // # Why does an interrupt not wait until everything is through?
 //

@@ -116,6 +116,7 @@ func (e *Engine) generation() error {
 	for _, d := range e.delivers {
 		start(e.sinkBell, 100*time.Millisecond, d)
 	}
+	start(e.writeBell, 100*time.Millisecond, e.writer)
 	start(e.coordBell, pollPause, &finisher{e.coord, g})
 	done := make(chan struct{})
 	go func() {
@@ -134,7 +135,7 @@ func (e *Engine) generation() error {
 const sinkGrace = 3 * time.Second
 
 func (e *Engine) eachBell(f func(*bells)) {
-	for _, b := range []*bells{e.taskBell, e.sourceBell, e.flushBell, e.sinkBell, e.coordBell} {
+	for _, b := range []*bells{e.taskBell, e.sourceBell, e.flushBell, e.sinkBell, e.writeBell, e.coordBell} {
 		f(b)
 	}
 }

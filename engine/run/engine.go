@@ -66,8 +66,9 @@ type Engine struct {
 	store *store
 	hub   *mqtt.Hub // of the ingests' MQTT servers; it outlives a swap
 
-	graph // what moves; a swap exchanges it
-	coord *coordinator
+	graph  // what moves; a swap exchanges it
+	coord  *coordinator
+	writer *writer
 	// rollouts decides which versions of plugins run where.
 	rollouts *rollouts
 
@@ -81,7 +82,7 @@ type Engine struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 
-	taskBell, sourceBell, flushBell, sinkBell, coordBell *bells
+	taskBell, sourceBell, flushBell, sinkBell, writeBell, coordBell *bells
 
 	refusing sync.Mutex // no barrier comes between a deliverer's rejects and its being done
 
@@ -111,7 +112,7 @@ type request struct {
 func Open(p *plan.Plan, o Options) (*Engine, error) {
 	e := &Engine{o: o, env: o.Env, alloc: o.Alloc, hub: mqtt.NewHub(), graph: newGraph(p),
 		counters: map[string]*Counter{}, did: map[string]*taskCounters{}, tapPoints: map[string]*tapPoint{}, began: o.Env.Clock.Now(),
-		taskBell: &bells{}, sourceBell: &bells{}, flushBell: &bells{}, sinkBell: &bells{}, coordBell: &bells{},
+		taskBell: &bells{}, sourceBell: &bells{}, flushBell: &bells{}, sinkBell: &bells{}, writeBell: &bells{}, coordBell: &bells{},
 	}
 	if e.o.Report == nil {
 		e.o.Report = func(string) {}
@@ -121,6 +122,7 @@ func Open(p *plan.Plan, o Options) (*Engine, error) {
 	}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.working = e.ctx
+	e.writer = &writer{engine: e}
 	if err := e.open(); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
@@ -287,7 +289,7 @@ func (e *Engine) Actors() []Actor {
 	for _, d := range e.delivers {
 		out = append(out, d)
 	}
-	return append(out, e.coord)
+	return append(out, e.writer, e.coord)
 }
 
 // Done tells that the engine has finished: with StopAtEnd, everything that
@@ -308,6 +310,7 @@ func (e *Engine) Close() error {
 	}
 	e.closed = true
 	e.cancel()
+	e.writer.close()
 	if e.rollouts == nil {
 		return e.graph.closeBut(graph{})
 	}

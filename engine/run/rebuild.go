@@ -50,7 +50,7 @@ const nearRounds = 8
 func (e *Engine) newRebuild(p *plan.Plan, logs map[string]journal.Log, parts map[string]*restored) (*rebuild, error) {
 	quiet := &Engine{o: e.o, env: e.env, alloc: e.alloc, store: e.store, graph: newGraph(p), only: map[string]bool{},
 		counters: map[string]*Counter{}, did: map[string]*taskCounters{}, tapPoints: map[string]*tapPoint{},
-		taskBell: &bells{}, sourceBell: &bells{}, flushBell: &bells{}, sinkBell: &bells{}, coordBell: &bells{},
+		taskBell: &bells{}, sourceBell: &bells{}, flushBell: &bells{}, sinkBell: &bells{}, writeBell: &bells{}, coordBell: &bells{},
 	}
 	quiet.o.Report, quiet.o.Watch = func(string) {}, nil
 	quiet.ctx, quiet.cancel = context.WithCancel(context.Background())
