@@ -23,8 +23,8 @@ type ahead struct {
 // farBytes is what it costs to find a slot, in bytes that could be copied meanwhile: changed slots lie apart, and so do their columns.
 const farBytes = 128
 
-// Left is about how many bytes Snapshot(full) would have to copy now, besides what BeforeSnapshot's functions put back, and what else it costs
-// counted as bytes.
+// Left is about how many bytes Snapshot(full) would have to copy now, and what else it costs counted as bytes. Values that stages
+// have yet to put back are taken to be as long as they were.
 func (t *Table) Left(full bool) int64 {
 	n := 0
 	switch a := t.ahead; {
@@ -90,6 +90,7 @@ func (t *Table) Ahead(full bool, most int64) {
 		}
 		for ; set != 0 && size < most; set &= set - 1 {
 			slot := uint32(at<<6 + bits.TrailingZeros64(set))
+			t.putBack(slot)
 			slots = append(slots, slot)
 			size += least + t.rawBytes(slot)
 			bit := uint64(1) << (slot & 63)
@@ -127,11 +128,8 @@ func (a *ahead) cover(t *Table) {
 	}
 }
 
-// prepare lets stages put back what they work on, and drops what was copied for a snapshot of the other kind.
+// prepare drops what was copied for a snapshot of the other kind.
 func (t *Table) prepare(full bool) {
-	for _, f := range t.before {
-		(*f)()
-	}
 	if t.ahead == nil || t.ahead.full == full {
 		return
 	}

@@ -136,3 +136,64 @@ func TestAheadOfNothing(t *testing.T) {
 		t.Errorf("%d slots of an empty table", n)
 	}
 }
+
+// TestPutBack: what a stage works on in another form is put back slot by slot, no sooner than its slot is copied, and once more if it
+// has changed since; a piece takes as much of it as it takes of anything else.
+func TestPutBack(t *testing.T) {
+	const slots, size, piece = 400, 500, 10_000
+	for _, full := range []bool{false, true} {
+		d := Decl{Name: "t", Columns: []Column{{Name: "raw", Type: Bytes}}}
+		tab := New(d)
+		decoded, put := make([]byte, slots), 0
+		changed := map[uint32]bool{}
+		change := func(slot uint32) {
+			decoded[slot]++
+			changed[slot] = true
+			tab.Touch(slot)
+		}
+		remove := tab.BeforeCopy(func(slot uint32) {
+			if changed[slot] {
+				tab.SetBytes(0, slot, bytesOf(decoded[slot], size))
+				delete(changed, slot)
+				put++
+			}
+		})
+		for i := range uint32(slots) {
+			if _, err := tab.Anonymous(); err != nil {
+				t.Fatal(err)
+			}
+			change(i)
+		}
+		tab.Ahead(full, piece)
+		if most := piece/size + 1; put == 0 || put > most {
+			t.Errorf("full %v: one piece put back %d slots of %d", full, put, slots)
+		}
+		change(0)
+		for i := 0; tab.Left(full) > piece && i < slots; i++ {
+			tab.Ahead(full, piece)
+		}
+		change(slots - 1)
+		tab.Delete(5)
+		own := tab.Snapshot(full)
+		if len(changed) > 0 && !(len(changed) == 1 && changed[5]) {
+			t.Errorf("full %v: %d slots were not put back", full, len(changed))
+		}
+		back, err := Restore(d, own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range uint32(slots) {
+			if i != 5 && string(back.Bytes(0, i)) != string(bytesOf(decoded[i], size)) {
+				t.Errorf("full %v: slot %d was copied before it was put back", full, i)
+			}
+		}
+		remove()
+		change(1)
+		tab.Snapshot(full)
+		if !changed[1] {
+			t.Error("a function that was taken out is called")
+		}
+	}
+}
+
+func bytesOf(b byte, n int) []byte { return bytes.Repeat([]byte{b}, n) }

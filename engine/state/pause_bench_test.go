@@ -3,6 +3,7 @@ package state
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 )
@@ -56,4 +57,44 @@ func BenchmarkPause(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkPauseSketches is the same for slots whose values a stage has yet to put back: 200 bytes each that take a microsecond to encode.
+func BenchmarkPauseSketches(b *testing.B) {
+	const piece, n = 1 << 20, 200_000
+	t := New(Decl{Name: "t", Columns: []Column{{Name: "a", Type: I64, Width: 4}, {Name: "sketch", Type: Bytes}}})
+	sketches, dirty, buf := make([][25]float64, n), make([]bool, n), []byte(nil)
+	defer t.BeforeCopy(func(slot uint32) {
+		if !dirty[slot] {
+			return
+		}
+		dirty[slot], buf = false, buf[:0]
+		for i := range sketches[slot] {
+			buf = binary.LittleEndian.AppendUint64(buf, math.Float64bits(math.Sqrt(sketches[slot][i])))
+		}
+		t.SetBytes(1, slot, buf)
+	})()
+	for range n {
+		if _, err := t.Anonymous(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var longest, barrier time.Duration
+	for b.Loop() {
+		for i := range uint32(n) {
+			dirty[i] = true
+			sketches[i][i%25]++
+			t.Touch(i)
+		}
+		for t.Left(false) > piece {
+			began := time.Now()
+			t.Ahead(false, piece)
+			longest = max(longest, time.Since(began))
+		}
+		began := time.Now()
+		t.Snapshot(false)
+		barrier = max(barrier, time.Since(began))
+	}
+	b.ReportMetric(float64(longest.Microseconds())/1e3, "ms/longest-piece")
+	b.ReportMetric(float64(barrier.Microseconds())/1e3, "ms/longest-barrier")
 }

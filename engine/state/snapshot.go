@@ -83,7 +83,9 @@ func (t *Table) Snapshot(full bool) *Snapshot {
 	slots := make([]uint32, 0, n)
 	for w, b := range set {
 		for ; b != 0; b &= b - 1 {
-			slots = append(slots, uint32(w<<6+bits.TrailingZeros64(b)))
+			slot := uint32(w<<6 + bits.TrailingZeros64(b))
+			t.putBack(slot)
+			slots = append(slots, slot)
 		}
 	}
 	s.piece = t.copy(slots)

@@ -146,7 +146,7 @@ type Table struct {
 	freeWord int    // no word of live before this one has a free slot
 	nullSlot uint32 // of the null key, or noSlot
 	heap     int64  // bytes in Bytes columns
-	before   []*func()
+	before   []*func(slot uint32)
 	near     uint64 // what Seek has read, so that it reads it
 	ahead    *ahead // of the next snapshot; nil: nothing was copied for it
 	seldom   seldom // where its slots are written, if the table is
@@ -427,11 +427,21 @@ func (t *Table) MemoryBytes() int64 {
 	return n
 }
 
-// BeforeSnapshot registers a function that Snapshot calls first, on the same
-// goroutine: a stage that works on a decoded form of a Bytes value puts it back
-// then. The result takes the function out again; Stage.Close calls it.
-func (t *Table) BeforeSnapshot(f func()) (remove func()) {
+// BeforeCopy registers a function that is called for each live slot that Snapshot or Ahead is about to copy, on the same
+// goroutine: a stage that works on a decoded form of a Bytes value puts the slot's back
+// then. It must Touch the slot when that value first changes. The result takes the function out again; Stage.Close calls it.
+func (t *Table) BeforeCopy(f func(slot uint32)) (remove func()) {
 	own := &f
 	t.before = append(t.before, own)
-	return func() { t.before = slices.DeleteFunc(t.before, func(g *func()) bool { return g == own }) }
+	return func() { t.before = slices.DeleteFunc(t.before, func(g *func(uint32)) bool { return g == own }) }
+}
+
+// putBack lets stages put back what they work on of a slot that is about to be copied.
+func (t *Table) putBack(slot uint32) {
+	if len(t.before) == 0 || !t.Live(slot) {
+		return
+	}
+	for _, f := range t.before {
+		(*f)(slot)
+	}
 }

@@ -121,17 +121,18 @@ func (w *window) addArgs(a *acc, cells []int64, in *input, lo, hi int) {
 	})
 }
 
-func (w *window) storeSketches() {
+// store puts a pane's decoded sketches back into the table.
+func (w *window) store(p uint32) {
 	for i, a := range w.accs {
 		switch a.kind {
 		case accSketch:
-			w.drawn[i].store(w.panes, a.col)
+			w.drawn[i].store(w.panes, a.col, p)
 		case accUnique:
-			w.uniq[i].store(w.panes, a.col)
+			w.uniq[i].store(w.panes, a.col, p)
 		case accSeries:
-			w.lists[i].store(w.panes, a.col)
+			w.lists[i].store(w.panes, a.col, p)
 		case accTop:
-			w.tops[i].store(w.panes, a.col)
+			w.tops[i].store(w.panes, a.col, p)
 		}
 	}
 }

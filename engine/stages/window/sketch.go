@@ -124,11 +124,10 @@ func (u *unique) read(b []byte) error {
 }
 
 // sketches are the decoded forms of one Bytes column's values, by pane. They
-// follow from the table, except between two calls of store.
+// follow from the table, but for those that have changed since they were put there.
 type sketches[T any] struct {
-	live   []*T // nil: look into the table
-	dirty  []uint32
-	listed []bool // in dirty
+	live   []*T   // nil: look into the table
+	dirty  []bool // it has changed, and the table knows that the slot has
 	spare  []*T   // empty ones, to be used again
 	fresh  func() *T
 	clear  func(*T)
@@ -143,7 +142,7 @@ type sketches[T any] struct {
 func (s *sketches[T]) at(t *state.Table, col int, pane uint32, change bool) *T {
 	for int(pane) >= len(s.live) {
 		s.live = append(s.live, make([]*T, len(s.live)+64)...)
-		s.listed = append(s.listed, make([]bool, len(s.live)-len(s.listed))...)
+		s.dirty = append(s.dirty, make([]bool, len(s.live)-len(s.dirty))...)
 	}
 	v := s.live[pane]
 	if v == nil {
@@ -159,9 +158,9 @@ func (s *sketches[T]) at(t *state.Table, col int, pane uint32, change bool) *T {
 		}
 		s.live[pane] = v
 	}
-	if change && !s.listed[pane] {
-		s.listed[pane] = true
-		s.dirty = append(s.dirty, pane)
+	if change && !s.dirty[pane] {
+		s.dirty[pane] = true
+		t.Touch(pane)
 	}
 	return v
 }
@@ -188,16 +187,13 @@ func (s *sketches[T]) union(t *state.Table, col int, panes []uint32) *T {
 	return s.joined
 }
 
-// store puts changed sketches back into the table.
-func (s *sketches[T]) store(t *state.Table, col int) {
-	for _, p := range s.dirty {
-		s.listed[p] = false
-		if s.live[p] != nil {
-			s.buf = s.write(s.buf[:0], s.live[p])
-			t.SetBytes(col, p, s.buf)
-		}
+// store puts a pane's sketch back into the table, if it has changed.
+func (s *sketches[T]) store(t *state.Table, col int, pane uint32) {
+	if int(pane) < len(s.dirty) && s.dirty[pane] {
+		s.dirty[pane] = false
+		s.buf = s.write(s.buf[:0], s.live[pane])
+		t.SetBytes(col, pane, s.buf)
 	}
-	s.dirty = s.dirty[:0]
 }
 
 // rest puts a pane's sketch back and lets go of the decoded form: panes that
@@ -206,10 +202,10 @@ func (s *sketches[T]) rest(t *state.Table, col int, pane uint32, deleted bool) {
 	if int(pane) >= len(s.live) || s.live[pane] == nil {
 		return
 	}
-	if s.listed[pane] && !deleted {
-		s.buf = s.write(s.buf[:0], s.live[pane])
-		t.SetBytes(col, pane, s.buf)
+	if !deleted {
+		s.store(t, col, pane)
 	}
+	s.dirty[pane] = false
 	s.clear(s.live[pane])
 	s.spare = append(s.spare, s.live[pane])
 	s.live[pane] = nil

@@ -229,13 +229,21 @@ func newWindow(p program, o stage.Opening) *window {
 		}
 	}
 	w.oneSum = p.kind == sliding && len(p.accs) == 1 && p.accs[0].kind == accSumF
-	w.unhook = w.panes.BeforeSnapshot(w.storeSketches)
+	w.unhook = func() {}
+	if w.sketched {
+		w.unhook = w.panes.BeforeCopy(w.store)
+	}
 	return w
 }
 
 // Close puts sketches back, since another window may go on with the tables.
 func (w *window) Close() error {
-	w.storeSketches()
+	if w.sketched {
+		w.panes.Range(func(p uint32) bool {
+			w.store(p)
+			return true
+		})
+	}
 	w.unhook()
 	return nil
 }
