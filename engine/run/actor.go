@@ -28,13 +28,32 @@ func (b bell) ring() {
 	}
 }
 
-// wait returns when the bell rang, stop is closed, or the pause is over.
-func (b bell) wait(stop <-chan struct{}, clock env.Clock, pause time.Duration) {
-	cancel := clock.After(pause, b.ring)
-	defer cancel()
+// sleeper waits for its bell, which a clock rings too.
+type sleeper struct {
+	bell
+	clock  env.Clock
+	due    time.Time // when the clock rings next, if that is still to come
+	cancel func()    // that; nil: it was never to
+}
+
+// wait returns when the bell rang, stop is closed, or the pause is over; or earlier. A clock that was set for a wait before, and rings
+// sooner than now asked for, is left as it is: mostly somebody else rings first, and to set and stop a clock each time takes as long as many a step.
+func (s *sleeper) wait(stop <-chan struct{}, pause time.Duration) {
+	if now := s.clock.Now(); s.cancel == nil || !now.Before(s.due) || s.due.After(now.Add(pause)) {
+		s.leave()
+		s.due, s.cancel = now.Add(pause), s.clock.After(pause, s.ring)
+	}
 	select {
-	case <-b:
+	case <-s.bell:
 	case <-stop:
+	}
+}
+
+// leave stops the clock.
+func (s *sleeper) leave() {
+	if s.cancel != nil {
+		s.cancel()
+		s.cancel = nil
 	}
 }
 

@@ -166,6 +166,8 @@ func (g *generation) stopped() bool {
 }
 
 func (g *generation) loop(own bell, pause time.Duration, actors []Actor) {
+	sleep := sleeper{bell: own, clock: g.clock}
+	defer sleep.leave()
 	for !g.stopped() {
 		moved := false
 		for _, a := range actors {
@@ -177,18 +179,23 @@ func (g *generation) loop(own bell, pause time.Duration, actors []Actor) {
 			moved = moved || m
 		}
 		if !moved {
-			own.wait(g.stop, g.clock, patience(actors, pause))
+			sleep.wait(g.stop, patience(actors, g.clock.Now(), pause))
 		}
 	}
 }
 
 // patience is how long actors wait when nobody rings: a flusher whose linger
-// is running waits no longer than that.
-func patience(actors []Actor, pause time.Duration) time.Duration {
-	if f, ok := actors[0].(*flusher); ok && !f.since.IsZero() {
-		return f.engine.plan.Config.Engine.Linger
+// is running waits for the rest of it.
+func patience(actors []Actor, now time.Time, pause time.Duration) time.Duration {
+	f, ok := actors[0].(*flusher)
+	if !ok || f.since.IsZero() {
+		return pause
 	}
-	return pause
+	linger := f.engine.plan.Config.Engine.Linger
+	if rest := f.since.Add(linger).Sub(now); rest > 0 {
+		return rest
+	}
+	return linger // the disk is full
 }
 
 // finisher is the coordinator under goroutines: it ends the generation when the run is over.
