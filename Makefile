@@ -67,6 +67,7 @@ bench: build ## measure, and compare with a peer
 pgo: build ## measure where the time goes, for the compiler; then build again
 	rm -rf $(SCRATCH)/profiles && mkdir -p $(SCRATCH)/profiles
 	bin/tidemill bench W1 W2 W3 W3S W5 W6 --no-peer --runs 1 --records 3000000 --profiles $(SCRATCH)/profiles
+	bin/tidemill test pipelines/coldhaul --long --run 8,000 --cpuprofile $(SCRATCH)/profiles/day.pprof
 	go tool pprof -proto $(SCRATCH)/profiles/*.pprof > engine/cmd/tidemill/default.pgo
 
 fmt: ## lay out Go and HCL files

@@ -216,7 +216,7 @@ const (
 )
 
 // mostAhead is how many parcels are made before they are due: with more, a parcel would have left the processor's caches by then.
-const mostAhead = 12
+const mostAhead = 6
 
 func newFeed(supplies []supply, until time.Time) *feed {
 	f := &feed{supplies: supplies, heads: make([]arriving, len(supplies)), live: make([]bool, len(supplies)), until: until.UnixMicro()}

@@ -190,6 +190,8 @@ type seen struct {
 
 	schema *arrow.Schema // that cols are of
 	cols   []int         // nil: a column is not there
+	keys   []arrow.Array // of the rows at hand
+	nulls  bool          // some of keys are null
 	text   []byte        // keys of sought
 	sought []state.Sought
 	sel    []int32
@@ -220,10 +222,12 @@ func (s *seen) filter(rows arrow.RecordBatch) (_ arrow.RecordBatch, repeated int
 		return rows, 0
 	}
 	s.sel = s.sel[:0]
+	s.look(rows)
+	defer clear(s.keys)
 	received, offsets, indexes := flow.Received(rows), flow.Offsets(rows), flow.Indexes(rows)
 	for from := 0; from < len(received); from += soughtAtOnce {
 		part := received[from:min(from+soughtAtOnce, len(received))]
-		s.seek(rows, from, len(part), int64(part[0]))
+		s.seek(from, len(part), int64(part[0]))
 		for i, at := range part {
 			if key := &s.sought[i]; key.Key != nil && s.before(key, int64(at)) {
 				s.found.note(offsets[from+i], indexes[from+i])
@@ -259,15 +263,24 @@ func (s *seen) bind(schema *arrow.Schema) bool {
 	return true
 }
 
+// look finds the columns' values.
+func (s *seen) look(rows arrow.RecordBatch) {
+	s.keys, s.nulls = s.keys[:0], false
+	for _, c := range s.cols {
+		col := rows.Column(c)
+		s.keys, s.nulls = append(s.keys, col), s.nulls || col.NullN() > 0
+	}
+}
+
 // soughtAtOnce is how many rows are looked up together: their cells fit the nearest cache beside the rest.
 const soughtAtOnce = 256
 
 // seek makes the keys of n rows, the first of which was received then, and brings near what looking for them, and forgetting as
 // many, will touch. The table is larger than the caches, and a row's place in it is anywhere.
-func (s *seen) seek(rows arrow.RecordBatch, from, n int, received int64) {
+func (s *seen) seek(from, n int, received int64) {
 	s.text, s.sought = s.text[:0], s.sought[:0]
 	for i := from; i < from+n; i++ {
-		s.sought = append(s.sought, state.Sought{Key: s.keyOf(rows, i)})
+		s.sought = append(s.sought, state.Sought{Key: s.keyOf(i)})
 	}
 	s.table.Seek(s.sought)
 	old := s.order[s.head:]
@@ -277,11 +290,10 @@ func (s *seen) seek(rows arrow.RecordBatch, from, n int, received int64) {
 }
 
 // keyOf returns the key of a row; nil where one of its columns is null.
-func (s *seen) keyOf(rows arrow.RecordBatch, i int) []byte {
+func (s *seen) keyOf(i int) []byte {
 	start := len(s.text)
-	for _, c := range s.cols {
-		col := rows.Column(c)
-		if col.IsNull(i) {
+	for _, col := range s.keys {
+		if s.nulls && col.IsNull(i) {
 			s.text = s.text[:start]
 			return nil
 		}

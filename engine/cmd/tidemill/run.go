@@ -80,10 +80,7 @@ func (a *app) run(f *runFlags) (err error) {
 	}
 	defer func() { err = failed(errors.Join(err, lock.release())) }()
 	_ = env.Relax() // it costs more CPU time where that is not allowed, and nothing else
-	if _, set := os.LookupEnv("GOGC"); !set {
-		debug.SetGCPercent(leanGC)
-		defer runtime.KeepAlive(ballast())
-	}
+	defer runtime.KeepAlive(leanHeap())
 	e, err := run.Open(p, run.Options{
 		Env: a.env, Data: f.data, Specs: stages.Builtin(), Report: w.report, StopAtEnd: true, Once: f.once,
 	})
@@ -181,6 +178,15 @@ func interruptible(w *watcher) (context.Context, context.CancelFunc) {
 // leanGC is how far the heap may grow between collections, percent of what is
 // live. Tables are large and hold no pointers, so that collecting often is cheap.
 const leanGC = 50
+
+// leanHeap has garbage collected as suits an engine, unless the environment says how. What it returns has to be kept.
+func leanHeap() []byte {
+	if _, set := os.LookupEnv("GOGC"); set {
+		return nil
+	}
+	debug.SetGCPercent(leanGC)
+	return ballast()
+}
 
 // ballast is memory that is never touched, so that the system need not give it, and that counts as live: also a small heap may then grow by
 // 32 MB before the next collection. What a collection takes is 3 ms of CPU time at least, and with 10 MB live there was one for every 70,000 messages over MQTT.

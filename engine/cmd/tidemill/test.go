@@ -92,6 +92,7 @@ func (a *app) test(f *testFlags, dirs []string) error {
 	if err != nil {
 		return fmt.Errorf("--run: %w", err)
 	}
+	defer runtime.KeepAlive(leanHeap())
 	t := &tester{app: a, testFlags: f, only: only}
 	for _, dir := range dirs {
 		if err := t.folder(dir); err != nil {
