@@ -250,6 +250,9 @@ func blockHint(name string) string {
 	if isStageKind(name) {
 		return " It belongs into a pipeline: pipeline \"name\" { ... }"
 	}
+	if name == "test" {
+		return " Tests stand in files of their own, whose names end in .test.hcl."
+	}
 	return didYouMean(name, topKinds(), "")
 }
 

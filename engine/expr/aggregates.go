@@ -114,6 +114,10 @@ func (s *splitter) list(xs []hclsyntax.Expression) []hclsyntax.Expression {
 // function replaces an aggregate; other calls are copied.
 func (s *splitter) function(x *hclsyntax.FunctionCallExpr) hclsyntax.Expression {
 	if !s.isAgg(x.Name) {
+		if s.c.builtin(x.Name) == nil {
+			s.unknown(x)
+			return x
+		}
 		d := *x
 		d.Args = s.list(x.Args)
 		return &d
@@ -143,6 +147,42 @@ func (s *splitter) function(x *hclsyntax.FunctionCallExpr) hclsyntax.Expression 
 		Traversal: hcl.Traversal{hcl.TraverseRoot{Name: aggColumn(i), SrcRange: x.Range()}},
 		SrcRange:  x.Range(),
 	}
+}
+
+// unknown reports a function that is neither an aggregate nor one of a row, and does not ask for its arguments to be in an
+// aggregate: it may be meant to be one.
+func (s *splitter) unknown(x *hclsyntax.FunctionCallExpr) {
+	s.inside++
+	defer func() { s.inside-- }()
+	s.list(x.Args)
+	var near string
+	switch strings.ToLower(x.Name) {
+	case "cnt":
+		near = "count"
+	case "mean", "average":
+		near = "avg"
+	case "median":
+		near = "percentile(x, 50)"
+	case "quantile", "p50", "p90", "p95", "p99":
+		near = "percentile"
+	case "std", "stdev", "stddev_samp", "sd", "variance":
+		near = "stddev"
+	case "arg_min", "min_by":
+		near = "argmin"
+	case "arg_max", "max_by":
+		near = "argmax"
+	case "count_distinct", "nunique", "uniq":
+		near = "distinct"
+	}
+	if near != "" {
+		s.c.errorf(x.NameRange, "Unknown function", "There is no function %q. Did you mean %s?", x.Name, near)
+		return
+	}
+	if hint := suggestion(x.Name, aggregateNames()); strings.HasPrefix(hint, " Did you mean") {
+		s.c.errorf(x.NameRange, "Unknown function", "There is no function %q.%s", x.Name, hint)
+		return
+	}
+	s.c.unknownFunction(x)
 }
 
 // column checks a name outside aggregates: only keys have one value a window.

@@ -26,6 +26,11 @@ func TestSplitAggregates(t *testing.T) {
 		{"avg(temp) - setpoint", "", "", `1:13 Column outside an aggregate`},
 		{"avg(max(temp))", "", "", `1:5 Aggregate of an aggregate`},
 		{"abs(temp) + hum", "", "", `1:5 Column outside an aggregate; 1:13 Column outside an aggregate`},
+		{"average(temp) + 1", "", "", `1:1 Unknown function: Did you mean avg?`},
+		{"max(temp) - medain(hum)", "", "", `1:13 Unknown function: There are`},
+		{"topkk(temp, 3)", "", "", `1:1 Unknown function: Did you mean topk?`},
+		{"rond(temp)", "", "", `1:1 Unknown function: Did you mean round?`},
+		{"median(avg(temp))", "", "", `1:8 Aggregate of an aggregate; 1:1 Unknown function: Did you mean percentile(x, 50)?`},
 		{"sum(xs...)", "", "", `1:1 ... is not available`},
 	} {
 		x, diags := parse(tt.src)
@@ -36,7 +41,13 @@ func TestSplitAggregates(t *testing.T) {
 		rest, calls, diags := SplitAggregates(x, isAgg, []string{"device", "pos.lat"})
 		var problems, texts []string
 		for _, d := range diags {
-			problems = append(problems, fmtPos(*d.Subject)+" "+d.Summary)
+			text := fmtPos(*d.Subject) + " " + d.Summary
+			if d.Summary == "Unknown function" {
+				_, hint, _ := strings.Cut(d.Detail, ". ")
+				hint, _, _ = strings.Cut(hint, " abs")
+				text += ": " + hint
+			}
+			problems = append(problems, text)
 		}
 		if got := strings.Join(problems, "; "); got != tt.problem {
 			t.Errorf("%s: problems %q, want %q", tt.src, got, tt.problem)

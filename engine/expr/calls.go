@@ -105,7 +105,8 @@ func (c *checker) builtin(name string) *builtin {
 
 // aggregateNames are the functions over many rows, which only windows have.
 func aggregateNames() []string {
-	return []string{"avg", "count", "distinct", "first", "last", "max", "min", "percentile", "stddev", "sum", "variance", "median"}
+	return []string{"argmax", "argmin", "avg", "collect", "count", "delta", "distinct", "first", "histogram", "last", "max", "min",
+		"percentile", "rate", "stddev", "sum", "time_avg", "topk"}
 }
 
 func (c *checker) unknownFunction(x *hclsyntax.FunctionCallExpr) {

@@ -84,6 +84,10 @@ func (c *checker) wanted(n *node, want arrow.DataType, what string) *node {
 		hint = " Write to_string(...) or a template \"${...}\"."
 	case k == kNum && n.k() == kText:
 		hint = " Write to_number(...)."
+	case k == kTime && n.k().numeric():
+		hint = fmt.Sprintf(" Say what it counts, as in time_from(%s, \"ms\").", operand(n))
+	case k == kTime && n.k() == kText:
+		hint = fmt.Sprintf(" Say how it is written, as in parse_time(%s, \"%%Y-%%m-%%d %%H:%%M:%%S\").", operand(n))
 	}
 	c.errorf(n.at, "Wrong type", "%s must be a %s; found %s.%s", what, typeName(want), c.describe(n), hint)
 	return badNode(n.at)

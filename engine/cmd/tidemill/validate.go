@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
@@ -47,15 +48,24 @@ func (a *app) validate(f *folder, asJSON bool) error {
 		return said(exitConfig)
 	}
 	if !asJSON {
-		stages := 0
+		channels, stages := 0, 0 // that the files name: not the engine's own between them
+		for _, ch := range p.Channels {
+			if !ch.Own {
+				channels++
+			}
+		}
 		for _, pl := range p.Pipelines {
-			stages += len(pl.Nodes)
+			for _, n := range pl.Nodes {
+				if !strings.Contains(n.Address, "~") {
+					stages++
+				}
+			}
 		}
 		note := ""
 		if len(diags) > 0 {
 			note = ", " + tally(diags)
 		}
-		fmt.Fprintf(a.out, "%s is valid: %s, %s, %s, %s%s.\n", f.dir, count(len(p.Channels), "channel"),
+		fmt.Fprintf(a.out, "%s is valid: %s, %s, %s, %s%s.\n", f.dir, count(channels, "channel"),
 			count(len(p.Ingests), "ingest"), count(len(p.Pipelines), "pipeline"), count(stages, "stage"), note)
 	}
 	return nil

@@ -230,7 +230,7 @@ func (p *program) bindColumns(c *common, in *arrow.Schema) hcl.Diagnostics {
 			diags = append(diags, config.Errorf(w.At, "Unknown name", "columns does not name %q.%s", w.Name, stage.Suggest(w.Name, names))...)
 			continue
 		case !arrow.TypeEqual(p.fields[k].Type, p.by[i].Type):
-			diags = append(diags, config.Errorf(p.by[i].At, "Keys of different types", "%s is a %s, and %s of the table a %s: they are never equal.",
+			diags = append(diags, config.Errorf(p.by[i].At, "Keys of different types", "The types of %s (%s) and of %s of the table (%s) differ: they are never equal.",
 				p.by[i].Name, expr.TypeName(p.by[i].Type), w.Name, expr.TypeName(p.fields[k].Type))...)
 		}
 		p.with = append(p.with, k)

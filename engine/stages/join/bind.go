@@ -66,7 +66,7 @@ func (s *sides) checkBy(by, with hcl.Expression, at stage.At) {
 	}
 	for i := range a {
 		if !arrow.TypeEqual(a[i].Type, b[i].Type) {
-			s.fail(config.Errorf(b[i].At, "Keys of different types", "%s of %s is a %s, and %s of %s a %s: they are never equal.",
+			s.fail(config.Errorf(b[i].At, "Keys of different types", "The types of %s of %s (%s) and of %s of %s (%s) differ: they are never equal.",
 				a[i].Name, at.Inputs[0], expr.TypeName(a[i].Type), b[i].Name, at.Inputs[1], expr.TypeName(b[i].Type)))
 		}
 	}

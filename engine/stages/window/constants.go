@@ -25,6 +25,9 @@ func percentOf(x hcl.Expression, eval *hcl.EvalContext) (float64, hcl.Diagnostic
 		return 0, diags
 	}
 	if p, ok := numberOf(v); ok && p >= 0 && p <= 100 {
+		if p > 0 && p < 1 {
+			diags = append(diags, config.Warnf(x.Range(), "Percentage below 1", "percentile counts from 0 to 100: %v is nearly the least value. Write %v for the part %v.", p, math.Round(p*1e8)/1e6, p)...)
+		}
 		return p, diags
 	}
 	return 0, append(diags, config.Errorf(x.Range(), "Wrong percentage", "percentile takes a constant from 0 to 100, such as percentile(temp, 95).")...)
