@@ -79,6 +79,8 @@ func TestBadFiles(t *testing.T) {
 		{"ts,temp\nyesterday,3\n", `line 2: "yesterday" is no time`},
 		{"ts,temp\n2026-03-01\n", "line 2: it has 1 columns"},
 		{"ts,temp\n1772323200,\n1772323200000,x\n2026-03-01 00:00:00.5,4\n", ""},
+		{"ts,temp\n1772323200,x\n1772323300,y\n", `column "temp" has no number in it`},
+		{"\xef\xbb\xbfts,temp\r\n1772323200,1\r\n", ""},
 	} {
 		_, err := ReadCSV(strings.NewReader(c.text), Columns{Time: "ts", On: []string{"temp"}})
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
@@ -114,6 +116,19 @@ func TestThreshold(t *testing.T) {
 		if err != nil || got != c.want || float64(alerts) != c.most {
 			t.Errorf("%g alerts: threshold %g with %d (%v), want %g", c.most, got, alerts, err, c.want)
 		}
+	}
+}
+
+// Without a wanted rate no threshold is proposed: the detector's own is as good as another.
+func TestNoRate(t *testing.T) {
+	csv, _ := made()
+	all, err := ReadCSV(strings.NewReader(csv), Columns{Time: "ts", Key: "device", On: []string{"temp"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reports, err := Run(all, Options{Detectors: []detect.Config{{Kind: "robust_zscore"}}})
+	if err != nil || reports[0].Own != 0 || strings.Contains(Propose(reports[0], Columns{On: []string{"temp"}}), "threshold") {
+		t.Errorf("%+v, %v", reports, err)
 	}
 }
 

@@ -47,6 +47,7 @@ func ReadCSV(in io.Reader, c Columns) ([]*Series, error) {
 		return nil, fmt.Errorf("it has no header: %w", err)
 	}
 	head = slices.Clone(head)
+	head[0] = strings.TrimPrefix(head[0], "\ufeff") // a byte order mark, which spreadsheets write
 	find := func(name string) (int, error) {
 		if i := slices.Index(head, name); i >= 0 {
 			return i, nil
@@ -90,10 +91,20 @@ func ReadCSV(in io.Reader, c Columns) ([]*Series, error) {
 			all = append(all, s)
 		}
 	}
+	for i, name := range c.On {
+		if !slices.ContainsFunc(all, func(s *Series) bool { return s.hasNumber(i) }) && len(all) > 0 {
+			return nil, fmt.Errorf("column %q has no number in it", name)
+		}
+	}
 	for _, s := range all {
 		s.sort()
 	}
 	return all, nil
+}
+
+// hasNumber tells whether signal i has any value.
+func (s *Series) hasNumber(i int) bool {
+	return slices.ContainsFunc(s.Values, func(row []float64) bool { return !math.IsNaN(row[i]) })
 }
 
 // addRow puts a row to its series, which is returned when it is new.

@@ -165,6 +165,36 @@ func TestDirect(t *testing.T) {
 	}
 }
 
+// TestDirectBehindSmall: a large block is written from where it lies also behind a small one, which is padded to a whole page.
+func TestDirectBehindSmall(t *testing.T) {
+	e := env.NewSim(1).Env()
+	fsys := &directFS{FS: e.FS, fail: func(int) error { return nil }}
+	e.FS = fsys
+	l, _ := mustOpen(t, e, Options{Partitions: 2})
+	groups, _ := directGroups()
+	mustAppend(t, l, groups[8]) // the first makes the segment end at a page
+	if err := l.Appender().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	fsys.lying, fsys.bytes = 0, 0
+	b, large := Batch{Source: "behind", Pos: 2000}, 0
+	for i := range 2000 {
+		line := Line{Partition: min(i, 1), Payload: []byte(strings.Repeat("y", 100)), Pos: uint64(i + 1)}
+		b.Lines, large = append(b.Lines, line), large+min(i, 1)*len(line.Payload)
+	}
+	mustAppend(t, l, b)
+	if err := l.Appender().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	// Gathered with the small one before it, all would be one piece.
+	if fsys.lying < large || fsys.bytes-fsys.lying < env.DirectPage || fsys.wrong != nil {
+		t.Errorf("%d bytes were written from where blocks lie, of %d in all; not in whole pages: %v", fsys.lying, fsys.bytes, fsys.wrong)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestDirectFails: a direct write that the disk refuses ends the log, as any other.
 func TestDirectFails(t *testing.T) {
 	e := env.NewSim(1).Env()

@@ -123,6 +123,7 @@ func TestModelsComeBack(t *testing.T) {
 				if r.IntN(2) == 0 {
 					cfg.Threshold, cfg.PerWeek = 0, 1+1000*r.Float64()
 				}
+				cfg.MaxRate = []float64{0, 0.1, 100}[r.IntN(3)]
 				calm.cfg, tried.cfg = cfg, cfg
 				calm.open()
 				tried.open()
