@@ -472,6 +472,8 @@ func (p *program) panesOfKey() float64 {
 		return min(float64(p.size+p.hold+p.grace)/float64(p.every)+1, 1e6)
 	case session:
 		return min(float64(p.keep+p.grace)/float64(2*p.gap)+1, 1e6)
+	case holding:
+		return float64(p.keep)/plannedRun + 1
 	}
 	return 1
 }

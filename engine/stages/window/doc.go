@@ -163,8 +163,8 @@
 // Why is revisions = "first" the default? It needs no memory for rows, and windows over a fleet need it for two phases.
 //
 // Why is late = "side" a state window's default, and not "revise"? A late row may divide what was one state, and what the rows
-// behind it gave cannot be taken out of an average. It takes the rows, each of them for as long as keep, which plan counts with a row of each key
-// every half a minute.
+// behind it gave cannot be taken out of an average. It takes the rows, each of them for as long as keep: plan counts a row of each key
+// every half a minute, and a state every five.
 //
 // Why do the parts of a divided state not share its revisions? A window is told by its keys and its start. The first part starts where the whole did and
 // goes on with its revisions, the other begins with 0, or goes on where a state that was taken back began then. It may show the place (_offset) that the whole

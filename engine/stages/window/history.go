@@ -21,9 +21,10 @@ import (
 // to it. Rows are let go of some at a time: each row looks into the tables otherwise.
 //
 //	table rows, a slot for each row, without a key
-//	  cells i64*4  _time | _offset | _received | _index * 2, and 1 where the condition is true
+//	  cells i64*n  _time | _offset | _received | _index * 2, and 1 where the condition is true | bits: which arguments are null |
+//	               a word for each argument of the aggregates that is a number, an integer, a timestamp or a bool
 //	  links u32*2  older row | newer row; plus one, and 0 is none
-//	  values       those of the aggregates' arguments where it is true, see carry/doc.go
+//	  values       the other arguments, where there are some and the condition is true, see carry/doc.go
 //
 //	table groups has words more, see below
 //
@@ -34,7 +35,7 @@ const (
 	pastOffset
 	pastReceived
 	pastIndex
-	pastWords
+	pastNulls // what is kept of arguments stands from here on, see pastLayout
 )
 
 const (
@@ -61,9 +62,31 @@ const lookEvery = 64
 // history is what a state window that revises has beside its tables.
 type history struct {
 	refill
+	pastLayout
 	table *state.Table
 	value []byte
 	gone  []uint32 // rows to let go of
+}
+
+// pastLayout is where a row's arguments stand.
+type pastLayout struct {
+	at    []int // by argument: its word; 0: in the byte string
+	width int   // words of a row
+	texts bool  // there is a byte string
+}
+
+func (p *program) pastLayout() pastLayout {
+	l := pastLayout{at: make([]int, len(p.args)), width: pastNulls + (len(p.args)+63)/64}
+	for k, a := range p.args {
+		switch a.Type().ID() {
+		case arrow.FLOAT64, arrow.INT64, arrow.TIMESTAMP, arrow.BOOL:
+			l.at[k] = l.width
+			l.width++
+		default:
+			l.texts = true
+		}
+	}
+	return l
 }
 
 // refill adds rows that were kept to a pane.
@@ -107,18 +130,26 @@ func (w *window) refill(f *refill) {
 	w.inputs, w.times, w.idx = inputs, times, idx
 }
 
-// pastTable declares the rows that a state window keeps. A key is counted with a row every half a minute.
+// pastTable declares the rows that a state window keeps.
 func (p *program) pastTable(digest string) state.Decl {
-	perKey := min(p.keep/plannedPeriod+lookEvery/2, p.maxRows)
-	return state.Decl{Name: "rows", Digest: digest, MaxKeys: maxKept, Keyless: true, BytesPlanned: 9*len(p.args) + 1, KeysPlanned: int(min(perKey*10_000, maxKept)),
-		Columns: []state.Column{{Name: "cells", Type: state.I64, Width: pastWords}, {Name: "links", Type: state.U32, Width: pastLinks}, {Name: "values", Type: state.Bytes}}}
+	perKey := min(p.keep/plannedPeriod+lookEvery, p.maxRows)
+	l := p.pastLayout()
+	d := state.Decl{Name: "rows", Digest: digest, MaxKeys: maxKept, Keyless: true, KeysPlanned: int(min(perKey*10_000, maxKept)),
+		Columns: []state.Column{{Name: "cells", Type: state.I64, Width: l.width}, {Name: "links", Type: state.U32, Width: pastLinks}}}
+	if l.texts {
+		d.Columns = append(d.Columns, state.Column{Name: "values", Type: state.Bytes})
+	}
+	return d
 }
 
-// plannedPeriod is how far apart rows of a key are for the plan, us.
-const plannedPeriod = 30_000_000
+// For the plan, rows of a key are so far apart, and its states, us.
+const (
+	plannedPeriod = 30_000_000
+	plannedRun    = 300_000_000
+)
 
 func (w *window) pastCells(r uint32) []int64 {
-	return w.past.table.I64(0)[int(r)*pastWords:][:pastWords]
+	return w.past.table.I64(0)[int(r)*w.past.width:][:w.past.width]
 }
 
 func (w *window) pastRow(r uint32) []uint32 {
@@ -143,16 +174,13 @@ func (w *window) keepRow(g uint32, i int, is bool) (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	c, flag := w.pastCells(r), int64(0)
-	if is {
-		flag, h.value = 1, h.value[:0]
-		for k := range w.inputs {
-			h.value = carry.AppendValue(h.value, w.inputs[k].arr, i)
-		}
-		h.table.SetBytes(2, r, h.value)
-	}
+	c := w.pastCells(r)
+	clear(c[pastNulls:])
 	c[pastTime], c[pastOffset], c[pastReceived] = t, flow.Offsets(w.rows)[i], int64(flow.Received(w.rows)[i])
-	c[pastIndex] = int64(flow.Indexes(w.rows)[i])<<1 | flag
+	if c[pastIndex] = int64(flow.Indexes(w.rows)[i]) << 1; is {
+		c[pastIndex]++
+		w.keepValues(r, c, i)
+	}
 	times := w.groupTimes(g)
 	older, newer := uint32(times[groupLastRow]), uint32(0)
 	for older != 0 && w.pastCells(older - 1)[pastTime] > t {
@@ -163,6 +191,25 @@ func (w *window) keepRow(g uint32, i int, is bool) (uint32, error) {
 	times[groupRowsKept]++
 	w.groups.Touch(g)
 	return r, nil
+}
+
+// keepValues keeps the arguments of row i of the batch as row r, of which c are the words.
+func (w *window) keepValues(r uint32, c []int64, i int) {
+	h := w.past
+	h.value = h.value[:0]
+	for k, at := range h.at {
+		switch in := &w.inputs[k]; {
+		case at == 0:
+			h.value = carry.AppendValue(h.value, in.arr, i)
+		case !in.valid && in.arr.IsNull(i):
+			c[pastNulls+k>>6] |= 1 << (k & 63)
+		default:
+			c[at] = in.word(i)
+		}
+	}
+	if h.texts {
+		h.table.SetBytes(2, r, h.value)
+	}
 }
 
 // joinRows makes two rows of a group neighbours; 0 stands for the end of its list.
@@ -253,8 +300,24 @@ func (w *window) foldRows(g uint32, rows []uint32) error {
 
 // takePast has a pane get a row that is kept.
 func (w *window) takePast(p, r uint32) {
-	row, c := w.pastCells(r), w.cells(p)
-	w.past.take(p, row[pastTime], w.past.table.Bytes(2, r))
+	row, c, h := w.pastCells(r), w.cells(p), w.past
+	var texts []byte
+	if h.texts {
+		texts = h.table.Bytes(2, r)
+	}
+	for k, at := range h.at {
+		switch col := h.cols[k]; {
+		case at == 0:
+			texts = carry.ReadValue(texts, col)
+		case row[pastNulls+k>>6]>>(k&63)&1 != 0:
+			col.Null()
+		case w.args[k].Type().ID() == arrow.BOOL:
+			col.Bool(row[at] != 0)
+		default:
+			col.Fixed(uint64(row[at]))
+		}
+	}
+	h.times, h.idx = append(h.times, arrow.Timestamp(row[pastTime])), append(h.idx, p)
 	if index := row[pastIndex] >> 1; row[pastOffset] > c[paneOffset] || row[pastOffset] == c[paneOffset] && index > c[paneIndex] {
 		c[paneOffset], c[paneReceived], c[paneIndex] = row[pastOffset], row[pastReceived], index
 	}

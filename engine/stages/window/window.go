@@ -180,7 +180,7 @@ func open(p program, o stage.Opening) (*window, error) {
 		w.openLatest(rest[0])
 	}
 	if p.runs {
-		w.past = &history{table: rest[0], refill: newRefill(&w.program)}
+		w.past = &history{table: rest[0], refill: newRefill(&w.program), pastLayout: p.pastLayout()}
 	}
 	w.groups.Range(func(g uint32) bool {
 		w.link(g)

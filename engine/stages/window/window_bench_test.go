@@ -107,6 +107,7 @@ func BenchmarkWindow(b *testing.B) {
 		{name: "session/8k", devices: 8000, body: "session by = [device]\ngap = \"1m\"\nemit = { a = avg(temp) }\n"},
 		{name: "count/8k", devices: 8000, body: "count by = [device]\nsize = 10\nemit = { a = avg(temp) }\n"},
 		{name: "state/8k", devices: 8000, body: "state by = [device]\nwhile = temp > 40\nemit = { a = avg(temp) }\n"},
+		{name: "state that revises/8k", devices: 8000, body: "state by = [device]\nwhile = temp > 40\nlate = \"revise\"\nkeep = \"1h\"\nemit = { a = avg(temp) }\n"},
 		{name: "count/8k", by: "[device]", every: "5m", emit: "n = count()", devices: 8000},
 		{name: "avg/8k", by: "[device]", every: "5m", emit: "a = avg(temp)", devices: 8000},
 		{name: "avg,min,max,count/8k", by: "[device]", every: "5m", emit: "a = avg(temp), l = min(temp), h = max(temp), n = count()", devices: 8000},
