@@ -4,36 +4,28 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// relaxed is by how much the runtime's watch may sleep longer than it asks for, for each processor that Go uses, up to relaxedFor of
-// them: a goroutine that waits for a processor which another's system call holds gets it after one to two times that at the latest. With
-// one processor every such call keeps all others waiting, with more only where all of them are in calls.
-const (
-	relaxed    = 500 * time.Microsecond
-	relaxedFor = 2
-)
+// relaxed is by how much the runtime's watch may sleep longer than it asks for: a goroutine that waits for a processor
+// which another's system call holds gets it after one to two times that at the latest.
+const relaxed = 500 * time.Microsecond
 
-// slack is that for this process.
-func slack() time.Duration { return relaxed * time.Duration(min(runtime.GOMAXPROCS(0), relaxedFor)) }
-
-// Relax lets the Go runtime's own watch over blocked system calls (sysmon) wake up less often: every half of a millisecond, or
-// every millisecond where there are several processors, in place of every 70 us, as long as calls block now and then, which writing
-// and syncing does. Each time wakes a processor up, which on a virtual machine costs up to 25 us of CPU time: a fourth of all, when a file is read.
+// Relax lets the Go runtime's own watch over blocked system calls (sysmon) wake up less often: every half of a millisecond
+// in place of every 70 us, as long as calls block now and then, which writing and syncing does. Each time wakes a
+// processor up, which on a virtual machine costs up to 25 us of CPU time: a fourth of all, when a file is read.
 //
-// It asks the kernel to be late by up to slack with that thread (timerslack_ns, proc_pid_timerslack_ns(5)), which takes
+// It asks the kernel to be late by up to relaxed with that thread (timerslack_ns, proc_pid_timerslack_ns(5)), which takes
 // CAP_SYS_NICE: root has it, and a service may be given it, or TimerSlackNSec= in its systemd unit. The
 // result is false where that is not allowed; then nothing has changed.
 func Relax() bool {
 	for range 100 { // it may just be awake
 		if thread := sleeper(); thread != "" {
-			ns := strconv.FormatInt(slack().Nanoseconds(), 10)
-			return os.WriteFile("/proc/"+thread+"/timerslack_ns", []byte(ns), 0) == nil
+			slack := strconv.FormatInt(relaxed.Nanoseconds(), 10)
+			return os.WriteFile("/proc/"+thread+"/timerslack_ns", []byte(slack), 0) == nil
 		}
 	}
 	return false
