@@ -19,6 +19,9 @@
 // What is early? The time from the first alert in a label's stretch to its end:
 // where labels end with the failure, that is how long before it one knew.
 //
+// Which thresholds does a report list? Those at which one label more is found, with the false alerts that it costs (price.go): whoever
+// misses a failure sees at what price it is to be had. They are taken from this history, and so flatter what they would do on another.
+//
 // Why are pipelines run and not only read? What a detector sees has passed rules, windows and
 // a key's clock. The engine itself brings it there, on a scratch folder, with the journal's
 // records and ticks in their order and without sinks, so that scores are those of the running pipeline, bit for bit.

@@ -39,6 +39,7 @@ type Report struct {
 	PerWeek    float64       // alerts a week and key
 	Bench      [3]nab.Result // at the best threshold of each profile
 	Shipped    nab.Result    // of the alerts as they came, standard profile
+	Prices     []Price       // of other thresholds, the highest first; none without labels
 	Own        float64       // threshold that gives the wanted rate, of four digits
 	OwnAlerts  int           // alerts at that threshold
 	OwnPerWeek float64       // the same a week and key
@@ -93,6 +94,11 @@ func try(all []*Series, c detect.Config, o Options) (*Report, error) {
 		r.PerWeek = float64(len(r.Alerts)) / weeks
 	}
 	r.judge(all)
+	if r.Labels > 0 {
+		if r.Prices, err = r.prices(all, c); err != nil {
+			return nil, err
+		}
+	}
 	if o.PerWeek > 0 {
 		c.PerWeek = 0
 		if r.Own, r.OwnAlerts, err = r.threshold(o.PerWeek*weeks, c); err != nil {
@@ -205,41 +211,3 @@ func (r *Report) Precision() float64 {
 
 // Recall is the part of the labels that were found; NaN without labels.
 func (r *Report) Recall() float64 { return float64(r.Found) / float64(r.Labels) }
-
-// threshold is the lowest of all scores at which this detector raises no more than so many alerts (but one), and how many it
-// raises there.
-func (r *Report) threshold(most float64, c detect.Config) (least float64, alerts int, err error) {
-	var sorted []float64
-	for _, s := range r.raw {
-		for _, score := range s {
-			if score > 0 {
-				sorted = append(sorted, fourDigits(score))
-			}
-		}
-	}
-	slices.Sort(sorted)
-	sorted = slices.Compact(sorted)
-	count := func(threshold float64) (n int) {
-		c.Threshold = threshold
-		d, failed := detect.New(c)
-		if failed != nil {
-			err = failed
-			return 0
-		}
-		for _, s := range r.raw {
-			n += d.Alerts(s)
-		}
-		return n
-	}
-	if len(sorted) == 0 {
-		return 0, 0, nil
-	}
-	i := sort.Search(len(sorted)-1, func(i int) bool { return float64(count(sorted[i])) <= math.Max(most, 1) })
-	return sorted[i], count(sorted[i]), err
-}
-
-// fourDigits rounds a positive number up to four digits, as it is printed.
-func fourDigits(x float64) float64 {
-	shift := math.Pow10(3 - int(math.Floor(math.Log10(x))))
-	return math.Ceil(x*shift) / shift
-}

@@ -27,6 +27,7 @@ func Text(w io.Writer, name string, on []string, all []*Series, reports []*Repor
 	table(&b, reports, labels > 0)
 	if labels > 0 {
 		found(&b, all, Choose(reports))
+		priced(&b, Choose(reports))
 	}
 	draw(&b, all[0], Choose(reports))
 	_, err := io.WriteString(w, b.String())

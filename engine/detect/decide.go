@@ -91,20 +91,20 @@ func (j *jury) wakes(over, quiet float64) bool {
 	return true
 }
 
-// Alerts counts the alerts that a model without labels raises for the raw scores of its rows (Verdict.Raw; NaN
+// Alerts are the rows for which a model without labels raises alerts, by the raw scores of its rows (Verdict.Raw; NaN
 // where a row was not judged), at the threshold of its configuration.
-func (d *Detector) Alerts(raw []float64) int {
-	n, j := 0, jury{since: math.MaxInt32}
-	for _, score := range raw {
+func (d *Detector) Alerts(raw []float64) (rows []int) {
+	j := jury{since: math.MaxInt32}
+	for i, score := range raw {
 		if math.IsNaN(score) {
 			continue
 		}
 		j.since = min(j.since+1, math.MaxInt32)
 		if j.wakes(d.over(&j, score, score), float64(d.cfg.Quiet)) {
-			n++
+			rows = append(rows, i)
 		}
 	}
-	return n
+	return rows
 }
 
 const (
