@@ -65,8 +65,9 @@ func newWorld(seed uint64, calm bool) *world {
 	if w.rng.IntN(2) == 0 {
 		w.segment = int64(w.block) << w.rng.IntN(4)
 	}
+	w.brisk = w.rng.IntN(3) == 0 // what is looked after now and then comes between any two steps
 	if calm {
-		w.block, w.segment = 0, 0
+		w.block, w.segment, w.brisk = 0, 0, false
 	}
 	w.far.fails = func(rows int) int {
 		if calm || w.rng.IntN(4) > 0 {
