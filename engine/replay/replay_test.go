@@ -118,15 +118,8 @@ func newPastWith(t *testing.T, text string, minutes int, ahead func(device strin
 			h.turn()
 		}
 	}
-	got := int64(0)
-	for _, ch := range e.Status().Channels {
-		for _, p := range ch.Partitions {
-			if ch.Name == "c" {
-				got += p.Records
-			}
-		}
-	}
-	if got != int64(3*minutes) {
+	s := e.Status()
+	if got := s.Totals().Records; got != int64(3*minutes) {
 		t.Fatalf("the engine has taken %d records, not %d", got, 3*minutes)
 	}
 	h.must(e.Close())

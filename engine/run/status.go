@@ -63,6 +63,7 @@ type IngestStatus struct {
 // ChannelStatus tells of one channel and the tasks that read it.
 type ChannelStatus struct {
 	Name       string            `json:"name"`
+	Fed        bool              `json:"fed,omitempty"` // by pipelines: what comes has been counted where it came from
 	Pending    int               `json:"pending_bytes"` // appended and not yet on disk
 	Bytes      int64             `json:"journal_bytes"` // on disk
 	Partitions []PartitionStatus `json:"partitions"`
@@ -187,6 +188,7 @@ func (v *graph) channel(name string) ChannelStatus {
 // fedChannel tells of a channel that pipelines feed. Its offsets count rows, and its lag records that hold
 // several.
 func (v *graph) fedChannel(c ChannelStatus) ChannelStatus {
+	c.Fed = true
 	for _, s := range v.sinkOrder {
 		if s.feed == nil || s.node.Feeds.Config.Name != c.Name {
 			continue
@@ -321,11 +323,14 @@ func (s *Status) Kinds() []string {
 	return out
 }
 
-// Totals sums over all channels.
+// Totals sums over all channels; records, and rows of them, are those that ingests brought.
 func (s *Status) Totals() (p PartitionStatus) {
 	for _, c := range s.Channels {
 		for _, x := range c.Partitions {
-			p.Records, p.Rows, p.Rejects = p.Records+x.Records, p.Rows+x.Rows, p.Rejects+x.Rejects
+			if !c.Fed {
+				p.Records, p.Rows = p.Records+x.Records, p.Rows+x.Rows
+			}
+			p.Rejects += x.Rejects
 			p.Resent, p.Repeated = p.Resent+x.Resent, p.Repeated+x.Repeated
 			p.Ignored, p.Lost, p.Lag = p.Ignored+x.Ignored, p.Lost+x.Lost, p.Lag+x.Lag
 		}
