@@ -85,6 +85,8 @@ type tester struct {
 	results []testResult
 	failed  int
 	wrong   int // that did not run
+	other   int // that --run does not name
+	longer  int // that are passed over without --long
 }
 
 func (a *app) test(f *testFlags, dirs []string) error {
@@ -108,9 +110,20 @@ func (a *app) test(f *testFlags, dirs []string) error {
 	case t.failed+t.wrong > 0:
 		return t.summary()
 	case len(t.results) == 0:
-		fmt.Fprintln(a.err, "There is no test: write test \"name\" { ... } into a file NAME.test.hcl beside the pipelines.")
+		fmt.Fprintln(a.err, t.none())
 	}
 	return nil
+}
+
+// none tells why no test ran.
+func (t *tester) none() string {
+	switch {
+	case t.longer > 0:
+		return fmt.Sprintf("No test ran: %s with long = true; --long runs such tests too.", count(t.longer, "test"))
+	case t.other > 0:
+		return fmt.Sprintf("No test ran: none of %s has a name that matches --run %s.", count(t.other, "test"), t.testFlags.run)
+	}
+	return "There is no test: write test \"name\" { ... } into a file NAME.test.hcl beside the pipelines."
 }
 
 // summary tells how many tests failed, and did not run.
@@ -133,7 +146,12 @@ func (t *tester) folder(dir string) error {
 	var coverage pipetest.Coverage
 	ran, updates := 0, map[string][]pipetest.Update{}
 	for _, test := range suite.Tests {
-		if !t.only.MatchString(test.Name) || test.Long && !t.long {
+		switch {
+		case !t.only.MatchString(test.Name):
+			t.other++
+			continue
+		case test.Long && !t.long:
+			t.longer++
 			continue
 		}
 		began := time.Now()
