@@ -2,7 +2,9 @@ package sim
 
 import (
 	"errors"
+	"regexp"
 	"slices"
+	"strconv"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -22,14 +24,20 @@ import (
 	"github.com/tidemill/tidemill/engine/stages/window"
 )
 
-// binder binds configurations for the worlds of one seed. Binding cost more than all else that a seed did, so a life goes
-// over the plans of those before it, of which there are two of each text: a swap needs another than the one that runs.
-// A stage that kept anything beside its tables would have it from another life, and give itself away.
+// binder binds configurations for worlds that come one after another. Binding cost more than all else that a seed did, so
+// a life goes over the plans of those before it, of which there are two of each text: a swap needs another than the one
+// that runs. A stage that kept anything beside its tables would have it from another life, and give itself away.
 type binder struct {
 	far   farSite
 	specs []stage.Spec
-	bound map[string][]*plan.Plan // by the text of the configuration
+	bound map[string][]*plan.Plan // by the text of the configuration, but for queueRows
 }
+
+// queueRows is the one thing in a scenario's configuration that is drawn and that no plan depends on.
+var queueRows = regexp.MustCompile(`queue_rows = (\d+)`)
+
+// alike is a configuration's text as all have it that are bound as it is.
+func alike(text string) string { return queueRows.ReplaceAllString(text, "queue_rows = 1") }
 
 func newBinder() *binder {
 	b := &binder{bound: map[string][]*plan.Plan{}}
@@ -62,6 +70,14 @@ func (b *binder) again() {
 
 // plan gives a plan of a configuration that is not the one that runs.
 func (b *binder) plan(text string, runs *plan.Plan) (*plan.Plan, error) {
+	p, err := b.other(alike(text), runs)
+	if m := queueRows.FindStringSubmatch(text); err == nil && m != nil {
+		p.Config.Engine.QueueRows, err = strconv.Atoi(m[1])
+	}
+	return p, err
+}
+
+func (b *binder) other(text string, runs *plan.Plan) (*plan.Plan, error) {
 	have := b.bound[text]
 	for _, p := range have {
 		if p != runs {

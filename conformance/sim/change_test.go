@@ -30,11 +30,11 @@ func tryChange(seed uint64) (of [2]int, err error) {
 	s := newScenario(seed)
 	changed := s
 	changed.config = strings.Replace(s.config, "emit  = { lo = min(temp), hi", "emit  = { spread = max(temp) - min(temp), lo = min(temp), hi", 1)
-	before, _, err := runScenario(s, seed, nil)
+	before, _, err := runScenario(s, seed, true, newBinder())
 	if err != nil {
 		return of, fmt.Errorf("undisturbed: %w", err)
 	}
-	after, _, err := runScenario(changed, seed, nil)
+	after, _, err := runScenario(changed, seed, true, newBinder())
 	if err != nil {
 		return of, fmt.Errorf("undisturbed and changed: %w", err)
 	}

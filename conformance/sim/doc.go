@@ -5,8 +5,8 @@
 // of an undisturbed run.
 //
 // Half of the seeds have further stages: windows of all kinds, joins, dedupe, order, an anomaly, alarms behind
-// windows (further_test.go). Plans are bound once a seed and serve all its lives (binder_test.go). With -v the
-// test tells how often which thing was done.
+// windows (further_test.go). Plans are bound once for all seeds whose configurations are bound alike, and serve all
+// their lives (binder_test.go). With -v the test tells how often which thing was done.
 //
 // A seed that once failed stays in ../seeds.txt, which says what it found, and the scenario that it was
 // stays in testdata/kept, as it was drawn: kept_test.go.

@@ -53,7 +53,8 @@ func TestSameAnswer(t *testing.T) {
 	for s := *fromSeed; s < *fromSeed+*seeds; s++ {
 		list = append(list, s)
 	}
-	var next atomic.Int64
+	groups := grouped(list)
+	var next, ran atomic.Int64
 	var mu sync.Mutex
 	var did deeds
 	var wg sync.WaitGroup
@@ -61,27 +62,56 @@ func TestSameAnswer(t *testing.T) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(list) || t.Failed() {
-					return
-				}
-				w, err := trySeed(list[i])
-				mu.Lock()
-				did.add(w.did)
-				mu.Unlock()
-				if err != nil {
-					t.Errorf("seed %d: %v\nrun it alone: go test ./conformance/sim -run SameAnswer -seed %d -v\nand keep it: add -keep, and a line to conformance/seeds.txt", list[i], err, list[i])
+			for i := int(next.Add(1)) - 1; i < len(groups); i = int(next.Add(1)) - 1 {
+				plans := newBinder()
+				for _, seed := range groups[i] {
+					if t.Failed() {
+						return
+					}
+					w, err := tryWith(forgetful(seed), seed, plans)
+					ran.Add(1)
+					mu.Lock()
+					did.add(w.did)
+					mu.Unlock()
+					if err != nil {
+						t.Errorf("seed %d: %v\n%s", seed, err, howToGoOn(seed))
+					}
 				}
 			}
 		}()
 	}
 	wg.Wait()
 	t.Logf("%d seeds: %d crashes (%d at named points), %d restarts after power cuts and %d after kills, %d swaps asked for and %d made, %d disk faults, %d rows, %d further stages",
-		min(int(next.Load()), len(list)), did.crashes, did.points, did.cuts, did.kills, did.swaps, did.through, did.faults, did.rows, did.extras)
+		ran.Load(), did.crashes, did.points, did.cuts, did.kills, did.swaps, did.through, did.faults, did.rows, did.extras)
 	if !t.Failed() && *seeds >= 100 && (did.points == 0 || did.cuts == 0 || did.kills == 0 || did.through == 0 || did.faults == 0 || did.extras == 0) {
 		t.Error("the seeds did not disturb anything: this check cannot fail")
 	}
+}
+
+// grouped puts seeds together whose scenarios are bound alike, so that they share plans, in the order of the first of each.
+func grouped(list []uint64) [][]uint64 {
+	const most = 50 // plans are kept for every schema that a partition has learned
+	at := map[string]int{}
+	var out [][]uint64
+	for _, seed := range list {
+		s, _ := outline(seed)
+		text := alike(forgetting(s.config, seed))
+		i, ok := at[text]
+		if !ok || len(out[i]) == most {
+			i, at[text] = len(out), len(out)
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], seed)
+	}
+	return out
+}
+
+// howToGoOn tells what to do about a seed that has failed.
+func howToGoOn(seed uint64) string {
+	if _, err := trySeed(seed); err == nil {
+		return "alone it does not fail: a stage has kept something of another seed's run beside its tables, or in what was bound"
+	}
+	return fmt.Sprintf("run it alone: go test ./conformance/sim -run SameAnswer -seed %d -v\nand keep it: add -keep, and a line to conformance/seeds.txt", seed)
 }
 
 // fewer is a number of seeds that run one after another: a fifth with -short, where the race detector could see nothing.
@@ -98,22 +128,30 @@ func trySeed(seed uint64) (w *world, err error) { return try(forgetful(seed), se
 // forgetful is the scenario of a seed, of which in every second one the journal keeps nothing that the tasks do not need.
 func forgetful(seed uint64) scenario {
 	s := newScenario(seed)
-	if rand.New(rand.NewPCG(seed, 21)).IntN(2) == 0 {
-		s.config = strings.Replace(s.config, "  time       = ts\n", "  time       = ts\n  retention  = \"1ms\"\n", 1)
-	}
+	s.config = forgetting(s.config, seed)
 	return s
 }
 
+func forgetting(config string, seed uint64) string {
+	if rand.New(rand.NewPCG(seed, 21)).IntN(2) == 0 {
+		return strings.Replace(config, "  time       = ts\n", "  time       = ts\n  retention  = \"1ms\"\n", 1)
+	}
+	return config
+}
+
 // try runs a scenario in peace, and with what a seed has in store for it.
-func try(s scenario, seed uint64) (w *world, err error) {
-	want, calm, err := runScenario(s, seed, nil)
+func try(s scenario, seed uint64) (*world, error) { return tryWith(s, seed, newBinder()) }
+
+// tryWith is try with plans that others may have used.
+func tryWith(s scenario, seed uint64, plans *binder) (w *world, err error) {
+	want, _, err := runScenario(s, seed, true, plans)
 	if err != nil {
 		return &world{}, fmt.Errorf("undisturbed: %w", err)
 	}
 	if n := malformed(want["rejects.ndjson"]); n != s.malformed {
 		return &world{}, fmt.Errorf("undisturbed: %d malformed records went in and %d came out as rejects", s.malformed, n)
 	}
-	got, w, err := runScenario(s, seed, calm.binder)
+	got, w, err := runScenario(s, seed, false, plans)
 	if err != nil {
 		return w, err
 	}
@@ -127,12 +165,10 @@ func try(s scenario, seed uint64) (w *world, err error) {
 	return w, err
 }
 
-// runScenario runs a scenario through what a seed has in store for it; in peace without plans of a run before.
-func runScenario(s scenario, seed uint64, plans *binder) (map[string][]string, *world, error) {
-	w := newWorld(seed, plans == nil)
-	if plans != nil {
-		w.binder = plans
-	}
+// runScenario runs a scenario through what a seed has in store for it, or in peace.
+func runScenario(s scenario, seed uint64, calm bool, plans *binder) (map[string][]string, *world, error) {
+	w := newWorld(seed, calm)
+	w.binder = plans
 	w.config = s.config
 	w.write("/in/data.ndjson", s.input)
 	w.write("/in/more.ndjson", s.second)
