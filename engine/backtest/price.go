@@ -25,15 +25,16 @@ const mostTried = 24
 func (r *Report) prices(all []*Series, c detect.Config) ([]Price, error) {
 	var tops []float64
 	for n, s := range all {
-		top := make([]float64, len(s.Labels))
-		for i, at := range s.Times {
-			if l := s.label(at); l >= 0 && r.raw[n][i] > top[l] { // never of NaN
-				top[l] = r.raw[n][i]
+		for _, l := range s.Labels {
+			top := 0.0
+			first := sort.Search(len(s.Times), func(i int) bool { return s.Times[i] >= l.From })
+			for i := first; i < len(s.Times) && s.Times[i] <= l.To; i++ {
+				if r.raw[n][i] > top { // never of NaN
+					top = r.raw[n][i]
+				}
 			}
-		}
-		for _, t := range top {
-			if t > 0 {
-				tops = append(tops, -fourDigits(-t))
+			if top > 0 {
+				tops = append(tops, -fourDigits(-top))
 			}
 		}
 	}
