@@ -12,34 +12,36 @@ import (
 // Texts returns the keys of live slots as a column of strings, which the caller
 // releases; the null key and a slot without a key are null. It is the way back from InternStrings.
 func (t *Table) Texts(slots []uint32, alloc memory.Allocator) arrow.Array {
-	total, nulls := 0, 0
 	if t.refs == nil && len(slots) > 0 { // all are null
 		t.refer(slots[0], keyRef{n: isAnon})
 	}
-	for _, s := range slots {
-		t.mustLive(s)
-		if n := t.refs[s].n; n < isAnon {
-			total += int(n)
-		} else {
-			nulls++
-		}
-	}
-	offs, data := sized(alloc, (len(slots)+1)*4), sized(alloc, total)
-	at, ends, room := 0, arrow.Int32Traits.CastFromBytes(offs.Bytes()), data.Bytes()
+	offs, data := sized(alloc, (len(slots)+1)*4), sized(alloc, len(slots)*shortKey)
+	at, nulls, ends, room, refs := 0, 0, arrow.Int32Traits.CastFromBytes(offs.Bytes())[:len(slots)+1], data.Bytes(), t.refs
 	for i, s := range slots {
+		if !t.Live(s) {
+			t.mustLive(s)
+		}
 		ends[i] = int32(at)
-		r := &t.refs[s]
-		switch n := int(r.n); {
-		case r.n >= isAnon:
-		case n >= 8 && n <= 16: // the key is in the reference itself
+		r := &refs[s]
+		n := int(r.n)
+		if r.n >= isAnon {
+			nulls++
+			continue
+		}
+		if at+n > len(room) {
+			data.Resize(max(2*len(room), at+n))
+			room = data.Bytes()
+		}
+		if n >= 8 && n <= shortKey { // the key is in the reference itself
 			own := room[at : at+n]
 			binary.LittleEndian.PutUint64(own, r.lo)
 			binary.LittleEndian.PutUint64(own[n-8:], r.hi)
-			at += n
-		default:
-			at += copy(room[at:], t.arena[r.off:r.off+r.n])
+		} else {
+			copy(room[at:], t.arena[r.off:r.off+r.n])
 		}
+		at += n
 	}
+	data.ResizeNoShrink(at)
 	ends[len(slots)] = int32(at)
 	var valid *memory.Buffer
 	if nulls > 0 {
@@ -58,6 +60,9 @@ func (t *Table) Texts(slots []uint32, alloc memory.Allocator) arrow.Array {
 	defer d.Release()
 	return array.NewStringData(d)
 }
+
+// shortKey is up to which length a key is in its reference.
+const shortKey = 16
 
 func sized(alloc memory.Allocator, n int) *memory.Buffer {
 	b := memory.NewResizableBuffer(alloc)

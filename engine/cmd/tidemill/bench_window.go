@@ -25,8 +25,10 @@ const (
 	windowsWork   = "WINDOWS"
 	joinsWork     = "JOINS"
 	windowsPeriod = 30_000_000 // us between two rows of a device
-	aloneRounds   = 20         // rows of each device in a run
-	aloneWarm     = 7          // runs before: they fill windows of an hour
+	windowsHour   = 120        // rows of each device in an hour: a sliding window does once an hour what others do all the time
+	windowsWarm   = 2          // hours before
+	aloneRounds   = 20         // rows of each device in a run of another stage
+	aloneWarm     = 7          // runs before
 	aloneBatch    = 4096
 	// aloneHeld is about how many rows are held in memory: more keys have fewer rounds, which come again.
 	aloneHeld = 400_000
@@ -60,9 +62,9 @@ func (b *bencher) windows(r *benchResult) (*benchResult, error) {
 				continue
 			}
 			runs = append(runs, alone{name: k[0], many: many, kind: "window", typ: kind, body: "by = [device]\nemit = { a = avg(temp) }\n" + k[1] + "\n",
-				period: windowsPeriod, inputs: 1})
-			if many && kind == "sliding" { // a task may hold the panes of 498,000 keys: this is one of three partitions
-				runs[len(runs)-1].part = 3
+				period: windowsPeriod, inputs: 1, rounds: windowsHour})
+			if many && kind == "sliding" { // a task may hold the panes of 618,000 keys: this is one of two partitions
+				runs[len(runs)-1].part = 2
 			}
 		}
 	}
@@ -80,6 +82,15 @@ type alone struct {
 	inputs          int
 	// view says that the second input is taken once, before, and only the first is measured.
 	view bool
+	// rounds is how many rows of each key make a run, if not aloneRounds.
+	rounds int
+}
+
+func (a *alone) roundsOfRun() int {
+	if a.rounds > 0 {
+		return a.rounds
+	}
+	return aloneRounds
 }
 
 // alone measures stages, prints all results but the last, and returns that.
@@ -90,7 +101,7 @@ func (b *bencher) alone(r *benchResult, runs []alone) (*benchResult, error) {
 			runs[i].keys *= manyTimes
 			runs[i].keys /= max(1, runs[i].part)
 		}
-		one.Workload, one.Devices, one.Records = runs[i].name, runs[i].keys, int64(aloneRounds*runs[i].keys)
+		one.Workload, one.Devices, one.Records = runs[i].name, runs[i].keys, int64(runs[i].roundsOfRun()*runs[i].keys)
 		if err := b.measureAlone(&one, &runs[i]); err != nil {
 			return nil, fmt.Errorf("%s: %w", runs[i].name, err)
 		}
@@ -105,7 +116,11 @@ func (b *bencher) alone(r *benchResult, runs []alone) (*benchResult, error) {
 }
 
 func (b *bencher) measureAlone(r *benchResult, a *alone) error {
-	rounds := min(aloneRounds, max(2, aloneHeld/a.keys/2*2))
+	all := a.roundsOfRun()
+	rounds := min(all, max(2, aloneHeld/a.keys/2*2))
+	for all%rounds != 0 {
+		rounds -= 2
+	}
 	batches, ins := a.rows(rounds)
 	st, tables, err := a.open()
 	if err != nil {
@@ -113,7 +128,7 @@ func (b *bencher) measureAlone(r *benchResult, a *alone) error {
 	}
 	out := &taker{}
 	pass := func() (cpu float64, err error) {
-		for done := 0; done < aloneRounds; done += rounds {
+		for done := 0; done < all; done += rounds {
 			for i, rows := range batches {
 				near(rows)
 				before := cpuTime()
@@ -123,22 +138,25 @@ func (b *bencher) measureAlone(r *benchResult, a *alone) error {
 				cpu += float64(cpuTime() - before)
 			}
 			for _, rows := range batches { // the same rows, later
-				times, marks := flow.Times(rows), flow.Marks(rows)
+				times, marks, offsets := flow.Times(rows), flow.Marks(rows), flow.Offsets(rows)
 				for i := range times {
+					offsets[i] += int64(rounds * a.keys)
 					times[i] += arrow.Timestamp(int64(rounds) * a.period)
 					marks[i] += int64(rounds) * a.period
 				}
 			}
 		}
-		return cpu / float64(aloneRounds*a.keys), nil
+		return cpu / float64(all*a.keys), nil
 	}
 	var times []float64
 	warm, runs := aloneWarm, 2*b.runs+1
-	if a.many { // millions of records a run
-		runs = b.runs
-		if a.typ != "tumbling" && a.typ != "sliding" { // no other keeps more for an hour
-			warm = 1
-		}
+	switch {
+	case a.rounds > 0 && a.many: // an hour of a million keys is 120 million records
+		warm, runs = 1, 1
+	case a.rounds > 0:
+		warm = windowsWarm
+	case a.many:
+		warm, runs = 1, b.runs
 	}
 	for i := range warm + runs {
 		if i == warm {
@@ -154,7 +172,7 @@ func (b *bencher) measureAlone(r *benchResult, a *alone) error {
 	}
 	slices.Sort(times)
 	r.CPU = times[len(times)/2]
-	r.RowsAlone = out.alone() * float64(out.rows) / float64(runs*aloneRounds*a.keys)
+	r.RowsAlone = out.alone() * float64(out.rows) / float64(runs*all*a.keys)
 	for _, t := range tables {
 		r.RSS += float64(t.MemoryBytes()) / 1e6
 	}

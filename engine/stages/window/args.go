@@ -431,8 +431,8 @@ func (p *program) tables(g *aggregates, ch *config.Channel) []state.Decl {
 	groups.Beside = 24 + 4 // its lane, and where that is
 	panes.Keyless = true
 	if p.kind == sliding {
-		groups.Beside += 32 + 8*p.words
-		panes.Beside = 8 * p.words * 9 / 8 // suffixes, with their room to grow
+		groups.Beside += 48 + 32 + 8*p.words       // span, latest row of a block, prefix
+		panes.Beside = 8 * p.suffixWords() * 9 / 8 // suffixes, with their room to grow
 	}
 	panes.MaxKeys = min(maxPanes, maxPaneBytes/(8*p.words+4*paneLinks+panes.Beside))
 	panes.KeysPlanned = int(min(p.panesOfKey()*10_000, math.MaxInt32))

@@ -135,16 +135,17 @@ const frameRows = 256
 func (w *window) frame(q []emission) frame {
 	n := len(q)
 	f := frame{offset: w.column64(n), received: w.column64(n), time: w.column64(n), mark: w.column64(n), start: w.column64(n),
-		end: w.column64(n), revision: w.column64(n), index: w.column32(n), slot: w.column32(n), final: w.bitmap(n)}
+		end: w.column64(n), revision: w.column64(n), index: w.column32(n), slot: w.column32(n), final: w.allSet(n)}
 	if w.kind >= session {
 		f.extra = w.column64(n)
 	}
 	slots, final := w.groups.U32(1), f.final.Bytes()
+	slot, revision := f.slot.v[:n], f.revision.v[:n]
 	for i := range q {
 		e := &q[i]
-		f.slot.v[i], f.revision.v[i] = slots[e.group*groupLinks+groupSlot], int64(e.revision)
-		if e.final {
-			final[i>>3] |= 1 << (i & 7)
+		slot[i], revision[i] = slots[e.group*groupLinks+groupSlot], int64(e.revision)
+		if !e.final {
+			bitutil.ClearBit(final, i)
 		}
 	}
 	for lo := 0; lo < n; lo += frameRows {
@@ -156,12 +157,13 @@ func (w *window) frame(q []emission) frame {
 // rowsOfFrame fills in what the panes say of rows lo to hi.
 func (w *window) rowsOfFrame(f *frame, lo, hi int) {
 	ats, cells := w.ats[lo:hi], w.from
-	offset, received, index, start := f.offset.v[lo:hi], f.received.v[lo:hi], f.index.v[lo:hi], f.start.v[lo:hi]
+	n := len(ats)
+	offset, received, index, start := f.offset.v[lo:][:n], f.received.v[lo:][:n], f.index.v[lo:][:n], f.start.v[lo:][:n]
 	for i, at := range ats {
 		c := (*[metaWords]int64)(cells[at:])
 		offset[i], received[i], index[i], start[i] = c[paneOffset], c[paneReceived], uint32(c[paneIndex]), c[paneStart]
 	}
-	time, mark, end := f.time.v[lo:hi], f.mark.v[lo:hi], f.end.v[lo:hi]
+	time, mark, end := f.time.v[lo:][:n], f.mark.v[lo:][:n], f.end.v[lo:][:n]
 	length := w.every
 	if w.kind == sliding {
 		length = w.size

@@ -11,6 +11,11 @@ import (
 // mergeWords merges the words of src into dst. Both begin with the pane's own words.
 func (w *window) mergeWords(dst, src []int64) {
 	mergeMeta(dst, src)
+	w.mergeAccs(dst, src)
+}
+
+// mergeAccs is mergeWords without the place of the latest row.
+func (w *window) mergeAccs(dst, src []int64) {
 	for i := range w.accs {
 		a := &w.accs[i]
 		switch {
@@ -19,6 +24,85 @@ func (w *window) mergeWords(dst, src []int64) {
 		case a.n > 0:
 			a.merge(dst[a.at:a.at+a.n], src[a.at:a.at+a.n])
 		}
+	}
+}
+
+// places are where the words of three panes, prefixes or suffixes begin: what x and y hold together goes to dst, which may be x.
+type places struct{ dst, x, y int }
+
+// mergeAll merges the accumulators at many places: each in a loop of its own, the commonest ones without a call.
+func (w *window) mergeAll(dst, x, y []int64, at []places) {
+	if len(at) == 0 {
+		return
+	}
+	for i := range w.accs {
+		switch a := &w.accs[i]; a.kind {
+		case accSumF:
+			mergeAllSums(a.at, dst, x, y, at)
+		case accRows, accCount:
+			for _, p := range at {
+				dst[p.dst+a.at] = x[p.x+a.at] + y[p.y+a.at]
+			}
+		default:
+			if a.n > 0 {
+				a.mergeEach(dst, x, y, at)
+			}
+		}
+	}
+}
+
+func mergeAllSums(word int, dst, x, y []int64, at []places) {
+	for i := range at {
+		p := &at[i]
+		d, a, b := (*[3]int64)(dst[p.dst+word:]), (*[3]int64)(x[p.x+word:]), (*[3]int64)(y[p.y+word:])
+		sum, comp := addExact(float(a[0]), float(a[1])+float(b[1]), float(b[0]))
+		d[0], d[1], d[2] = bitsOf(sum), bitsOf(comp), a[2]+b[2]
+	}
+}
+
+func (a *acc) mergeEach(dst, x, y []int64, at []places) {
+	for _, p := range at {
+		d := dst[p.dst+a.at:][:a.n]
+		if p.dst != p.x || &dst[0] != &x[0] {
+			copy(d, x[p.x+a.at:])
+		}
+		a.merge(d, y[p.y+a.at:][:a.n])
+	}
+}
+
+// slide is where the words of a sliding window begin, and of the suffix, the prefix and the pane of which it is made.
+type slide struct{ out, suffix, prefix, pane int }
+
+// slideAll adds to prefixes their panes, and to suffixes these, which makes windows.
+func (w *window) slideAll(cells []int64, at []slide) {
+	if len(at) == 0 {
+		return
+	}
+	for i := range w.accs {
+		switch a := &w.accs[i]; {
+		case a.kind == accSumF:
+			slideSums(a.at, w.merged, w.suffix, w.prefix, cells, at)
+		case a.n > 0:
+			for _, p := range at {
+				pre, out := w.prefix[p.prefix+a.at:][:a.n], w.merged[p.out+a.at:][:a.n]
+				a.merge(pre, cells[p.pane+a.at:][:a.n])
+				copy(out, w.suffix[p.suffix+a.at:])
+				a.merge(out, pre)
+			}
+		}
+	}
+}
+
+func slideSums(word int, merged, suffix, prefix, cells []int64, at []slide) {
+	for i := range at {
+		p := &at[i]
+		pre, pane := (*[3]int64)(prefix[p.prefix+word:]), (*[3]int64)(cells[p.pane+word:])
+		sum, comp := addExact(float(pre[0]), float(pre[1])+float(pane[1]), float(pane[0]))
+		n := pre[2] + pane[2]
+		pre[0], pre[1], pre[2] = bitsOf(sum), bitsOf(comp), n
+		out, suf := (*[3]int64)(merged[p.out+word:]), (*[3]int64)(suffix[p.suffix+word:])
+		sum, comp = addExact(float(suf[0]), float(suf[1])+comp, sum)
+		out[0], out[1], out[2] = bitsOf(sum), bitsOf(comp), suf[2]+n
 	}
 }
 

@@ -31,11 +31,13 @@ func (w *window) means(at int) arrow.Array {
 	n := len(w.ats)
 	out := w.column64(n)
 	nulls := 0
+	const inf = 0x7ff << 52 // of the exponent: no number, or none that is finite
+	values, words := out.v[:n], w.from
 	for i, from := range w.ats {
-		c := (*[3]int64)(w.from[from+at:])
-		v, ok := meanOf(c[:])
-		out.v[i] = v
-		if !ok {
+		c := (*[3]int64)(words[from+at:])
+		v := bitsOf((float(c[0]) + float(c[1])) / float64(c[2]))
+		values[i] = v
+		if v&inf == inf {
 			nulls++
 		}
 	}
@@ -86,9 +88,6 @@ func (w *window) valueOf(r *result, a *acc) func(e *emission, c []int64) (int64,
 		return a.value(r.fn, c[at:], n)
 	}
 }
-
-// meanOf is the mean of what an accSumF holds; of nothing, NaN, which is null.
-func meanOf(c []int64) (int64, bool) { return floatWord((float(c[0]) + float(c[1])) / float64(c[2])) }
 
 // textOf is what an accumulator of texts holds; of several panes, that of the one that goes before the others.
 func (w *window) textOf(a *acc, e emission) ([]byte, bool) {

@@ -96,10 +96,10 @@ func (r *roller) open(l *lane, start, m int64) (uint32, error) {
 	own[paneOlder], own[paneNewer], own[paneGroup], own[paneRevision], own[paneFlags] = was+1, 0, g, 0, flagDirty
 	links[paneNewer], group[groupNewest] = p+1, p+1
 	c := r.cells[int(p)*r.words:][:len(r.template)]
-	for i, v := range r.template {
-		c[i] = v
+	c[paneStart], c[paneOffset], c[paneReceived], c[paneIndex] = start, 0, 0, 0
+	for i := metaWords; i < len(c); i++ {
+		c[i] = r.template[i]
 	}
-	c[paneStart] = start
 	times, next := r.times[int(g)*r.groupWords:][:r.groupWords], start+r.every+r.grace
 	if r.kind == sliding {
 		next = end + r.every + r.grace // another window with the pane that was the newest

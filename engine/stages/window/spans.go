@@ -17,30 +17,54 @@ import (
 // it, however many panes a window has (van Herk 1992, Gil and Werman 1993). Suffixes and prefixes follow
 // from the panes and are in no table; since blocks stand where they do in time, what comes out does not depend
 // on when they were computed.
+//
+// Windows are merged a turn at a time, of some hundred groups: first it is found out where the words of each stand, and then each
+// accumulator goes through all of them in a loop of its own (mergeAll).
+//
+// A suffix has no place of its latest row. That of the block's, which is in memory once a group, is nearly always an earlier one than that
+// of the prefix; where it is not, the block's is it if its pane is in the window, and else the window's panes are looked at.
 
 // spans is what sliding windows keep in memory alone.
 type spans struct {
-	merged  []int64 // words of the windows of a batch
-	suffix  []int64 // words by pane
-	prefix  []int64 // words by group
-	span    []span  // by group
-	ends    []int64
-	stale   []uint32 // groups to look for panes that no window needs
-	panesIn []uint32
-	chases  []chase
-	fault   error
+	merged   []int64 // words of the windows of a batch
+	suffix   []int64 // by pane: the link to the one behind it, then the words of the accumulators
+	prefix   []int64 // words by group
+	span     []span  // by group
+	lastRows []lastRow
+	turns    uint32
+	ends     []int64
+	stale    []uint32 // groups to look for panes that no window needs
+	panesIn  []uint32
+	chases   []chase
+	slides   []slide  // windows of a turn that are a suffix, and a prefix to which a pane comes
+	joins    []places // those that are a suffix and a prefix; of suffixes, the one behind and a pane
+	fault    error
 }
 
 // span is what was computed of a group.
 type span struct {
-	prefixTo int64  // start of the newest step in the prefix, or NoMark
-	suffixOf int64  // start of the block whose suffixes are good, or NoMark
-	atStart  int64  // where pane at starts
-	at       uint32 // the pane with which the latest window begins, plus one; 0: none in that block
-	queued   uint32 // where in the queue the group's latest window is, if that is one of the group's
+	prefixTo   int64  // start of the newest step in the prefix, or NoMark
+	suffixOf   int64  // start of the block whose suffixes are good, or NoMark
+	atStart    int64  // where pane at starts
+	lastOffset int64  // _offset of the latest row in that block; more of it is in lastRows
+	at         uint32 // the pane with which the latest window begins, plus one; 0: none in that block
+	queued     uint32 // where in the queue the group's latest window is, if that is one of the group's
+	turn       uint32 // the last one in which a window of the group was merged
 }
 
+// lastRow is the place of the latest row of a block, and where its pane starts.
+type lastRow struct{ offset, received, index, start int64 }
+
 func newSpan() span { return span{prefixTo: flow.NoMark, suffixOf: flow.NoMark} }
+
+// linkWords are before the accumulators' words in a suffix, and shorter by how much it is than a pane.
+const (
+	linkWords = 1
+	shorter   = metaWords - linkWords
+)
+
+// suffixWords is how many words a suffix has.
+func (p *program) suffixWords() int { return linkWords + p.words - metaWords }
 
 // spanOf is the span of a group, good until that of another group is asked for.
 func (w *window) spanOf(g uint32) *span {
@@ -70,25 +94,21 @@ func (w *window) forgetSpans(g uint32) {
 
 // spanBytes is about how much memory spans take.
 func (w *window) spanBytes() int64 {
-	return int64(cap(w.merged)+cap(w.suffix)+cap(w.prefix)+cap(w.span)*4) * 8
+	return int64(cap(w.merged)+cap(w.suffix)+cap(w.prefix)+cap(w.span)*6+cap(w.lastRows)*4) * 8
 }
 
-// chased is how many groups' suffixes are built together: each next pane is a miss of the cache, and those of several groups overlap.
-const chased = 32
+// chased is how many groups' windows are merged in a turn, and their suffixes built together: each next pane is a miss of the cache, and
+// those of several groups overlap.
+const chased = 128
 
 // mergeWindows computes the words of the windows that are emitted.
 func (w *window) mergeWindows(q []emission) {
 	w.merged, w.prefix = grown(w.merged, len(q)*w.words), grown(w.prefix, len(w.span)*w.words)
-	for from := 0; from < len(q); from += chased {
-		to := min(from+chased, len(q))
-		w.readySuffixes(q[from:to])
-		for k := from; k < to; k++ {
-			q[k].merged = uint32(k)
-			w.mergeWindow(&q[k], w.merged[k*w.words:(k+1)*w.words])
-			if !q[k].final { // a pane was in it to which more rows come
-				w.forgetSpans(q[k].group)
-			}
-		}
+	w.lastRows = grown(w.lastRows, len(w.span))
+	for from := 0; from < len(q); {
+		n := w.readySuffixes(q[from:])
+		w.mergeTurn(q[from:from+n], from)
+		from += n
 	}
 }
 
@@ -124,46 +144,85 @@ func (w *window) blockOf(s *span, start int64) int64 {
 	return block
 }
 
-func (w *window) mergeWindow(e *emission, out []int64) {
-	s, last := &w.span[e.group], w.lastStep(e)
-	first, block := last+w.every-w.size, w.blockOf(s, last)
-	var suffix []int64
-	if first < block {
-		if s.suffixOf != block-w.size {
-			w.chases = append(w.chases[:0], newChase(s, e, block, w.size))
-			w.buildSuffixes()
+// mergeTurn computes the words of windows of different groups, whose suffixes are ready. The first is emission number from. What all
+// accumulators share is done here, and most windows are a suffix, a prefix and one pane that comes to it.
+func (w *window) mergeTurn(q []emission, from int) {
+	w.slides, w.joins = w.slides[:0], w.joins[:0]
+	words, long := w.words, w.suffixWords()
+	cells, links := w.panes.I64(0), w.panes.U32(1)
+	for i := range q {
+		e := &q[i]
+		e.merged = uint32(from + i)
+		s, last := &w.span[e.group], e.start
+		if e.tail != 0 {
+			last = w.lastStep(e)
 		}
-		suffix = w.suffixFrom(s, first)
+		at := slide{out: (from + i) * words, prefix: int(e.group) * words, pane: int(e.pane) * words}
+		block := w.blockOf(s, last)
+		grows := s.prefixTo == last-w.every && last != block && e.tail == 0
+		if grows {
+			s.prefixTo = last
+			grows = links[int(e.pane)*paneLinks+paneFlags]&flagEmpty == 0
+		} else {
+			grows = w.growPrefix(s, e, last, block)
+		}
+		first := last + w.every - w.size
+		joins := first < block && w.suffixFrom(s, first)
+		if joins {
+			at.suffix = int(s.at-1)*long - shorter
+			if s.atStart == first {
+				w.goOn(s) // while the link is near
+			}
+		}
+		pre, out := (*[metaWords]int64)(w.prefix[at.prefix:]), (*[metaWords]int64)(w.merged[at.out:])
+		if grows {
+			noteLater(pre, (*[metaWords]int64)(cells[at.pane:]))
+		}
+		out[paneStart], out[paneOffset], out[paneReceived], out[paneIndex] = first, pre[paneOffset], pre[paneReceived], pre[paneIndex]
+		switch {
+		case joins && grows:
+			w.slides = append(w.slides, at)
+		case joins:
+			w.joins = append(w.joins, places{at.out, at.suffix, at.prefix})
+		default:
+			if grows {
+				w.mergeAccs(w.prefix[at.prefix:][:words], cells[at.pane:][:words])
+			}
+			copy(w.merged[at.out+metaWords:][:words-metaWords], w.prefix[at.prefix+metaWords:])
+		}
+		if joins && out[paneOffset] <= s.lastOffset {
+			w.seekLast(e, out)
+		}
+		if !e.final { // a pane was in it to which more rows come
+			w.forgetSpans(e.group)
+		}
 	}
-	prefix := w.prefixUntil(s, e, last, block)
-	if suffix == nil {
-		copy(out, prefix)
-	} else {
-		w.combine(out, suffix, prefix)
-	}
-	out[paneStart] = first
+	w.slideAll(cells, w.slides)
+	w.mergeAll(w.merged, w.suffix, w.prefix, w.joins)
 }
 
-// combine is mergeWords of a copy of a and b.
-func (w *window) combine(out, a, b []int64) {
-	if !w.oneSum {
-		copy(out, a)
-		w.mergeWords(out, b)
+// noteLater keeps the place of the later row of two.
+func noteLater(dst, src *[metaWords]int64) {
+	if src[paneOffset] > dst[paneOffset] || src[paneOffset] == dst[paneOffset] && src[paneIndex] > dst[paneIndex] {
+		dst[paneOffset], dst[paneReceived], dst[paneIndex] = src[paneOffset], src[paneReceived], src[paneIndex]
+	}
+}
+
+// seekLast finds the latest row of a window that has its prefix's, if it is in the block before.
+func (w *window) seekLast(e *emission, out *[metaWords]int64) {
+	if r := &w.lastRows[e.group]; r.start >= out[paneStart] {
+		if r.offset > out[paneOffset] || r.offset == out[paneOffset] && r.index > out[paneIndex] {
+			out[paneOffset], out[paneReceived], out[paneIndex] = r.offset, r.received, r.index
+		}
 		return
 	}
-	// One sum, the commonest case: meta words and those of an accSumF.
-	o, x, y := (*[metaWords + 3]int64)(out), (*[metaWords + 3]int64)(a), (*[metaWords + 3]int64)(b)
-	last := x
-	if y[paneOffset] > x[paneOffset] || y[paneOffset] == x[paneOffset] && y[paneIndex] > x[paneIndex] {
-		last = y
+	for _, p := range w.panesOf(*e) {
+		noteLater(out, (*[metaWords]int64)(w.cells(p)))
 	}
-	o[paneOffset], o[paneReceived], o[paneIndex] = last[paneOffset], last[paneReceived], last[paneIndex]
-	sum, comp := addExact(float(x[metaWords]), float(x[metaWords+1])+float(y[metaWords+1]), float(y[metaWords]))
-	o[metaWords], o[metaWords+1], o[metaWords+2] = bitsOf(sum), bitsOf(comp), x[metaWords+2]+y[metaWords+2]
 }
 
-// prefixUntil returns what is in the panes from the block's first to the emission's, which starts at last.
-func (w *window) prefixUntil(s *span, e *emission, last, block int64) []int64 {
+// growPrefix adds to a group's prefix the panes before the emission's, which starts at last, and tells whether that is to be added.
+func (w *window) growPrefix(s *span, e *emission, last, block int64) bool {
 	words := w.prefix[int(e.group)*w.words:][:w.words]
 	if s.prefixTo < block || s.prefixTo > last {
 		w.blank(words)
@@ -171,17 +230,11 @@ func (w *window) prefixUntil(s *span, e *emission, last, block int64) []int64 {
 	}
 	to := s.prefixTo
 	s.prefixTo = last
-	if e.tail > 0 && e.start <= to {
-		return words
-	}
-	if e.start-to == w.every { // the commonest case: one pane more
-		if w.paneLinks(e.pane)[paneFlags]&flagEmpty == 0 {
-			w.combine(words, words, w.cells(e.pane))
-		}
-		return words
+	if e.start <= to {
+		return false
 	}
 	w.panesIn = w.panesIn[:0]
-	for at := e.pane + 1; at != 0 && w.cells(at - 1)[paneStart] > to; at = w.paneLinks(at - 1)[paneOlder] {
+	for at := w.paneLinks(e.pane)[paneOlder]; at != 0 && w.cells(at - 1)[paneStart] > to; at = w.paneLinks(at - 1)[paneOlder] {
 		w.panesIn = append(w.panesIn, at-1)
 	}
 	for _, p := range slices.Backward(w.panesIn) {
@@ -189,28 +242,25 @@ func (w *window) prefixUntil(s *span, e *emission, last, block int64) []int64 {
 			w.mergeWords(words, w.cells(p))
 		}
 	}
-	return words
+	return w.paneLinks(e.pane)[paneFlags]&flagEmpty == 0
 }
 
-// The first word of a suffix, which as a pane's is its start, says which suffix comes after it: the slot of its pane, plus one, and
+// The first word of a suffix says which suffix comes after it: the slot of its pane, plus one, and
 // above 32 bits how many steps behind this one's it starts; 0 at the end of the block.
 const nextShift = 32
 
 // goOn goes to the suffix behind the one that a span is at.
 func (w *window) goOn(s *span) {
-	next := uint64(w.suffix[int(s.at-1)*w.words])
+	next := uint64(w.suffix[int(s.at-1)*w.suffixWords()])
 	s.at, s.atStart = uint32(next), s.atStart+int64(next>>nextShift)*w.every
 }
 
-// suffixFrom returns what is in the panes of a span's block from the one that starts at first, or later; nil when nothing is.
-func (w *window) suffixFrom(s *span, first int64) []int64 {
+// suffixFrom goes to the suffix of the panes of a span's block from the one that starts at first, or later; false when nothing is there.
+func (w *window) suffixFrom(s *span, first int64) bool {
 	for s.at != 0 && s.atStart < first {
 		w.goOn(s)
 	}
-	if s.at == 0 {
-		return nil
-	}
-	return w.suffix[int(s.at-1)*w.words:][:w.words]
+	return s.at != 0
 }
 
 // chase is the way along a group's panes, the newest first, on which suffixes are built.
@@ -219,25 +269,28 @@ type chase struct {
 	at, after  uint32 // the pane, and the one behind it in the block, plus one
 	from, to   int64  // of the block
 	afterStart int64
+	last       lastRow
 }
 
-func newChase(s *span, e *emission, next, size int64) chase {
-	s.suffixOf, s.at = next-size, 0
-	return chase{group: e.group, at: e.pane + 1, from: next - size, to: next}
-}
-
-// readySuffixes builds the suffixes that the emissions need, as far as each group needs those of one block. mergeWindow looks
-// whether they are the right ones.
-func (w *window) readySuffixes(q []emission) {
+// readySuffixes begins a turn: it builds the suffixes that the next emissions need, as many of which are of different groups, and says of how many.
+func (w *window) readySuffixes(q []emission) (n int) {
+	w.turns++
 	w.chases = w.chases[:0]
-	for i := range q {
-		e := &q[i]
-		s, last := &w.span[e.group], w.lastStep(e)
+	for ; n < min(len(q), chased); n++ {
+		e := &q[n]
+		s := &w.span[e.group]
+		if s.turn == w.turns && n > 0 {
+			break
+		}
+		s.turn = w.turns
+		last := w.lastStep(e)
 		if block := w.blockOf(s, last); last+w.every-w.size < block && s.suffixOf != block-w.size {
-			w.chases = append(w.chases, newChase(s, e, block, w.size))
+			s.suffixOf, s.at = block-w.size, 0
+			w.chases = append(w.chases, chase{group: e.group, at: e.pane + 1, from: block - w.size, to: block, last: lastRow{offset: -1}})
 		}
 	}
 	w.buildSuffixes()
+	return n
 }
 
 // buildSuffixes goes all ways, a pane of each in turn.
@@ -245,13 +298,14 @@ func (w *window) buildSuffixes() {
 	if len(w.chases) == 0 {
 		return
 	}
-	w.suffix = grown(w.suffix, w.panes.Slots()*w.words)
+	w.suffix = grown(w.suffix, w.panes.Slots()*w.suffixWords())
 	cells, links := w.panes.I64(0), w.panes.U32(1)
 	for on := w.chases; len(on) > 0; {
 		n := 0
+		w.joins = w.joins[:0]
 		for i := range on {
 			c := &on[i]
-			if w.buildSuffix(c, cells, links) {
+			if w.nextSuffix(c, cells, links) {
 				if n != i {
 					on[n] = *c
 				}
@@ -259,19 +313,21 @@ func (w *window) buildSuffixes() {
 				continue
 			}
 			s := &w.span[c.group]
-			s.at, s.atStart = c.after, c.afterStart
+			s.at, s.atStart, s.lastOffset = c.after, c.afterStart, c.last.offset
+			w.lastRows[c.group] = c.last
 		}
+		w.mergeAll(w.suffix, w.suffix, cells, w.joins)
 		on = on[:n]
 	}
 }
 
-// buildSuffix computes the suffix that begins with a chase's pane, and goes on to the one before; false where there is none.
-func (w *window) buildSuffix(c *chase, cells []int64, links []uint32) bool {
+// nextSuffix begins the suffix of a chase's pane, and goes on to the one before; false where there is none.
+func (w *window) nextSuffix(c *chase, cells []int64, links []uint32) bool {
 	if c.at == 0 {
 		return false
 	}
-	at, words := int(c.at-1), w.words
-	pane, link := cells[at*words:][:words], (*[paneLinks]uint32)(links[at*paneLinks:])
+	at, long := int(c.at-1), w.suffixWords()
+	pane, link := (*[metaWords]int64)(cells[at*w.words:]), (*[paneLinks]uint32)(links[at*paneLinks:])
 	start := pane[paneStart]
 	if start >= c.to {
 		c.at = link[paneOlder]
@@ -280,26 +336,29 @@ func (w *window) buildSuffix(c *chase, cells []int64, links []uint32) bool {
 	if start < c.from {
 		return false
 	}
-	own, empty, next := w.suffix[at*words:][:words], link[paneFlags]&flagEmpty != 0, int64(0)
-	switch {
-	case c.after == 0 && empty:
-		w.blank(own)
-	case c.after == 0:
-		copy(own, pane)
-	default:
-		behind := w.suffix[int(c.after-1)*words:][:words]
-		if empty {
-			copy(own, behind)
-		} else {
-			w.combine(own, behind, pane)
-		}
+	own, after, next := at*long, int(c.after-1)*long, int64(0)
+	if c.after != 0 {
 		steps := int64(1)
 		if c.afterStart-start != w.every {
 			steps = (c.afterStart - start) / w.every
 		}
 		next = steps<<nextShift | int64(c.after)
 	}
-	own[paneStart] = next
+	empty := link[paneFlags]&flagEmpty != 0
+	switch {
+	case c.after != 0 && !empty:
+		w.joins = append(w.joins, places{own - shorter, after - shorter, at * w.words})
+	case c.after != 0:
+		copy(w.suffix[own:][:long], w.suffix[after:])
+	case empty:
+		copy(w.suffix[own:][:long], w.template[shorter:])
+	default:
+		copy(w.suffix[own:][:long], cells[at*w.words+shorter:])
+	}
+	w.suffix[own] = next
+	if !empty && (pane[paneOffset] > c.last.offset || pane[paneOffset] == c.last.offset && pane[paneIndex] > c.last.index) {
+		c.last = lastRow{pane[paneOffset], pane[paneReceived], pane[paneIndex], start}
+	}
 	c.after, c.afterStart, c.at = c.at, start, link[paneOlder]
 	return true
 }

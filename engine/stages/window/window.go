@@ -123,7 +123,6 @@ type window struct {
 	tops     []*sketches[top]
 	sketched bool         // some accumulators work on decoded values
 	bytes    bool         // some have a column of byte strings
-	oneSum   bool         // of a sliding window: all that it gathers is one accSumF
 	periods  *state.Table // when windows were last emitted early
 	again    *again       // where a revised row takes the place of the one before
 	past     *history     // of a state window that revises
@@ -228,7 +227,6 @@ func newWindow(p program, o stage.Opening) *window {
 			w.tops[i] = topSketches(a)
 		}
 	}
-	w.oneSum = p.kind == sliding && len(p.accs) == 1 && p.accs[0].kind == accSumF
 	w.unhook = func() {}
 	if w.sketched {
 		w.unhook = w.panes.BeforeCopy(w.store)

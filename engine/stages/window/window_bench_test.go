@@ -118,7 +118,7 @@ func BenchmarkWindow(b *testing.B) {
 		{name: "distinct/8k", by: "[device]", every: "5m", emit: "a = distinct(temp)", devices: 8000},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			const rows = 4096
+			const rows, hour = 4096, 5
 			// A pass is 12 minutes of every device, 30 s a row.
 			batches := fleet(b, c.devices, rows, 24*c.devices/rows)
 			out := &void{}
@@ -156,8 +156,19 @@ func BenchmarkWindow(b *testing.B) {
 				}
 				later(batches, 24*30_000_000)
 			}
-			slices.Sort(spent)
-			b.ReportMetric(float64(spent[0])/float64(len(batches)*rows), "cpu-ns/row")
+			// The least of the hours of five passes: a sliding window's suffixes are built once an hour.
+			hours := spent[:0]
+			for ; len(spent) >= hour; spent = spent[hour:] {
+				sum := int64(0)
+				for _, v := range spent[:hour] {
+					sum += v
+				}
+				hours = append(hours, sum/hour)
+			}
+			if len(hours) == 0 {
+				hours = spent
+			}
+			b.ReportMetric(float64(slices.Min(hours))/float64(len(batches)*rows), "cpu-ns/row")
 			b.ReportMetric(float64(out.rows)/float64(seen), "out/row")
 			held := st.(*window).MemoryBytes()
 			for _, t := range tables {
@@ -182,11 +193,16 @@ func near(rows arrow.RecordBatch) (sum int) {
 	return sum
 }
 
-// later moves all times on.
+// later moves all times and places on.
 func later(batches []arrow.RecordBatch, us int64) {
+	all := int64(0)
 	for _, b := range batches {
-		times, received, marks := flow.Times(b), flow.Received(b), flow.Marks(b)
+		all += b.NumRows()
+	}
+	for _, b := range batches {
+		times, received, marks, offsets := flow.Times(b), flow.Received(b), flow.Marks(b), flow.Offsets(b)
 		for i := range times {
+			offsets[i] += all
 			times[i] += arrow.Timestamp(us)
 			received[i] += arrow.Timestamp(us)
 			marks[i] += us
@@ -221,4 +237,28 @@ func TestMemoryOfManyDevices(t *testing.T) {
 	if total > 100<<20 {
 		t.Errorf("200,000 devices take %d MB, more than 100", total>>20)
 	}
+}
+
+// BenchmarkRows writes result rows and nothing else: their words lie ready in an array, in the order in which they go out.
+func BenchmarkRows(b *testing.B) {
+	const keys = 4096
+	batches := fleet(b, keys, keys, 1)
+	st, _ := openBench(b, specNamed("sliding_"), "by = [device]\nsize = \"1h\"\nevery = \"1m\"\nemit = { a = avg(temp) }\n", batches[0].Schema())
+	w := st.(*window)
+	if err := w.Process(0, batches[0], &void{}); err != nil {
+		b.Fatal(err)
+	}
+	q := make([]emission, keys)
+	w.merged = make([]int64, keys*w.words)
+	for i := range q {
+		q[i] = emission{pane: uint32(i), group: uint32(i), merged: uint32(i), final: true}
+		copy(w.merged[i*w.words:], w.cells(uint32(i)))
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before := threadTime(b)
+	for b.Loop() {
+		w.batch(q).Release()
+	}
+	b.ReportMetric(float64(threadTime(b)-before)/float64(b.N*keys), "cpu-ns/row")
 }
