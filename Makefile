@@ -18,7 +18,7 @@ SQL = $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CXX)" >/
 # people's packages made quick there, but for those that most of the time is spent in: that is a third of the rest.
 MODULE := github.com/tidemill/tidemill
 ARROW := github.com/apache/arrow-go/v18
-QUICK := std $(MODULE)/... $(ARROW)/arrow $(addprefix $(ARROW)/arrow/,array bitutil/... memory/... decimal128 decimal256) $(addprefix $(ARROW)/,internal/... parquet/...) \
+QUICK := std $(MODULE)/... $(ARROW)/arrow $(addprefix $(ARROW)/arrow/,array bitutil/... memory/... internal/... endian float16 decimal decimal128 decimal256) $(addprefix $(ARROW)/,internal/... parquet/...) \
   $(addsuffix /...,$(addprefix github.com/,hashicorp/hcl zclconf apparentlymart tetratelabs klauspost pierrec zeebo google/flatbuffers DataDog axiomhq) golang.org/x)
 run test check units-and-race unit race fuzz vet soak: export GOFLAGS := $(strip $(GOFLAGS) -pgo=off '-gcflags=all=-dwarf=false -N -l' $(patsubst %,-gcflags=%=-dwarf=false,$(QUICK)))
 
