@@ -55,6 +55,33 @@ type cast struct {
 	all                             []*turn
 	much                            int       // for so many steps of the clock it is worth it to have several at work
 	asked                           time.Time // when the coordinator moved last
+	ration                          *rationed // the writer, whose turn it is
+}
+
+// rationed is an actor that moves so often until the clock goes on.
+type rationed struct {
+	run.Actor
+	left int
+	at   time.Time
+}
+
+// ration is how many pieces of a checkpoint, of 1 MiB, are written in a step of the clock: a small one is through, and a large one
+// keeps nobody waiting.
+const ration = 8
+
+// until gives the ration of an instant, once.
+func (r *rationed) until(now time.Time) {
+	if !r.at.Equal(now) {
+		r.at, r.left = now, ration
+	}
+}
+
+func (r *rationed) Step() (bool, error) {
+	if r.left == 0 {
+		return false, nil
+	}
+	r.left--
+	return r.Actor.Step()
 }
 
 // muchFor is how many steps of the clock many records are at work: that in which they come in, and that in which the
@@ -73,7 +100,8 @@ func castOf(actors []run.Actor) *cast {
 		case "sink", "deliver":
 			c.sinks = append(c.sinks, t)
 		case "writer":
-			c.writer = t
+			c.ration = &rationed{Actor: a}
+			t.actor, c.writer = c.ration, t
 		case "coordinator":
 			c.coordinator = t
 		case "flush":

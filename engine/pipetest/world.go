@@ -233,7 +233,7 @@ func (w *world) steps(e *run.Engine) (over bool, err error) {
 
 // round lets everything move that can. Sources append what has arrived, flushers make it durable, tasks take it and
 // sinks get rows. When nothing has moved the coordinator has its turn: ticks and barriers
-// stand behind what came before them, however quick anything was. What the writer is given takes a step of the clock, and it writes beside those
+// stand behind what came before them, however quick anything was. What the writer is given takes steps of the clock, and it writes beside those
 // who have something to do then, if more comes in.
 func (w *world) round(c *cast) (moved bool, err error) {
 	for _, t := range c.all {
@@ -246,7 +246,10 @@ func (w *world) round(c *cast) (moved bool, err error) {
 		}
 	}
 	turns := slices.Concat(c.intake, c.tasks, w.awake(c.sinks))
-	if now.After(c.asked) || !w.more() {
+	if more := w.more(); now.After(c.asked) || !more {
+		if c.ration.until(now); !more {
+			c.ration.left = ration // nobody has anything to do meanwhile
+		}
 		turns = slices.Insert(turns, 0, c.writer) // it has the longest way to go
 	}
 	crowd := c.much > 0 && w.o.Together != nil
