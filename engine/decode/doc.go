@@ -44,8 +44,9 @@
 //
 // # When is a time without a zone?
 //
-// Then it is UTC, with a T or a space in it, or without a time of day. Digits
-// beyond microseconds are dropped. Second 60 is the second after 59.
+// Then it is UTC, with a T or a space in it, or without a time of day. Offsets
+// may be without a colon (+0100) or without minutes (+01), and times without
+// seconds (10:15Z). Digits beyond microseconds are dropped. Second 60 is the second after 59.
 //
 // # How can a plan be right that compares so little?
 //

@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/bits"
 	"unsafe"
+
+	"github.com/tidemill/tidemill/engine/flow"
 )
 
 // This file decodes records by plans. It holds everything that takes bytes
@@ -253,7 +255,7 @@ func (d *jsonDecoder) fastTime(s *step, f *feed, p int) int {
 	}
 	lo, hi := word(f.base, p), word(f.base, p+2)
 	if lo != d.day.lo || hi != d.day.hi || lo == 0 {
-		day, ok := parseDate([]byte(bytesAt(f.base, p, p+10)))
+		day, ok := flow.ParseDate([]byte(bytesAt(f.base, p, p+10)))
 		if !ok {
 			return -1
 		}

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -54,6 +55,12 @@ func (d *jsonDecoder) record(rec []byte) {
 	}
 }
 
+// NoRecord begins the text that an ingest appends in place of what is no record; the reason follows.
+const NoRecord = "no record: "
+
+// maxTold is how much of that text becomes the reason of a reject, bytes. All of it is in the reject's row.
+const maxTold = 1 << 10
+
 // top finds the object that the record should be.
 func (d *jsonDecoder) top() int {
 	if len(d.s) >= 3 && string(d.s[:3]) == "\xef\xbb\xbf" {
@@ -67,6 +74,8 @@ func (d *jsonDecoder) top() int {
 	switch c := d.s[p]; {
 	case c == '{':
 		return p
+	case bytes.HasPrefix(d.s, []byte(NoRecord)):
+		return d.fail(-1, "%s", bytes.ToValidUTF8(cut(d.s[len(NoRecord):], maxTold), []byte("\ufffd")))
 	case c != '[' && c != '"' && c != '-' && c-'0' > 9:
 		return d.expected(p, object)
 	case d.skip(p, 0) < 0:
@@ -89,6 +98,10 @@ func (d *jsonDecoder) abandon(u undo, end int) {
 		c.back(d.rows, end)
 	}
 	d.rej, d.out.Stats.Ignored, d.index = d.rej[:u.rej], u.ignored, 0
+	if d.at < 0 {
+		d.rejectWhole(d.fault)
+		return
+	}
 	d.rejectWhole(fmt.Sprintf("byte %d: %s", d.at+1, d.fault))
 }
 

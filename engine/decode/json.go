@@ -207,6 +207,10 @@ func (d *jsonDecoder) Decode(b *journal.Block, from uint64, out *Result) {
 		if !d.rowsOf(b, first) {
 			d.rest = restBlocks
 			d.discard()
+			if len(d.cols) > known { // what it taught is learned again, and at the same record
+				d.cols = d.cols[:known]
+				d.reset()
+			}
 			*out = Result{}
 			d.rej, d.rows = d.rej[:0], 0
 			d.rowsOf(b, first)

@@ -13,7 +13,7 @@ import (
 type scanner struct {
 	s     []byte
 	max   int // containers within each other
-	at    int // where the fault is, from 0
+	at    int // where the fault is, from 0; -1: it says so itself
 	fault string
 }
 

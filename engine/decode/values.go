@@ -3,6 +3,8 @@ package decode
 import (
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/tidemill/tidemill/engine/flow"
 )
 
 // set reads the value at p and sets row of c by it. why says what is wrong
@@ -65,7 +67,7 @@ func (d *jsonDecoder) setTime(c *column, row, p int) (end int, why string) {
 		d.scratch = unescape(d.scratch[:0], raw)
 		raw = d.scratch
 	}
-	us, ok := parseTime(raw)
+	us, ok := flow.ParseTime(raw)
 	if !ok {
 		return end, "found " + d.glimpse(p) + ` where a time such as "2006-01-02T15:04:05Z" should be`
 	}
@@ -172,9 +174,16 @@ func clip(b []byte) string {
 	if len(b) <= most {
 		return string(b)
 	}
-	n := most
+	return fmt.Sprintf("%s… (%d bytes)", cut(b, most), len(b))
+}
+
+// cut returns the first n bytes of b, or one to three fewer where a character would be cut.
+func cut(b []byte, n int) []byte {
+	if len(b) <= n {
+		return b
+	}
 	for n > 0 && !utf8.RuneStart(b[n]) {
 		n--
 	}
-	return fmt.Sprintf("%s… (%d bytes)", b[:n], len(b))
+	return b[:n]
 }
