@@ -25,14 +25,13 @@ const mostTried = 24
 func (r *Report) prices(all []*Series, c detect.Config) ([]Price, error) {
 	var tops []float64
 	for n, s := range all {
-		for _, l := range s.Labels {
-			top := 0.0
-			first := sort.Search(len(s.Times), func(i int) bool { return s.Times[i] >= l.From })
-			for i := first; i < len(s.Times) && s.Times[i] <= l.To; i++ {
-				if r.raw[n][i] > top { // never of NaN
-					top = r.raw[n][i]
-				}
+		best := make([]float64, len(s.Labels))
+		for i, at := range s.Times {
+			if l := s.label(at); l >= 0 && r.raw[n][i] > best[l] { // never of NaN
+				best[l] = r.raw[n][i]
 			}
+		}
+		for _, top := range best {
 			if top > 0 {
 				tops = append(tops, -fourDigits(-top))
 			}

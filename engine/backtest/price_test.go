@@ -15,19 +15,24 @@ func TestPrices(t *testing.T) {
 	labels := []Label{{From: 200, To: 240}, {From: 500, To: 540}, {From: 800, To: 840}}
 	for name, c := range map[string]struct {
 		peaks peaks
+		late  int64 // when the last row was, whose score is 4; 0: in its time
 		want  []Price
 	}{
-		"dearer and dearer":                             {peaks{100: 5, 220: 4, 380: 3, 520: 2, 700: 1.5, 820: 1}, []Price{{4, 1, 1}, {2, 2, 2}, {1, 3, 3}}},
-		"two for the price":                             {peaks{220: 4, 520: 3, 700: 2.5, 820: 2}, []Price{{3, 2, 0}, {2, 3, 1}}},
-		"quiet after a false one":                       {peaks{190: 3, 220: 3.2, 520: 2}, []Price{{3.2, 1, 0}, {2, 1, 1}}[:1]},
-		"four digits, rounded so that the row is above": {peaks{220: 2.71828}, []Price{{2.718, 1, 0}}},
-		"never found":                                   {peaks{100: 5}, nil},
-		"before labels":                                 {peaks{}, nil},
+		"dearer and dearer":                             {peaks{100: 5, 220: 4, 380: 3, 520: 2, 700: 1.5, 820: 1}, 0, []Price{{4, 1, 1}, {2, 2, 2}, {1, 3, 3}}},
+		"two for the price":                             {peaks{220: 4, 520: 3, 700: 2.5, 820: 2}, 0, []Price{{3, 2, 0}, {2, 3, 1}}},
+		"quiet after a false one":                       {peaks{190: 3, 220: 3.2, 520: 2}, 0, []Price{{3.2, 1, 0}, {2, 1, 1}}[:1]},
+		"four digits, rounded so that the row is above": {peaks{220: 2.71828}, 0, []Price{{2.718, 1, 0}}},
+		"never found":                                   {peaks{100: 5}, 0, nil},
+		"a row that came late":                          {peaks{}, 220, []Price{{4, 1, 0}}},
+		"before labels":                                 {peaks{}, 0, nil},
 	} {
 		s := &Series{Labels: labels}
 		raw := make([]float64, 1000)
 		for i := range raw {
 			s.Times, raw[i] = append(s.Times, int64(i)), c.peaks[i]
+		}
+		if c.late > 0 {
+			s.Times, raw = append(s.Times, c.late), append(raw, 4)
 		}
 		r := &Report{raw: [][]float64{raw}, Labels: len(labels)}
 		got, err := r.prices([]*Series{s}, detect.Config{Kind: "ensemble", Signals: 1, Quiet: 100})

@@ -141,7 +141,7 @@ func (c *Column) put(v uint64) {
 }
 
 // Words makes an empty column one of n values of eight bytes each, nulls at first, for a caller that
-// writes them: fixed[i], and bit i&7 of valid[i>>3] for a value that is none. Nulls says how many are left.
+// writes them: fixed[i], and bit i&7 of valid[i>>3] where the value is no null. Nulls says how many are left.
 func (c *Column) Words(n int) (fixed []uint64, valid []byte) {
 	c.mustBeEmpty()
 	values := zeros(c.alloc, 8*n)

@@ -21,12 +21,13 @@
 // It is appended all the same, as a line of text that says what was found and
 // where: a row with too many cells, a line over 64 MiB, an array that is not
 // closed. No decoder takes it for a record, so it ends among the rejects,
-// exactly once, with the text as its row.
+// exactly once, with the text as its row and, behind "no record: " (decode.NoRecord), as its reason.
 //
 // # What happens to a file that cannot be read?
 //
 // It is told of, and tried again behind the others until it can be: one whose compressed data ends in the middle may still
-// be on its way, and a header that names a column twice may be mended.
+// be on its way, and a header that names a column twice may be mended. One that is followed is not taken for gone by that: when it can be
+// read again, it goes on where it was.
 //
 // # How is a file known again after a restart?
 //

@@ -59,7 +59,7 @@ func (e *encoded) record(line []byte, pos int64, out *batch) {
 		payload, err = hex.AppendDecode(nil, text)
 	}
 	if err != nil {
-		out.refuse(pos, "the line before byte %d is no record: %s", pos, strings.TrimPrefix(err.Error(), "encoding/hex: "))
+		out.refuse(pos, "the line before byte %d: %s", pos, strings.TrimPrefix(err.Error(), "encoding/hex: "))
 		return
 	}
 	out.addRecord(string(topic), payload, pos)

@@ -70,7 +70,10 @@ func (s *source) look(p string, here map[*file]bool) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
+	if err != nil { // whether the file that was there is there still, nobody knows
+		for _, f := range s.files {
+			here[f] = here[f] || f.path == p
+		}
 		return err
 	}
 	format := s.opts.format
@@ -151,7 +154,8 @@ func (s *source) copyOf(now *file, head []byte) bool {
 		if f.gone || f.identity != now.identity || f.path == now.path {
 			continue
 		}
-		other, err := f.head()
+		of := file{file: f.file, info: now.info} // f may have been shorter when it was opened
+		other, err := of.head()
 		n := min(len(head), len(other))
 		if err == nil && !bytes.Equal(head[:n], other[:n]) && !s.told[now.path] && s.op.Report != nil {
 			s.op.Report(fmt.Sprintf("%s: not read: its first record is that of %s, by which files that are followed are known", now.path, f.path))

@@ -1,6 +1,7 @@
 package ingestfile
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -133,6 +134,89 @@ func TestFollowAlike(t *testing.T) {
 	}
 }
 
+// Two files that begin alike may be told from each other only later, when they have grown.
+func TestFollowAlikeLater(t *testing.T) {
+	dir := t.TempDir()
+	r := newRig(t, env.Real(), newFakeLog(1), fmt.Sprintf("path = %q\nfollow = true\nformat = \"ndjson\"", dir+"/log*"), nil)
+	must(t, r.open())
+	for _, do := range []string{"log.a<1\n", "log.b<1\n", "log.a<2\n", "log.b<3\n"} {
+		if len(r.reports) > 0 {
+			t.Errorf("before %q: %q", do, r.reports)
+		}
+		change(t, dir, do)
+		r.drain()
+	}
+	if got := strings.Join(r.log.all(), " "); got != "1 2" || len(r.reports) != 1 || !strings.Contains(r.reports[0], "log.b: not read") {
+		t.Errorf("%q, told %q", got, r.reports)
+	}
+	must(t, r.src.Close())
+}
+
+// faulty is a file system in which files cannot be opened or read for a while.
+type faulty struct {
+	env.FS
+	open, read string // the end of their names
+}
+
+type faultyFile struct {
+	env.File
+	fs   *faulty
+	name string
+}
+
+func (f *faulty) Open(name string, flag env.Flag) (env.File, error) {
+	if f.open != "" && strings.HasSuffix(name, f.open) {
+		return nil, errors.New("not allowed")
+	}
+	file, err := f.FS.Open(name, flag)
+	return &faultyFile{file, f, name}, err
+}
+
+func (f *faultyFile) ReadAt(b []byte, at int64) (int, error) {
+	if f.fs.read != "" && strings.HasSuffix(f.name, f.fs.read) {
+		return 0, errors.New("a bad block")
+	}
+	return f.File.ReadAt(b, at)
+}
+
+// A followed file that cannot be opened or read for a while is not taken for gone, and new ones are found meanwhile.
+func TestFollowUnreadable(t *testing.T) {
+	for name, c := range map[string]struct {
+		faults     faulty
+		want, then string
+	}{
+		"cannot be opened": {faulty{open: "/log"}, "1 5", "1 5 22"},
+		"cannot be read":   {faulty{read: "/log"}, "1 5", "1 5 22"},
+	} {
+		dir, e := t.TempDir(), *env.Real()
+		fs := &faulty{FS: e.FS}
+		e.FS = fs
+		r := newRig(t, &e, newFakeLog(1), fmt.Sprintf("path = %q\nfollow = true\nformat = \"ndjson\"", dir+"/log*"), nil)
+		must(t, r.open())
+		change(t, dir, "log<1\n2")
+		r.drain()
+		fs.open, fs.read = c.faults.open, c.faults.read
+		change(t, dir, "log.b<5\n")
+		wrong := 0
+		for range 3 * rescanEvery * missingLimit {
+			if _, err := r.src.Step(); err != nil {
+				wrong++
+			}
+		}
+		r.log.Flush()
+		if got := strings.Join(r.log.all(), " "); got != c.want || wrong == 0 {
+			t.Errorf("%s: %q, want %q, and %d errors", name, got, c.want, wrong)
+		}
+		fs.open, fs.read = "", ""
+		change(t, dir, "log<2\n")
+		r.drain()
+		if got := strings.Join(r.log.all(), " "); got != c.then {
+			t.Errorf("%s: then %q, want %q", name, got, c.then)
+		}
+		must(t, r.src.Close())
+	}
+}
+
 func TestFollowOnce(t *testing.T) {
 	dir := t.TempDir()
 	r := newRig(t, env.Real(), newFakeLog(1), fmt.Sprintf("path = %q\nfollow = true", dir+"/*.ndjson"), nil)
@@ -155,9 +239,9 @@ func TestFollowOnce(t *testing.T) {
 func TestOverlong(t *testing.T) {
 	const size = 80 << 20
 	for _, c := range []struct{ name, head, body, tail, want string }{
-		{"a.ndjson", "{\"a\":1}\n", "x", "\n{\"a\":2}\n", "line of 83886081 bytes from byte 8: a record has at most 67108864"},
-		{"a.json", "[{\"a\":1},\"", "x", "\",{\"a\":2}]", "value of 83886082 bytes from byte 9: a record has at most 67108864"},
-		{"a.csv", "a\n1\n\"", "\n", "\"\n2\n", "row of 83886083 bytes from byte 4: a record has at most 67108864"},
+		{"a.ndjson", "{\"a\":1}\n", "x", "\n{\"a\":2}\n", "no record: line of 83886081 bytes from byte 8: a record has at most 67108864"},
+		{"a.json", "[{\"a\":1},\"", "x", "\",{\"a\":2}]", "no record: value of 83886082 bytes from byte 9: a record has at most 67108864"},
+		{"a.csv", "a\n1\n\"", "\n", "\"\n2\n", "no record: row of 83886083 bytes from byte 4: a record has at most 67108864"},
 	} {
 		e := env.Real()
 		fsys := &holey{FS: e.FS, size: size, c: c.head, fill: c.body[0], tail: c.tail}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/tidemill/tidemill/engine/decode"
 	"github.com/tidemill/tidemill/engine/journal"
 )
 
@@ -75,12 +76,12 @@ func (b *batch) add(payload []byte, pos int64) {
 // pass takes note that everything before pos is dealt with.
 func (b *batch) pass(pos int64) { b.pos = max(b.pos, pos) }
 
-// refuse adds a line of text in place of what is no record.
+// refuse adds a line of text in place of what is no record; the decoder takes it for the reason.
 func (b *batch) refuse(pos int64, format string, args ...any) {
 	if pos > b.pos {
 		b.rejected++
 	}
-	b.add(b.keep(fmt.Appendf(nil, format, args...)), pos)
+	b.add(b.keep(fmt.Appendf([]byte(decode.NoRecord), format, args...)), pos)
 }
 
 // keep copies made text to the arena, where it stays until reset.

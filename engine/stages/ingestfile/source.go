@@ -258,9 +258,11 @@ func (s *source) read(f *file) (stage.Status, error) {
 	return s.append()
 }
 
-// putOff closes a file that cannot be read, until the others have been: it is opened anew then, and may be whole.
+// putOff closes a file that cannot be read, until the others have been: it is opened anew then, and may be whole. One that is
+// followed stays open, and waits as if it had nothing new.
 func (s *source) putOff(f *file) error {
 	if s.opts.follow {
+		f.quiet = true
 		return nil
 	}
 	s.files = slices.DeleteFunc(s.files, func(other *file) bool { return other == f })
