@@ -17,13 +17,21 @@ func (t *Table) Texts(slots []uint32, alloc memory.Allocator) arrow.Array {
 	}
 	offs, data := sized(alloc, (len(slots)+1)*4), sized(alloc, len(slots)*shortKey)
 	at, nulls, ends, room, refs := 0, 0, arrow.Int32Traits.CastFromBytes(offs.Bytes())[:len(slots)+1], data.Bytes(), t.refs
+	starts := ends[:len(slots)]
 	for i, s := range slots {
 		if !t.Live(s) {
 			t.mustLive(s)
 		}
-		ends[i] = int32(at)
+		starts[i] = int32(at)
 		r := &refs[s]
 		n := int(r.n)
+		if n >= 8 && n <= shortKey && at+shortKey <= len(room) { // the key is in the reference itself
+			own := (*[shortKey]byte)(room[at:])
+			binary.LittleEndian.PutUint64(own[:], r.lo)
+			binary.LittleEndian.PutUint64(own[n-8:], r.hi)
+			at += n
+			continue
+		}
 		if r.n >= isAnon {
 			nulls++
 			continue
@@ -32,14 +40,7 @@ func (t *Table) Texts(slots []uint32, alloc memory.Allocator) arrow.Array {
 			data.Resize(max(2*len(room), at+n))
 			room = data.Bytes()
 		}
-		if n >= 8 && n <= shortKey { // the key is in the reference itself
-			own := room[at : at+n]
-			binary.LittleEndian.PutUint64(own, r.lo)
-			binary.LittleEndian.PutUint64(own[n-8:], r.hi)
-		} else {
-			copy(room[at:], t.arena[r.off:r.off+r.n])
-		}
-		at += n
+		at += copy(room[at:], t.arena[r.off:r.off+r.n])
 	}
 	data.ResizeNoShrink(at)
 	ends[len(slots)] = int32(at)

@@ -26,9 +26,9 @@ func (w *window) emit(out flow.Emitter) {
 		out.Emit(w.let(q[:n], w.batch(q[:n])))
 		q = q[n:]
 	}
-	links := w.panes.U32(1)
-	for i := range w.queue {
-		links[w.queue[i].pane*paneLinks+paneFlags] &^= flagQueued
+	links, queue := w.panes.U32(1), w.queue
+	for i := range queue {
+		links[queue[i].pane*paneLinks+paneFlags] &^= flagQueued
 	}
 	if w.sketched {
 		for _, e := range w.queue {
@@ -113,18 +113,20 @@ func (w *window) column32(n int) column32 {
 func (c column64) array(t arrow.DataType) arrow.Array { return wrap(t, len(c.v), 0, nil, c.buf) }
 func (c column32) array(t arrow.DataType) arrow.Array { return wrap(t, len(c.v), 0, nil, c.buf) }
 
-// source notes where the words of the emissions' windows are.
+// source notes which groups the emissions are of, and where the words of their windows are.
 func (w *window) source(q []emission) {
-	w.from, w.ats = w.panes.I64(0), w.ats[:0]
+	w.ats, w.groupsOf = grown(w.ats[:cap(w.ats)], len(q))[:len(q)], grown(w.groupsOf[:cap(w.groupsOf)], len(q))[:len(q)]
+	ats, groups, words := w.ats[:len(q)], w.groupsOf[:len(q)], w.words
 	if w.kind == sliding {
 		w.from = w.merged
-	}
-	for i := range q {
-		at := int(q[i].pane)
-		if w.kind == sliding {
-			at = int(q[i].merged)
+		for i := range q {
+			ats[i], groups[i] = int(q[i].merged)*words, q[i].group
 		}
-		w.ats = append(w.ats, at*w.words)
+		return
+	}
+	w.from = w.panes.I64(0)
+	for i := range q {
+		ats[i], groups[i] = int(q[i].pane)*words, q[i].group
 	}
 }
 
@@ -207,7 +209,7 @@ func (w *window) batch(q []emission) arrow.RecordBatch {
 			c.Release()
 		}
 	}()
-	own := w.keyColumns(q)
+	own := w.keys.Columns(w.groups, w.groupsOf, w.o.Alloc)
 	if w.kind == counting {
 		own = append(own, f.extra.array(arrow.PrimitiveTypes.Int64))
 	}
@@ -339,13 +341,4 @@ func (w *window) texts(q []emission, f func(emission) (v []byte, ok bool)) arrow
 		copy(data.Bytes()[at[i]:], v)
 	}
 	return wrap(arrow.BinaryTypes.String, len(q), nulls, valid, offs, data)
-}
-
-// keyColumns gives the groups' keys back as columns.
-func (w *window) keyColumns(q []emission) []arrow.Array {
-	w.groupsOf = w.groupsOf[:0]
-	for i := range q {
-		w.groupsOf = append(w.groupsOf, q[i].group)
-	}
-	return w.keys.Columns(w.groups, w.groupsOf, w.o.Alloc)
 }

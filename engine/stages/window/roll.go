@@ -37,6 +37,7 @@ func (w *window) roll(i, n int) (int, error) {
 	every, grace := w.every, w.grace
 	r := roller{window: w}
 	r.look()
+	var turn turner
 	for ; i < len(nos); i++ {
 		no, t, m := nos[i], int64(times[i]), marks[i]
 		if int(no) >= len(lanes) {
@@ -60,6 +61,19 @@ func (w *window) roll(i, n int) (int, error) {
 		}
 		if m >= last+every+grace {
 			return i, nil
+		}
+		if w.kind == tumbling && !w.bytes {
+			if turn.queue == nil {
+				turn = w.turner()
+			}
+			g := l.rolls - 1
+			if p := turn.next(l, g, start, m); p != noPane {
+				if idx[i] = p; start != end {
+					w.expire(g, m)
+				}
+				continue
+			}
+			turn.queue = nil // a new slot may move the tables
 		}
 		p, err := r.open(l, start, m)
 		if err != nil {
