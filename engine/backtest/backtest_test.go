@@ -78,7 +78,7 @@ func TestBadFiles(t *testing.T) {
 		{"ts,temp\n", ""},
 		{"ts,temp\nyesterday,3\n", `line 2: "yesterday" is no time`},
 		{"ts,temp\n2026-03-01\n", "line 2: it has 1 columns"},
-		{"ts,temp\n1772323200,\n1772323200000,x\n2026-03-01 00:00:00.5,4\n", ""},
+		{"ts,temp\n1772323200,\n1772323200000,x\n2026-03-01 00:00:00.5,4\n2026-03-01T09:15+0100,5\n2026-03-01 9:30,6\n", ""},
 		{"ts,temp\n1772323200,x\n1772323300,y\n", `column "temp" has no number in it`},
 		{"\xef\xbb\xbfts,temp\r\n1772323200,1\r\n", ""},
 	} {

@@ -157,11 +157,14 @@ func (s *Series) sort() {
 	s.Times, s.Values = times, values
 }
 
-// ParseTime reads a time: RFC 3339, the same with a space and without a zone (UTC),
+// ParseTime reads a time, as microseconds since 1970: one that flow.ParseTime takes, one whose hour has one digit, as spreadsheets write it,
 // or a number of seconds, milliseconds or microseconds since 1970, told apart by size.
 func ParseTime(text string) (int64, error) {
 	text = strings.TrimSpace(text)
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999", "2006-01-02 15:04", "2006-01-02"} {
+	if us, ok := flow.ParseTime([]byte(text)); ok {
+		return us, nil
+	}
+	for _, layout := range []string{"2006-01-02 15:04:05", "2006-01-02 15:04"} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t.UnixMicro(), nil
 		}

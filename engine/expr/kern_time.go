@@ -6,17 +6,6 @@ import (
 	"time"
 )
 
-// parseInstant reads a time as it is compared with a timestamp: RFC 3339, or
-// without a zone, or a day alone; us since 1970.
-func parseInstant(s string) (int64, bool) {
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02 15:04:05", "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UnixMicro(), true
-		}
-	}
-	return 0, false
-}
-
 // appendInstant writes RFC 3339 in UTC, with as many digits of the second as it has.
 func appendInstant(dst []byte, us int64) []byte {
 	return time.UnixMicro(us).UTC().AppendFormat(dst, "2006-01-02T15:04:05.999999Z07:00")

@@ -6,6 +6,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/tidemill/tidemill/engine/flow"
 )
 
 // symbol is an operator as it is written.
@@ -186,7 +188,7 @@ func (c *checker) timeLiteral(a, b *node) *node {
 	if a.k() != kTime || b.k() != kText || !b.isConst() || b.isNull() {
 		return nil
 	}
-	us, ok := parseInstant(b.val.s)
+	us, ok := flow.ParseTime([]byte(b.val.s))
 	if !ok {
 		c.errorf(b.at, "Not a time", "%s is compared with the timestamp %s, so it must be a time such as \"2026-01-31T12:00:00Z\", \"2026-01-31 12:00:00\" or \"2026-01-31\" (UTC).", shortText(b), shortText(a))
 		return badNode(b.at)
@@ -199,7 +201,7 @@ func (c *checker) timeText(op byte, a, b *node) *node {
 	if op != '-' || a.k() != kTime || b.k() != kText || !b.isConst() || b.isNull() {
 		return nil
 	}
-	us, ok := parseInstant(b.val.s)
+	us, ok := flow.ParseTime([]byte(b.val.s))
 	if !ok {
 		return nil
 	}

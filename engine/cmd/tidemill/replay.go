@@ -131,11 +131,11 @@ func whenOf(text string, now time.Time) (time.Time, error) {
 			return now.Add(d), nil
 		}
 	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return t, fmt.Errorf("%q is no time; write 2026-11-22T10:00:00Z, or -2h", text)
+	us, ok := flow.ParseTime([]byte(text))
+	if !ok {
+		return time.Time{}, fmt.Errorf("%q is no time; write 2026-11-22T10:00:00Z, or -2h", text)
 	}
-	return t, nil
+	return time.UnixMicro(us).UTC(), nil
 }
 
 func (a *app) replay(f *replayFlags) error {
@@ -163,7 +163,7 @@ func (a *app) replay(f *replayFlags) error {
 		return err
 	}
 	if f.step {
-		err = a.replayStep(ctx, r)
+		err = a.replayStep(ctx, r, f.rows)
 	} else {
 		shown := int64(0)
 		err = r.Run(ctx, a.replayed(f, &shown))

@@ -163,7 +163,8 @@ func writeChange(out *bufio.Writer, c *replay.Change) {
 
 // replayStep shows what comes of each record of a device. On a terminal it waits for
 // the return key before the next one.
-func (a *app) replayStep(ctx context.Context, r *replay.Replay) error {
+func (a *app) replayStep(ctx context.Context, r *replay.Replay, rows int64) error {
+	shown := int64(0)
 	keys := bufio.NewScanner(a.in)
 	wait := a.outTerminal
 	return r.Steps(ctx, func(s replay.Step) error {
@@ -175,6 +176,9 @@ func (a *app) replayStep(ctx context.Context, r *replay.Replay) error {
 		for i := range s.Rows {
 			if _, err := fmt.Fprintf(a.out, "  %s %s\n", s.Rows[i].Edge, s.Rows[i].Text); err != nil {
 				return err
+			}
+			if shown++; shown == rows {
+				return errEnough
 			}
 		}
 		if !wait {

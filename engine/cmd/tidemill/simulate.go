@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/engine/config"
+	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/simulate"
 )
 
@@ -134,11 +135,11 @@ func startOf(text string, now time.Time) (time.Time, error) {
 		}
 		return now.Add(-d).UTC().Truncate(time.Second), nil
 	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
+	us, ok := flow.ParseTime([]byte(text))
+	if !ok {
 		return now, fmt.Errorf("--start takes a time such as 2026-11-22T10:00:00Z, or how long ago, such as -6h; not %q", text)
 	}
-	return t, nil
+	return time.UnixMicro(us).UTC(), nil
 }
 
 // overDemo is the demonstration with the flags that were given.

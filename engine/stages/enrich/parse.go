@@ -9,7 +9,6 @@ import (
 	"io"
 	"math"
 	"strconv"
-	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -157,11 +156,11 @@ func put(c *carry.Column, t arrow.DataType, text string, null bool) error {
 		}
 		c.Bool(v)
 	default:
-		v, err := time.Parse(time.RFC3339Nano, text)
-		if err != nil {
+		us, ok := flow.ParseTime([]byte(text))
+		if !ok {
 			return errors.New("not a timestamp as 2026-01-31T12:00:00Z is one")
 		}
-		c.Fixed(uint64(v.UnixMicro()))
+		c.Fixed(uint64(us))
 	}
 	return nil
 }
