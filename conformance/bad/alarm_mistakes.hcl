@@ -61,4 +61,18 @@ pipeline "p" {
     by     = [device]
     absent = "ten minutes" # ERROR: is not a duration
   }
+  alarm "l" {
+    by        = [device, stie] # ERROR: Did you mean site?
+    when      = tmep > 3       # ERROR: Did you mean temp?
+    for       = "-5m"          # ERROR: a duration cannot be
+    clear     = temp + "a"     # ERROR: number
+    clear_for = 3              # ERROR: clear_for takes a duration
+    with      = [severiti]     # ERROR: severiti
+    severty   = "info"         # ERROR: Did you mean "severity"
+  }
+  window "tumbling" "m" {
+    by    = [device]
+    every = "five minutes"                  # ERROR: is not a duration
+    emit  = { a = avg(tmep), b = max(temp) } # ERROR: Did you mean temp?
+  }
 }

@@ -37,6 +37,17 @@ func decodeWith(body hcl.Body, args any, ctx *hcl.EvalContext, taken []string) h
 	return Sort(d.diags)
 }
 
+// Expressions says where those expressions stand that DecodeBody has put into args; those of nested blocks it leaves out.
+func Expressions(args any) []hcl.Range {
+	var written []hcl.Range
+	for _, f := range fieldsOf(reflect.ValueOf(args).Elem()) {
+		if x, ok := f.value.Interface().(hcl.Expression); ok && !Absent(x) {
+			written = append(written, x.Range())
+		}
+	}
+	return written
+}
+
 // Absent says that an optional expression was not given.
 func Absent(x hcl.Expression) bool {
 	if x == nil {

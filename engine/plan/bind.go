@@ -45,7 +45,7 @@ func (p *Plan) bindIngest(b *config.Block) (*Node, hcl.Diagnostics) {
 	p.setDigests(n)
 	args := spec.Args()
 	if diags := config.DecodeBody(b.Body, args, p.Config.Eval); diags.HasErrors() {
-		return nil, diags
+		return nil, append(diags, besideMistakes(args, nil, p.at(n, ch))...)
 	}
 	n.Bound, diags = args.Bind(nil, p.at(n, ch))
 	return n, diags
@@ -204,11 +204,12 @@ func (p *Plan) bindArgs(pl *Pipeline, n *Node, inferred *inference) hcl.Diagnost
 			ask = nil
 		}
 		args := n.Spec.Args()
-		if diags := config.DecodeBody(n.Block.Body, args, p.Config.Eval); diags.HasErrors() {
-			return diags
-		}
+		mistakes := config.DecodeBody(n.Block.Body, args, p.Config.Eval)
 		at, schemas := p.inputs(pl, n, inferred)
 		at.Regroup = ask
+		if mistakes.HasErrors() {
+			return append(mistakes, inferred.once(at.Channel.Name, besideMistakes(args, schemas, at))...)
+		}
 		var diags hcl.Diagnostics
 		n.Bound, diags = args.Bind(schemas, at)
 		diags = append(before, inferred.once(at.Channel.Name, diags)...)
@@ -231,6 +232,18 @@ func (p *Plan) bindArgs(pl *Pipeline, n *Node, inferred *inference) hcl.Diagnost
 		}
 		before = onceOnly(diags)
 	}
+}
+
+// besideMistakes binds arguments of which some could not be decoded, for what there is to say of the expressions
+// among the others. What is said of anything else may follow from the arguments that are missing.
+func besideMistakes(args stage.Args, in []*arrow.Schema, at stage.At) hcl.Diagnostics {
+	written := config.Expressions(args)
+	_, diags := args.Bind(in, at)
+	return slices.DeleteFunc(diags, func(d *hcl.Diagnostic) bool {
+		return d.Subject == nil || !slices.ContainsFunc(written, func(r hcl.Range) bool {
+			return r.Filename == d.Subject.Filename && r.Start.Byte <= d.Subject.Start.Byte && d.Subject.End.Byte <= r.End.Byte
+		})
+	})
 }
 
 // inputs is what a block sees of its inputs.

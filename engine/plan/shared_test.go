@@ -13,13 +13,16 @@ import (
 )
 
 // TestShared: sinks that would write over each other are refused, within a
-// pipeline and across pipelines.
+// pipeline and across pipelines, and so are those that would write where an ingest reads.
 func TestShared(t *testing.T) {
 	const head = `channel "c" { schema = { n = number } }
 pipeline "p" {
   from = channel.c
   sink "file" "a" { path = "out.ndjson" }
 `
+	ingest := func(path string) string {
+		return head + "}\ningest \"file\" \"in\" {\n  to   = channel.c\n  path = [\"other.ndjson\", \"" + path + "\"]\n}"
+	}
 	for _, c := range []struct{ name, text, want string }{
 		{"apart", head + `  sink "file" "b" { path = "other.ndjson" }` + "\n}", ""},
 		{"in a pipeline", head + `  sink "file" "b" { path = "./out.ndjson" }` + "\n}", "pipeline.p.sink.a and pipeline.p.sink.b write to the same place"},
@@ -28,6 +31,10 @@ pipeline "p" {
   sink "file" "a" { path = "out.ndjson" }
 }`, "pipeline.p.sink.a and pipeline.q.sink.a write to the same place"},
 		{"the engine's own", head + `  sink "file" "b" { path = "data://rejects/p.ndjson" }` + "\n}", "pipeline.p.sink.b and pipeline.p.sink.rejects write to the same place"},
+		{"what an ingest reads", ingest("out.ndjson"), "ingest.in reads out.ndjson. Write to another file"},
+		{"the same by another name", ingest("./x/../out.ndjson"), "ingest.in reads out.ndjson. Write to another file"},
+		{"what an ingest's pattern takes in", ingest("*.ndjson"), "ingest.in reads *.ndjson. Write to another file"},
+		{"what an ingest leaves out", ingest("in/*.ndjson"), ""},
 		{"a name that the engine uses", head + `  sink "file" "rejects" { path = "other.ndjson" }` + "\n}", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
 
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/flow"
@@ -74,12 +76,61 @@ func (a *fileArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 	if !path.IsAbs(name) && !strings.HasPrefix(name, DataScheme) {
 		name = path.Join(at.Dir, name)
 	}
+	diags = append(diags, refuseRead(name, at, a.PathRange)...)
 	opts := options{name: name, csv: format == "csv", meta: a.Meta, keep: a.Append}
 	return stage.Bound{
 		Delivery: stage.Transactional,
 		Identity: format + " " + path.Clean(a.Path), // as written: the folder may be called by another name next time
 		OpenSink: func(o stage.Opening) (stage.Sink, error) { return openFile(o, opts) },
 	}, diags
+}
+
+// refuseRead refuses the file that an ingest of the same configuration reads: what is written there
+// would come in again and again, or stand where the input was.
+func refuseRead(name string, at stage.At, where hcl.Range) hcl.Diagnostics {
+	for _, b := range at.Ingests {
+		for _, pattern := range readBy(b, at) {
+			if path.Dir(pattern) != path.Dir(name) {
+				continue
+			}
+			if same, err := path.Match(path.Base(pattern), path.Base(name)); same && err == nil {
+				return config.Errorf(where, "File is read by an ingest",
+					"ingest.%s reads %s. Write to another file, or to one in another folder; rows go from a pipeline into a channel by sink \"channel\".", b.Name, path.Base(pattern))
+			}
+		}
+	}
+	return nil
+}
+
+// readBy lists the paths of an ingest "file", of which the last part may hold wildcards. What is wrong with them, the ingest tells.
+func readBy(b *config.Block, at stage.At) []string {
+	content, _, _ := b.Body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "path"}}})
+	if b.Type != "file" || content == nil || content.Attributes["path"] == nil {
+		return nil
+	}
+	v, diags := config.Value(content.Attributes["path"].Expr, at.Eval)
+	if v, _ = v.UnmarkDeep(); diags.HasErrors() || !v.IsWhollyKnown() || v.IsNull() {
+		return nil
+	}
+	if v.Type() == cty.String {
+		v = cty.TupleVal([]cty.Value{v})
+	}
+	v, err := convert.Convert(v, cty.List(cty.String))
+	if err != nil {
+		return nil
+	}
+	var paths []string
+	for _, item := range v.AsValueSlice() {
+		if item.IsNull() {
+			continue
+		}
+		name := item.AsString()
+		if !path.IsAbs(name) {
+			name = path.Join(at.Dir, name)
+		}
+		paths = append(paths, path.Clean(name))
+	}
+	return paths
 }
 
 func (a *stdoutArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
