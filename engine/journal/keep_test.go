@@ -71,8 +71,6 @@ func TestRetainFor(t *testing.T) {
 	}
 }
 
-// What a reader holds is spared up to RetainBytes; then appends are refused
-// until it has moved on.
 // TestTrimBeforeHead: what is old goes after a start only once something newer is durable, since the Head of the last segment
 // tells where sources stand and which offsets were given out.
 func TestTrimBeforeHead(t *testing.T) {
@@ -110,6 +108,8 @@ func TestTrimBeforeHead(t *testing.T) {
 	}
 }
 
+// What a reader holds is spared up to RetainBytes; then appends are refused
+// until it has moved on.
 func TestRetainBytes(t *testing.T) {
 	sim := env.NewSim(1)
 	l, _ := mustOpen(t, sim.Env(), Options{Partitions: 1, RetainBytes: 20_000})

@@ -220,8 +220,10 @@ func TestAnother(t *testing.T) {
 			v = V5
 		}
 		p := Packet{Checked: []byte("a/b")}
-		if n := p.another(b, v, testLimits()); n != 0 != short || short && n != len(b) {
-			t.Errorf("%s: %d of %d bytes", text, n, len(b))
+		for _, more := range []string{"", "\x32\x00\x07\x00\x00\x00\x00"} { // of the next packet
+			if n := p.another(append(bytes.Clone(b), more...), v, testLimits()); n != 0 != short || short && n != len(b) {
+				t.Errorf("%s: %d of %d bytes, before %d others", text, n, len(b), len(more))
+			}
 		}
 		if n := p.another(b, v, Limits{Packet: len(b) - 1}); n != 0 {
 			t.Errorf("%s: %d bytes, and %d are the limit", text, n, len(b)-1)
@@ -229,6 +231,33 @@ func TestAnother(t *testing.T) {
 		if problem := same(b, v); problem != "" {
 			t.Errorf("%s: %s", text, problem)
 		}
+	}
+	// Three bytes of length, of which the third would pass for the topic's, and the topic's for its first letter.
+	b, err := notation("32 ~ 00 41 17000*41")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Packet{Checked: bytes.Repeat([]byte{0x41}, 256)}
+	if n := p.another(b, V311, testLimits()); n != 0 {
+		t.Errorf("a longer packet: %d of %d bytes", n, len(b))
+	}
+}
+
+// TestAnotherHasNothingElse: what the packet before had is not taken for this one's.
+func TestAnotherHasNothingElse(t *testing.T) {
+	before, _ := notation("3B ~ 'a/b' 00 09 03 23 00 05 42")
+	b, _ := notation("32 ~ 'a/b' 00 07 00 41")
+	p, want := Packet{Checked: []byte("a/b")}, Packet{}
+	for _, step := range []struct {
+		b []byte
+		p *Packet
+	}{{before, &p}, {b, &p}, {b, &want}} {
+		if n, err := Decode(step.b, V5, testLimits(), step.p); n != len(step.b) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if p.Props.Has(TopicAlias) || !reflect.DeepEqual(content(&p), content(&want)) {
+		t.Errorf("decoded\n%v\nand not\n%v", content(&p), content(&want))
 	}
 }
 

@@ -129,6 +129,12 @@ func (d *draft) rename() error {
 	return nil
 }
 
+// abandon gives back the room of what cannot be used: the disk may be full, and others wait for it. It will be written again.
+func (d *draft) abandon() {
+	_ = d.close()
+	_ = d.store.remove(d.name())
+}
+
 func (d *draft) close() error {
 	f := d.file
 	if d.file = nil; f == nil {

@@ -185,17 +185,13 @@ func (g *generation) loop(own bell, pause time.Duration, actors []Actor) {
 }
 
 // patience is how long actors wait when nobody rings: a flusher whose linger
-// is running waits for the rest of it.
+// is running waits for the rest of it, and not at all where it ran out since the flusher looked.
 func patience(actors []Actor, now time.Time, pause time.Duration) time.Duration {
 	f, ok := actors[0].(*flusher)
 	if !ok || f.since.IsZero() {
 		return pause
 	}
-	linger := f.engine.plan.Config.Engine.Linger
-	if rest := f.since.Add(linger).Sub(now); rest > 0 {
-		return rest
-	}
-	return linger // the disk is full
+	return max(0, f.since.Add(f.engine.plan.Config.Engine.Linger).Sub(now))
 }
 
 // finisher is the coordinator under goroutines: it ends the generation when the run is over.

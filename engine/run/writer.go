@@ -17,7 +17,7 @@ type writer struct {
 type writing struct {
 	draft
 	before  *checkpoint
-	state   atomic.Int32 // a progress
+	state   atomic.Int32 // a written
 	err     error        // why it was not written, or old files could not be removed
 	settled bool         // the coordinator's
 }
@@ -60,7 +60,7 @@ func (w *writer) Step() (bool, error) {
 		return false, nil
 	default:
 		if j.err = j.next(); j.err != nil {
-			_ = j.close() // it will be written again
+			j.abandon()
 			w.say(j, notWritten)
 		} else if j.next == nil {
 			w.say(j, durable)

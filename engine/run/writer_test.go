@@ -3,9 +3,11 @@ package run_test
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/run"
 )
 
@@ -79,4 +81,30 @@ func TestWrittenBeside(t *testing.T) {
 	}
 	l.close()
 	l.expect("/out/p.ndjson", rows)
+}
+
+// TestNotWritten: a checkpoint that could not be written takes no room from those who wait for it; what a killed process left of one,
+// however long, is not part of the next.
+func TestNotWritten(t *testing.T) {
+	const unfinished = "/data/checkpoints/0000000000000001.checkpoint.tmp"
+	for after := range 3 {
+		l := newLab(t)
+		l.write(unfinished, strings.Repeat("left", 1<<18))
+		l.write("/in/a.ndjson", records(0, 2000))
+		e := l.open(telemetry+followed+copying("p"), false)
+		l.machine.Fail(env.Fault{Op: env.OpWrite, Name: unfinished, After: after, Err: syscall.ENOSPC, Times: 1})
+		l.steps(func() bool { return l.reported("could not be written") })
+		if left := l.files("/data/checkpoints", ""); len(left) > 0 || e.Status().Checkpoint.Epoch > 0 {
+			t.Errorf("after %d writes: there are %q, and checkpoint %d", after, left, e.Status().Checkpoint.Epoch)
+		}
+		l.write(unfinished, strings.Repeat("left", 1<<18))
+		l.steps(func() bool { return e.Status().Checkpoint.Epoch > 0 })
+		l.must(l.engine.Close())
+		l.machine.Crash(uint64(after))
+		l.open(telemetry+followed+copying("p"), false)
+		l.settle()
+		l.settle()
+		l.close()
+		l.expect("/out/p.ndjson", 2000)
+	}
 }

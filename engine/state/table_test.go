@@ -232,6 +232,9 @@ func TestInternStringsIsSlot(t *testing.T) {
 		values, valid := make([]string, rows), make([]bool, rows)
 		for i := range values {
 			values[i], valid[i] = fmt.Sprintf("%0*d", 1+r.IntN(20), r.IntN(keys)), round%3 != 0 || r.IntN(10) > 0
+			if r.IntN(4) == 0 { // alike but for their length, also in what a reference holds of them
+				values[i] = strings.Repeat(string(rune('a'+r.IntN(26))), 8+r.IntN(9))
+			}
 		}
 		b.AppendValues(values, valid) // a null stands over a text
 		from := r.IntN(rows + 1)

@@ -185,6 +185,9 @@ func leanHeap() []byte {
 		return nil
 	}
 	debug.SetGCPercent(leanGC)
+	if _, limited := os.LookupEnv("GOMEMLIMIT"); limited {
+		return nil // ballast would be counted against the limit
+	}
 	return ballast()
 }
 
