@@ -105,7 +105,7 @@ func (c *checker) builtin(name string) *builtin {
 
 // aggregateNames are the functions over many rows, which only windows have.
 func aggregateNames() []string {
-	return []string{"argmax", "argmin", "avg", "collect", "count", "delta", "distinct", "first", "histogram", "last", "max", "min",
+	return []string{"argmax", "argmin", "avg", "collect", "count", "delta", "distinct", "first", "histogram", "increase", "last", "max", "min",
 		"percentile", "rate", "stddev", "sum", "time_avg", "topk"}
 }
 

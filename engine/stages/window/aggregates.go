@@ -31,6 +31,7 @@ func functions() []function {
 		{"distinct", "distinct(x): how many different values", [2]int{1, 1}, false, false},
 		{"first", "first(x): value with the earliest event time", [2]int{1, 1}, false, false},
 		{"histogram", "histogram(x, [0, 5, 10]): a list of how many numbers are below the first bound, from each bound to the next, and from the last up", [2]int{2, 2}, true, false},
+		{"increase", "increase(x): how much a counter rose, value by value; a fall is a restart at 0", [2]int{1, 1}, true, false},
 		{"last", "last(x): value with the latest event time", [2]int{1, 1}, false, false},
 		{"max", "max(x): highest value", [2]int{1, 1}, false, true},
 		{"min", "min(x): lowest value", [2]int{1, 1}, false, true},
@@ -184,7 +185,7 @@ func (g *aggregates) buildMore(r *result, arg int, f function, c expr.AggregateC
 		bounds, diags = boundsOf(c.Args[1], eval)
 		r.accs[0], r.typ = g.acc(acc{kind: accHist, arg: arg, bounds: bounds}), arrow.ListOf(arrow.PrimitiveTypes.Int64)
 		g.float[arg] = true
-	case "time_avg":
+	case "increase", "time_avg":
 		if len(c.Args) > 1 {
 			r.linear, diags = linearOf(c.Args[1], eval)
 		}

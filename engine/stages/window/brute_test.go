@@ -195,7 +195,7 @@ func (f found) values() map[string]any {
 	}
 	v := map[string]any{"n": int64(len(rows)), "known": int64(len(known)), "d": int64(len(distinct)), "h": fmt.Sprint(hist),
 		"c": fmt.Sprint(order[:min(5, len(order))]), "k": fmt.Sprint(mostOf(codes)), "total": nil, "a": nil, "lo": nil, "hi": nil, "f": nil, "l": nil,
-		"dt": nil, "r": nil, "ta": nil, "tl": nil, "sd": nil, "am": nil, "ax": nil, "p": nil}
+		"dt": nil, "r": nil, "ta": nil, "tl": nil, "in": nil, "sd": nil, "am": nil, "ax": nil, "p": nil}
 	if len(known) == 0 {
 		return v
 	}
@@ -213,6 +213,16 @@ func (f found) values() map[string]any {
 		}
 	}
 	v["am"], v["ax"], v["ta"], v["tl"] = least.code, float64(most.t)/1e6, sum/n, sum/n
+	rose := 0.0
+	for i, r := range known[1:] {
+		switch before := known[i].temp; {
+		case r.temp >= before:
+			rose += r.temp - before
+		case r.temp > 0: // it began again at 0
+			rose += r.temp
+		}
+	}
+	v["in"] = rose
 	if len(known) > 1 {
 		v["sd"] = math.Sqrt(spread / (n - 1))
 	}

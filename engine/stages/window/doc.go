@@ -173,6 +173,10 @@
 // Why does time_avg begin with the first row of a window, and not with the value before? That value is another
 // window's, which may still change.
 //
+// Why does increase leave out the rise from the window before? For the same reason. What a counter counted between its latest value and
+// its restart nobody knows, so that a restart counts from 0 (Prometheus does it so, but also stretches the sum over the whole window; this
+// sums what was seen). delta and rate take a meter's restart for a fall: they are for what may fall.
+//
 // Why does percentile say something that is no value? A DDSketch says what is within 1 % of one. topk
 // is exact up to 10 k different values of a window, at least 100, and then Space-Saving (series.go).
 //

@@ -69,7 +69,7 @@ func newRollup(seed uint64, big bool) *rollup {
 
 // tied tells of an aggregate that two rows of one moment can decide, where rows of several devices have the same.
 func (u *rollup) tied(name string) bool {
-	return u.all && slices.Contains([]string{"f", "l", "dt", "r", "ta", "tl", "c"}, name)
+	return u.all && slices.Contains([]string{"f", "l", "dt", "r", "ta", "tl", "in", "c"}, name)
 }
 
 // link is one stage of a chain.

@@ -66,7 +66,11 @@ func (w *window) valueOf(r *result, a *acc) func(e *emission, c []int64) (int64,
 		}
 	case accSeries:
 		return func(e *emission, _ []int64) (int64, bool) {
-			v, ok := w.lists[r.accs[0]].union(w.panes, a.col, w.panesOf(*e)).mean(r.linear)
+			s := w.lists[r.accs[0]].union(w.panes, a.col, w.panesOf(*e))
+			v, ok := s.increase(), len(s.t) > 0
+			if r.fn == "time_avg" {
+				v, ok = s.mean(r.linear)
+			}
 			word, finite := floatWord(v)
 			return word, ok && finite
 		}

@@ -93,6 +93,21 @@ func (s *series) mean(linear bool) (float64, bool) {
 	return sum + comp, true
 }
 
+// increase is the sum of the rises of a counter: what falls has begun at 0 again and rose to what it is.
+// (A counter is never negative; what falls below 0 rose by nothing.)
+func (s *series) increase() float64 {
+	var sum, comp float64
+	for i := 1; i < len(s.t); i++ {
+		before, now := math.Float64frombits(uint64(s.w[i-1])), math.Float64frombits(uint64(s.w[i]))
+		if now < before {
+			before = min(now, 0)
+		}
+		sum, comp = addExact(sum, comp, now)
+		sum, comp = addExact(sum, comp, -before)
+	}
+	return sum + comp
+}
+
 // A stored series is 0 and pairs of time and word, or 1 and times, lengths and bytes.
 func (s *series) appendTo(b []byte) []byte {
 	if s.s == nil {

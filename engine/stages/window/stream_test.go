@@ -14,7 +14,7 @@ import (
 func aggregatesOf() [][2]string {
 	return [][2]string{
 		{"n", "count()"}, {"known", "count(temp)"}, {"total", "sum(temp)"}, {"a", "avg(temp)"}, {"lo", "min(temp)"}, {"hi", "max(temp)"},
-		{"f", "first(temp)"}, {"l", "last(temp)"}, {"dt", "delta(temp)"}, {"r", "rate(temp)"}, {"ta", "time_avg(temp)"}, {"tl", "time_avg(temp, \"linear\")"},
+		{"f", "first(temp)"}, {"l", "last(temp)"}, {"dt", "delta(temp)"}, {"r", "rate(temp)"}, {"ta", "time_avg(temp)"}, {"tl", "time_avg(temp, \"linear\")"}, {"in", "increase(temp)"},
 		{"sd", "stddev(temp)"}, {"p", "percentile(temp, 90)"}, {"d", "distinct(temp)"}, {"h", "histogram(temp, [-50, 0, 50])"}, {"k", "topk(code, 2)"},
 		{"c", "collect(code, 5)"}, {"am", "argmin(code, temp)"}, {"ax", "argmax(at, temp)"},
 	}
