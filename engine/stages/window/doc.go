@@ -49,7 +49,7 @@
 // a watermark: they have no grace, and what is late does not concern a count. A state window's clock is the latest row of
 // the key for which the condition is true or false. Rows that are older are rejects (late = "side", the default) or counted ("drop"). With "revise" they
 // change what they would have changed in time, if they are less than keep older: a state gets a row more, begins earlier, ends earlier or is
-// divided. What has changed is emitted again with revision + 1 when a later row of the key comes, at the next tick or at the end; a state that is not there
+// divided. What has changed is emitted again with revision + 1 at the next tick or at the end, once however many rows came; a state that is not there
 // any more is emitted without rows, ending where it begins. In the end all is as if rows had come in order of time, and those of a
 // moment in order of arrival (runs.go). max_rows shortens keep for a key that has more rows in it, down to seven eighths of them.
 //
@@ -165,6 +165,9 @@
 // Why is late = "side" a state window's default, and not "revise"? A late row may divide what was one state, and what the rows
 // behind it gave cannot be taken out of an average. It takes the rows, each of them for as long as keep: plan counts a row of each key
 // every half a minute, and a state every five.
+//
+// Why does a state not revise when the next row of its key comes, as a tumbling window does? Each revision makes it anew from its rows. A
+// device that comes back brings hours between its live rows, and a state of hours would be made anew with each of them.
 //
 // Why do the parts of a divided state not share its revisions? A window is told by its keys and its start. The first part starts where the whole did and
 // goes on with its revisions, the other begins with 0, or goes on where a state that was taken back began then. It may show the place (_offset) that the whole

@@ -53,6 +53,8 @@ const (
 	groupHorizon                          // I64: time of the newest row that was let go of
 	groupBase                             // I64: link to the pane of what they gave to a run that goes on
 	groupOpen                             // I64: link to the pane of the run that holds
+	groupLateRow                          // I64: link to a row near where the last late one came; 0: none is known
+	groupLatePane                         // I64: link to a pane near there; 0: none is known
 	groupTimesRuns
 )
 
@@ -66,6 +68,10 @@ type history struct {
 	table *state.Table
 	value []byte
 	gone  []uint32 // rows to let go of
+
+	offsets  []int64 // of the batch at hand
+	received []arrow.Timestamp
+	index    []int32
 }
 
 // pastLayout is where a row's arguments stand.
@@ -176,21 +182,51 @@ func (w *window) keepRow(g uint32, i int, is bool) (uint32, error) {
 	}
 	c := w.pastCells(r)
 	clear(c[pastNulls:])
-	c[pastTime], c[pastOffset], c[pastReceived] = t, flow.Offsets(w.rows)[i], int64(flow.Received(w.rows)[i])
-	if c[pastIndex] = int64(flow.Indexes(w.rows)[i]) << 1; is {
+	c[pastTime], c[pastOffset], c[pastReceived] = t, h.offsets[i], int64(h.received[i])
+	if c[pastIndex] = int64(h.index[i]) << 1; is {
 		c[pastIndex]++
 		w.keepValues(r, c, i)
 	}
 	times := w.groupTimes(g)
 	older, newer := uint32(times[groupLastRow]), uint32(0)
-	for older != 0 && w.pastCells(older - 1)[pastTime] > t {
-		older, newer = w.pastRow(older - 1)[pastOlder], older
+	if t < times[groupLatest] {
+		older, newer = w.around(times, t)
 	}
 	w.joinRows(times, newer, r+1)
 	w.joinRows(times, r+1, older)
 	times[groupRowsKept]++
 	w.groups.Touch(g)
 	return r, nil
+}
+
+// around returns the links to the rows of a group between which one of a moment belongs: the last of that moment or before, and the next.
+func (w *window) around(times []int64, t int64) (older, newer uint32) {
+	at, late := uint32(times[groupLastRow]), uint32(times[groupLateRow])
+	if at == 0 || w.pastCells(at - 1)[pastTime] <= t {
+		return at, 0
+	}
+	for { // the newest row is later, so that one stands behind every row that is not
+		older = w.pastRow(at - 1)[pastOlder]
+		if older == 0 || w.pastCells(older - 1)[pastTime] <= t {
+			return older, at
+		}
+		at = older
+		if late == 0 {
+			continue
+		}
+		row := w.pastRow(late - 1)
+		if w.pastCells(late - 1)[pastTime] > t {
+			if older = row[pastOlder]; older == 0 || w.pastCells(older - 1)[pastTime] <= t {
+				return older, late
+			}
+			late = older
+		} else {
+			if newer = row[pastNewer]; w.pastCells(newer - 1)[pastTime] > t {
+				return late, newer
+			}
+			late = newer
+		}
+	}
 }
 
 // keepValues keeps the arguments of row i of the batch as row r, of which c are the words.
@@ -228,9 +264,9 @@ func (w *window) joinRows(times []int64, newer, older uint32) {
 	}
 }
 
-// forgetRows lets go of a group's rows that no late row can come before, and of the oldest where a key has too many. The rows
-// before row i of the batch are in their panes.
-func (w *window) forgetRows(g uint32) error {
+// forgetRows lets go of a group's rows that no late row can come before, and of the oldest where a key has too many. It is called at row i of the
+// batch. Runs that end in what goes, and wait for a revision, have it before.
+func (w *window) forgetRows(g uint32, i int, out flow.Emitter) error {
 	times, over := w.groupTimes(g), int64(0)
 	if times[groupRowsKept] >= w.maxRows {
 		over = times[groupRowsKept] - w.maxRows*7/8
@@ -247,11 +283,25 @@ func (w *window) forgetRows(g uint32) error {
 	if len(h.gone) == 0 {
 		return nil
 	}
+	from := 0 // what goes on begins there
+	for k, r := range h.gone {
+		if !w.wasTrue(r) {
+			from = k + 1
+		}
+	}
+	if from > 0 && times[groupDirty] != flow.NoMark {
+		w.add(i)
+		w.settleUpTo(g, w.pastCells(h.gone[from-1])[pastTime])
+		w.emit(out)
+	}
 	times[groupHorizon] = w.pastCells(h.gone[len(h.gone)-1])[pastTime]
-	if err := w.foldRows(g, h.gone); err != nil {
+	if err := w.foldRows(g, h.gone, from); err != nil {
 		return err
 	}
 	for _, r := range h.gone {
+		if times[groupLateRow] == int64(r)+1 {
+			times[groupLateRow] = 0
+		}
 		h.table.Delete(r)
 	}
 	w.joinRows(times, at, 0)
@@ -260,14 +310,9 @@ func (w *window) forgetRows(g uint32) error {
 	return nil
 }
 
-// foldRows adds the oldest rows of a group to its base, as far as they are in a run that goes on.
-func (w *window) foldRows(g uint32, rows []uint32) error {
-	times, from := w.groupTimes(g), 0
-	for k, r := range rows {
-		if !w.wasTrue(r) {
-			from = k + 1
-		}
-	}
+// foldRows adds the oldest rows of a group to its base, from one on, as far as they are in a run that goes on; if rows stand before it, the base's has ended.
+func (w *window) foldRows(g uint32, rows []uint32, from int) error {
+	times := w.groupTimes(g)
 	if from > 0 && times[groupBase] != 0 {
 		base := uint32(times[groupBase] - 1)
 		w.rest(base, true)
@@ -340,8 +385,7 @@ func (w *window) forgetRuns(g uint32) {
 		if at = links[paneNewer]; active(links[paneFlags]) || begins == start {
 			continue
 		}
-		w.join(g, links[paneNewer], links[paneOlder])
-		w.dead = append(w.dead, p)
+		w.dropRun(g, p)
 	}
 }
 

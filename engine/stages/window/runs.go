@@ -16,13 +16,24 @@ import (
 //	        behind its last    the run ends earlier
 //	        elsewhere          nothing yet
 //
-// Such runs are stale: each is made anew when it is emitted, from the rows that are there then. Of several runs that begin at one moment, the last is
+// Such runs are stale: each is made anew when it is emitted, from the rows that are there then. That is at the next tick, however many
+// late rows came, and live ones between them; so a backlog costs what its rows cost, and a run once a tick. Only what is open is emitted
+// when a row ends it, and what has ended in rows that keep does not cover any more, before they go.
+//
+// Each run has a pane, which flagBegins tells from those where none begins any more. Of several runs that begin at one moment, the last is
 // the window that starts then. Where none begins any more, the window that was emitted is taken back as a session's is: once more,
 // without rows, ending where it begins. Its pane stays as long as a run may begin there again, which goes on with its revisions.
+//
+// Rows and panes stand in lists. Where a late one belongs is looked for from the newest and from where the last late one was, a step here and
+// a step there: a backlog comes in order or nearly, and beside it rows that are hardly late.
+
+// flagBegins, of a state window that revises: a run begins where the pane does.
+const flagBegins = flagStale << 1
 
 // placeInRuns is Process's loop for state windows that revise.
 func (w *window) placeInRuns(n int, out flow.Emitter) error {
 	held := w.held.(*array.Boolean)
+	w.past.offsets, w.past.received, w.past.index = flow.Offsets(w.rows), flow.Received(w.rows), flow.Indexes(w.rows)
 	for i := range n {
 		w.idx[i] = noPane
 		if held.IsNull(i) {
@@ -49,11 +60,6 @@ func (w *window) placeInRun(i int, no uint32, is bool, out flow.Emitter) (uint32
 	times := w.groupTimes(g)
 	if t < times[groupLatest] {
 		return noPane, w.placeLate(g, i, is, out)
-	}
-	if times[groupDirty] != flow.NoMark && t > times[groupDirty] {
-		w.add(i)
-		w.settleRuns(g)
-		w.relieve(i, out)
 	}
 	times[groupLatest] = t
 	if _, err := w.keepRow(g, i, is); err != nil {
@@ -110,25 +116,63 @@ func (w *window) startRun(g uint32, i int, out flow.Emitter) (uint32, error) {
 	}
 	c := w.cells(p)
 	c[paneEnd], c[paneExtra] = t, t
-	w.flag(g, p, flagDirty, flagClosed|flagStale)
+	w.flag(g, p, flagDirty|flagBegins, flagClosed|flagStale)
 	return p, nil
 }
 
 // runAt returns the pane of a group's window that starts at a moment; it is made, closed and without a revision, if there is none.
 func (w *window) runAt(g uint32, start int64) (p uint32, found bool, err error) {
-	at := w.groupLinks(g)[groupNewest]
-	for ; at != 0; at = w.paneLinks(at - 1)[paneOlder] {
-		if s := w.cells(at - 1)[paneStart]; s == start {
-			return at - 1, true, nil
-		} else if s < start {
-			break
-		}
+	at := w.paneUpTo(g, start)
+	if at != 0 && w.cells(at - 1)[paneStart] == start {
+		return at - 1, true, nil
 	}
 	p, err = w.newPane(g, start, at)
 	if err == nil {
 		w.cells(p)[paneEnd], w.cells(p)[paneExtra] = start, start
 	}
 	return p, false, err
+}
+
+// paneUpTo returns the link to the newest pane of a group that begins at a moment or before.
+func (w *window) paneUpTo(g uint32, t int64) uint32 {
+	at, late := w.groupLinks(g)[groupNewest], uint32(w.groupTimes(g)[groupLatePane])
+	for at != 0 && w.cells(at - 1)[paneStart] > t {
+		at = w.paneLinks(at - 1)[paneOlder]
+		if late == 0 {
+			continue
+		}
+		links := w.paneLinks(late - 1)
+		if w.cells(late - 1)[paneStart] > t {
+			late = links[paneOlder]
+		} else if newer := links[paneNewer]; w.cells(newer - 1)[paneStart] > t {
+			return late
+		} else {
+			late = newer
+		}
+	}
+	return at
+}
+
+// runUpTo returns the pane of the newest run of a group that begins at a moment or before.
+func (w *window) runUpTo(g uint32, t int64) uint32 {
+	at := w.paneUpTo(g, t)
+	for at != 0 && w.paneLinks(at - 1)[paneFlags]&flagBegins == 0 {
+		at = w.paneLinks(at - 1)[paneOlder]
+	}
+	if at == 0 {
+		panic("BUG: a run of a state window has no pane")
+	}
+	return at - 1
+}
+
+// dropRun takes a pane out of its group.
+func (w *window) dropRun(g, p uint32) {
+	links, times := w.paneLinks(p), w.groupTimes(g)
+	if times[groupLatePane] == int64(p)+1 {
+		times[groupLatePane] = int64(links[paneOlder])
+	}
+	w.join(g, links[paneNewer], links[paneOlder])
+	w.dead = append(w.dead, p)
 }
 
 // flag changes flags of a pane, and counts it among the active ones of its group or not.
@@ -152,14 +196,15 @@ func (w *window) placeLate(g uint32, i int, is bool, out flow.Emitter) error {
 		w.o.Count("late_expired", 1)
 		return nil
 	}
-	w.add(i) // panes that change or go have all rows before this one
-	if len(w.queue) > 0 {
+	if len(w.queue) > 0 { // panes that change have been emitted as they were
+		w.add(i)
 		w.emit(out)
 	}
 	r, err := w.keepRow(g, i, is)
 	if err != nil {
 		return err
 	}
+	times[groupLateRow] = int64(r) + 1
 	if held := w.heldBefore(g, r); is || held {
 		if err := w.changeRuns(g, r, is, held); err != nil {
 			return err
@@ -170,56 +215,46 @@ func (w *window) placeLate(g uint32, i int, is bool, out flow.Emitter) error {
 }
 
 // changeRuns makes stale what a late row r has changed: the run that it is in, and one that begins behind it.
-func (w *window) changeRuns(g, r uint32, is, held bool) error {
-	t, next := w.pastCells(r)[pastTime], w.pastRow(r)[pastNewer]-1
-	starts := append(make([]int64, 0, 2), t)
+func (w *window) changeRuns(g, r uint32, is, held bool) (err error) {
+	times, t := w.groupTimes(g), w.pastCells(r)[pastTime]
+	var p uint32
 	if held {
-		starts[0] = w.startOf(g, r)
-		if !is {
-			starts[0] = w.startOf(g, w.pastRow(r)[pastOlder]-1)
-		}
+		p = w.runUpTo(g, t)
+	} else if p, _, err = w.runAt(g, t); err != nil {
+		return err
 	}
-	if is != held && w.wasTrue(next) {
-		starts = append(starts, w.pastCells(next)[pastTime])
-	}
-	times, opens := w.groupTimes(g), false
-	for _, s := range starts {
-		p, _, err := w.runAt(g, s)
-		if err != nil {
+	w.flag(g, p, flagStale|flagDirty|flagBegins, 0)
+	times[groupLatePane] = int64(p) + 1
+	opens := times[groupOpen] == int64(p)+1
+	if next := w.pastRow(r)[pastNewer] - 1; is != held && w.wasTrue(next) {
+		if p, _, err = w.runAt(g, w.pastCells(next)[pastTime]); err != nil {
 			return err
 		}
-		w.flag(g, p, flagStale|flagDirty, 0)
+		if is && !w.beginsAgain(next) {
+			w.flag(g, p, flagStale|flagDirty, flagBegins)
+		} else {
+			w.flag(g, p, flagStale|flagDirty|flagBegins, 0)
+		}
 		opens = opens || times[groupOpen] == int64(p)+1
 	}
-	if !opens {
-		return nil
-	}
-	p, _, err := w.runAt(g, w.startOf(g, uint32(times[groupLastRow]-1)))
-	if err == nil {
+	if opens {
 		w.flag(g, uint32(times[groupOpen]-1), flagClosed, 0)
+		p = w.runUpTo(g, times[groupLatest])
 		w.flag(g, p, flagStale|flagDirty, flagClosed)
 		times[groupOpen] = int64(p) + 1
 	}
-	return err
+	return nil
 }
 
-// startOf is when the run begins that a row is in, of which the condition is true, or which stands for the end of the base.
-func (w *window) startOf(g, r uint32) int64 {
-	for {
-		older := uint32(0)
-		if r != noPane {
-			older = w.pastRow(r)[pastOlder]
+// beginsAgain tells whether a run begins behind a row, at the same moment.
+func (w *window) beginsAgain(r uint32) bool {
+	t := w.pastCells(r)[pastTime]
+	for at := w.pastRow(r)[pastNewer]; at != 0 && w.pastCells(at - 1)[pastTime] == t; at = w.pastRow(at - 1)[pastNewer] {
+		if w.wasTrue(at-1) && !w.wasTrue(w.pastRow(at - 1)[pastOlder]-1) {
+			return true
 		}
-		if older == 0 {
-			if base := w.groupTimes(g)[groupBase]; base != 0 {
-				return w.cells(uint32(base - 1))[paneStart]
-			}
-		}
-		if older == 0 || !w.wasTrue(older-1) {
-			return w.pastCells(r)[pastTime]
-		}
-		r = older - 1
 	}
+	return false
 }
 
 // settleRuns emits what late rows have changed of a group, but for the open run.
@@ -241,6 +276,19 @@ func (w *window) settleRuns(g uint32) {
 	w.groups.Touch(g)
 }
 
+// settleUpTo emits what late rows have changed of a group's runs that begin up to a moment.
+func (w *window) settleUpTo(g uint32, t int64) {
+	w.found = w.found[:0]
+	for at := w.groupLinks(g)[groupOldest]; at != 0 && w.cells(at - 1)[paneStart] <= t; at = w.paneLinks(at - 1)[paneNewer] {
+		if f := w.paneLinks(at - 1)[paneFlags]; active(f) && f&flagClosed != 0 {
+			w.found = append(w.found, at-1)
+		}
+	}
+	for _, p := range w.found {
+		w.revise(g, p)
+	}
+}
+
 // revise has a run emitted for good, made anew if it is stale. One that is none any more is taken back if it was emitted, which
 // flagGone says of what was emitted last.
 func (w *window) revise(g, p uint32) {
@@ -250,8 +298,7 @@ func (w *window) revise(g, p uint32) {
 		case is:
 		case links[paneRevision] == 0:
 			w.flag(g, p, flagClosed, flagDirty)
-			w.join(g, links[paneNewer], links[paneOlder])
-			w.dead = append(w.dead, p)
+			w.dropRun(g, p)
 			return
 		case was:
 			w.flag(g, p, 0, flagDirty)
@@ -296,8 +343,12 @@ func (w *window) renewRun(g, p uint32) bool {
 // the base stands before that.
 func (w *window) firstOf(g uint32, start int64) (at uint32, based bool) {
 	times := w.groupTimes(g)
-	for at = uint32(times[groupLastRow]); at != 0 && w.pastCells(at - 1)[pastTime] >= start; at = w.pastRow(at - 1)[pastOlder] {
-		if w.pastCells(at - 1)[pastTime] == start && w.wasTrue(at-1) && !w.heldBefore(g, at-1) {
+	at, _ = w.around(times, start)
+	if at != 0 {
+		times[groupLateRow] = int64(at)
+	}
+	for ; at != 0 && w.pastCells(at - 1)[pastTime] == start; at = w.pastRow(at - 1)[pastOlder] {
+		if w.wasTrue(at-1) && !w.heldBefore(g, at-1) {
 			return at, false
 		}
 	}
@@ -307,18 +358,12 @@ func (w *window) firstOf(g uint32, start int64) (at uint32, based bool) {
 	return 0, false
 }
 
-// fold lets go of rows of a group that are of no use any more. What waits for a revision is emitted before rows go that are newer than keep asks.
+// fold lets go of rows of a group that are of no use any more, when it is time to look.
 func (w *window) fold(g uint32, i int, out flow.Emitter) error {
-	times := w.groupTimes(g)
-	if times[groupRowsKept] < min(times[groupRowsLook], w.maxRows) {
+	if times := w.groupTimes(g); times[groupRowsKept] < min(times[groupRowsLook], w.maxRows) {
 		return nil
 	}
-	if times[groupRowsKept] >= w.maxRows && times[groupDirty] != flow.NoMark {
-		w.add(i)
-		w.settleRuns(g)
-		w.emit(out)
-	}
-	return w.forgetRows(g)
+	return w.forgetRows(g, i, out)
 }
 
 // provisionalRun emits a group's open run if it has changed: early, or when nothing came for a while.
