@@ -8,7 +8,7 @@ import (
 // TestTurn holds the panes of each group to their order, while the oldest becomes the next one: links lead from each to its neighbours, and
 // there are as many panes as keep asks for. Batches end in other places than rounds of all devices do, so that windows turn in the middle of a batch.
 func TestTurn(t *testing.T) {
-	const devices, rows, batches = 5, 48, 40
+	const devices, rows, batches = 5, 7, 280
 	for _, c := range []struct {
 		every, keep string
 		panes       int // of a group, at most
