@@ -143,7 +143,7 @@ func (d decoders) files(t *testing.T) {
 			t.Errorf("no row has %s:\n%s", want, content)
 		}
 	}
-	has(t, filepath.Join(dir, "rejects.ndjson"), `"reason":"plugin senml .*"row":"hex:81a2006162021901"`, `"row":"the line before byte \d+ is no record: .*"`)
+	has(t, filepath.Join(dir, "rejects.ndjson"), `"reason":"plugin senml .*"row":"hex:81a2006162021901"`, `"row":"no record: the line before byte \d+: .*"`)
 }
 
 // requests: a request's body is one pack, in either form.
