@@ -48,3 +48,19 @@ func TestRelax(t *testing.T) {
 		t.Errorf("of %d threads none may be late", len(tasks))
 	}
 }
+
+// TestGiveBack sees memory that was given back come again as zeros.
+func TestGiveBack(t *testing.T) {
+	b := make([]byte, 1<<20)
+	for i := range b {
+		b[i] = 1
+	}
+	if err := GiveBack(b); err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range b {
+		if v != 0 {
+			t.Fatalf("byte %d is %d", i, v)
+		}
+	}
+}
