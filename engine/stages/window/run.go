@@ -21,6 +21,19 @@ func (w *window) refuseFar(i int) uint32 {
 	return noPane
 }
 
+// arrive returns the group of row i, filled in, and the row's time; false where there is no room for the group, which is an error, or the
+// time lies too far off, which is refused.
+func (w *window) arrive(i int, no uint32) (g uint32, t int64, ok bool, err error) {
+	if g, err = w.group(i, no); err != nil {
+		return 0, 0, false, err
+	}
+	if t = int64(w.times[i]); far(t) {
+		w.refuseFar(i)
+		return g, t, false, nil
+	}
+	return g, t, true, nil
+}
+
 // openPane returns the group's pane, made when there is none.
 func (w *window) openPane(g uint32, t int64) (uint32, error) {
 	if at := w.groupLinks(g)[groupNewest]; at != 0 {
@@ -78,13 +91,9 @@ func (w *window) count(g, p uint32, t int64) (rows int64) {
 }
 
 func (w *window) placeCounted(i int, no uint32) (uint32, error) {
-	g, err := w.group(i, no)
-	t := int64(w.times[i])
-	if err != nil {
+	g, t, ok, err := w.arrive(i, no)
+	if !ok {
 		return noPane, err
-	}
-	if far(t) {
-		return w.refuseFar(i), nil
 	}
 	p, err := w.openPane(g, t)
 	if err != nil {
@@ -143,13 +152,9 @@ func (w *window) placeByState(n int, out flow.Emitter) error {
 }
 
 func (w *window) placeHeld(i int, no uint32, is bool, out flow.Emitter) (uint32, error) {
-	g, err := w.group(i, no)
-	t := int64(w.times[i])
-	if err != nil {
+	g, t, ok, err := w.arrive(i, no)
+	if !ok {
 		return noPane, err
-	}
-	if far(t) {
-		return w.refuseFar(i), nil
 	}
 	times := w.groupTimes(g)
 	if t < times[groupLatest] {

@@ -49,13 +49,9 @@ func (w *window) placeInRuns(n int, out flow.Emitter) error {
 }
 
 func (w *window) placeInRun(i int, no uint32, is bool, out flow.Emitter) (uint32, error) {
-	g, err := w.group(i, no)
-	t := int64(w.times[i])
-	if err != nil {
+	g, t, ok, err := w.arrive(i, no)
+	if !ok {
 		return noPane, err
-	}
-	if far(t) {
-		return w.refuseFar(i), nil
 	}
 	times := w.groupTimes(g)
 	if t < times[groupLatest] {
