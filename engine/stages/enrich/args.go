@@ -163,7 +163,7 @@ func (p *program) bind(c *common, in []*arrow.Schema, at stage.At, diags hcl.Dia
 	by, more := stage.Columns(c.by, "by", at.Scope(0))
 	diags = append(diags, more...)
 	p.by = by
-	diags = append(diags, p.bindColumns(c, in[0])...)
+	diags = append(diags, p.bindColumns(c, in[0], !more.HasErrors())...)
 	added := []arrow.Field{}
 	for _, i := range p.added {
 		added = append(added, p.fields[i])
@@ -198,7 +198,8 @@ func revised(at *stage.At, missing carry.Missing) *stage.Revised {
 	return &stage.Revised{Why: at.Address + " may let one revision of a row through and leave another out, for which its table has nothing"}
 }
 
-func (p *program) bindColumns(c *common, in *arrow.Schema) hcl.Diagnostics {
+// bindColumns checks the table's columns; known says that by is all right, and so how many of them are compared.
+func (p *program) bindColumns(c *common, in *arrow.Schema, known bool) hcl.Diagnostics {
 	members, diags := stage.Members(c.columns, "columns")
 	var names []string
 	for _, m := range members {
@@ -218,7 +219,7 @@ func (p *program) bindColumns(c *common, in *arrow.Schema) hcl.Diagnostics {
 	with, more := stage.ColumnNames(withX, "with")
 	diags = append(diags, more...)
 	if len(with) != len(p.by) || len(with) == 0 {
-		if len(diags) == 0 {
+		if len(diags) == 0 && known {
 			diags = append(diags, config.Errorf(withX.Range(), "Keys of different lengths", "by and with name equally many columns, at least one.")...)
 		}
 		return diags

@@ -12,7 +12,8 @@
 //
 // # What if the file is half written, or the server hangs?
 //
-// Then the table stays what it was, the failure is counted (refresh_failed) and reported. At the very first start there is no table, and
+// Then the table stays what it was, the failure is counted (refresh_failed) and reported: once until
+// the reason changes or the table can be had again, by the first partition, since each of them looks for itself. At the very first start there is no table, and
 // the stage does not open. A text has to end with a line end, so that half a last line is not taken for a whole one.
 //
 // A table that is asked for is used from the tick on at which it is there, however long the server took within timeout. A test beside

@@ -19,8 +19,8 @@ type outside interface {
 	wait() ([]byte, error)
 	// ask asks for it at a tick, us since 1970, and waits for nothing; what is still being asked for is not asked for again.
 	ask(tick int64)
-	// answer is what has come by a tick since it was last called; nil where nothing has, or nothing new.
-	answer(tick int64) ([]byte, error)
+	// answer is what has come by a tick since it was last called, and whether anything has; nil where that says nothing new.
+	answer(tick int64) (data []byte, came bool, err error)
 	close() error
 }
 
@@ -43,6 +43,7 @@ type enrich struct {
 	cols  []*carry.Column
 	found []bool
 	key   []byte
+	told  string // the failure to refresh that was told last; "" after a success
 }
 
 func open(p *program, o stage.Opening) (*enrich, error) {
@@ -93,7 +94,8 @@ func (e *enrich) start() error {
 		if e.versions.closed {
 			return fmt.Errorf("the version that was in use is not at hand any more: %w", err)
 		}
-		e.failed(fmt.Errorf("the version in use is not at hand, and another takes its place: %w", err))
+		e.failed()
+		e.tell(fmt.Sprintf("the version in use is not at hand, and another takes its place: %v", err))
 	}
 	data, err := e.outside.wait()
 	if err != nil {
@@ -122,11 +124,32 @@ func (e *enrich) set(t *table, digest string, tick int64) {
 	e.state.SetBytes(1, 0, []byte(digest))
 }
 
-func (e *enrich) failed(err error) {
-	e.o.Count("refresh_failed", 1)
+func (e *enrich) failed() { e.o.Count("refresh_failed", 1) }
+
+func (e *enrich) tell(what string) {
 	if e.o.Report != nil {
-		e.o.Report(fmt.Sprintf("%s: %s: %v", e.o.Address, e.shown, err))
+		e.o.Report(fmt.Sprintf("%s: %s: %s", e.o.Address, e.shown, what))
 	}
+}
+
+// stale is told that the table could not be had. It says so when that begins and when the reason changes, and the first
+// partition alone says it, since all look at the same place; the counter has each failure of each.
+func (e *enrich) stale(err error) {
+	e.failed()
+	if text := err.Error(); e.told != text {
+		e.told = text
+		if e.o.Partition == 0 {
+			e.tell(text + "; the table stays as it was")
+		}
+	}
+}
+
+// fresh is told that the table could be had.
+func (e *enrich) fresh() {
+	if e.told != "" && e.o.Partition == 0 {
+		e.tell("can be read again")
+	}
+	e.told = ""
 }
 
 // Process looks rows up.
@@ -175,7 +198,8 @@ func (e *enrich) Advance(_ int, marks flow.Watermarks, _ flow.Emitter) error {
 				}
 			}
 			if err != nil {
-				e.failed(fmt.Errorf("a version that was used before is not at hand: %w", err))
+				e.failed()
+				e.tell(fmt.Sprintf("a version that was used before is not at hand: %v", err))
 			}
 		}
 		return nil
@@ -185,14 +209,16 @@ func (e *enrich) Advance(_ int, marks flow.Watermarks, _ flow.Emitter) error {
 		e.state.Touch(0)
 		e.outside.ask(marks.Tick)
 	}
-	data, err := e.outside.answer(marks.Tick)
+	data, came, err := e.outside.answer(marks.Tick)
 	if err == nil && data != nil && digestOf(data) != e.digest {
 		if err = e.use(data, marks.Tick); err == nil {
 			e.o.Count("refreshed", 1)
 		}
 	}
 	if err != nil {
-		e.failed(err)
+		e.stale(err)
+	} else if came {
+		e.fresh()
 	}
 	return nil
 }

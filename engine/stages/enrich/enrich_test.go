@@ -35,6 +35,8 @@ type lab struct {
 	out     []string
 	rejects []string
 	counts  map[string]int64
+	told    []string
+	part    int
 }
 
 func newLab(t *testing.T, spec stage.Spec, body string) *lab {
@@ -85,7 +87,8 @@ func (l *lab) open(s *state.Snapshot) error {
 		l.table, err = state.Restore(bound.State[0], s)
 		l.must(err)
 	}
-	st, err := bound.OpenStage(stage.Opening{Env: l.sim.Env(), DataDir: "/data", Address: "enrich.it", Alloc: l.mem, Tables: []*state.Table{l.table},
+	st, err := bound.OpenStage(stage.Opening{Env: l.sim.Env(), DataDir: "/data", Address: "enrich.it", Alloc: l.mem, Tables: []*state.Table{l.table}, Partition: l.part,
+		Report: func(line string) { l.told = append(l.told, line) },
 		Reject: func(r stage.Reject) { l.rejects = append(l.rejects, r.Reason) }, Count: func(name string, n int64) { l.counts[name] += n }})
 	l.stage = st
 	return err
@@ -198,6 +201,57 @@ func TestHalfWritten(t *testing.T) {
 		if err := l.open(nil); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: half a file at the start gives %v", name, err)
 		}
+	}
+}
+
+// TestTold: why a table cannot be had is told once until it changes, in words of whoever wrote the file, by the first partition.
+func TestTold(t *testing.T) {
+	steps := []struct{ content, told string }{
+		{`[{"id":"a"}]`, ""},
+		{"<!DOCTYPE html>\n<html></html>\n", "it is no JSON, but HTML or XML: perhaps the page of a login, or of an error; the table stays as it was"},
+		{" <html></html>", ""},
+		{`[{"id":"a"},`, "it breaks off: perhaps it is half written; the table stays as it was"},
+		{"", "it is empty; the table stays as it was"},
+		{`[{"id":"b"}]`, "can be read again"},
+		{`[{"id":"b"}]`, ""},
+		{"[\n{\"id\" \"b\"}]", "it is no JSON: what is wrong begins in line 2, at byte 7 of that; the table stays as it was"},
+		{`{"id":"b"}`, "it is JSON, but not a list of objects, [{...}, {...}]; the table stays as it was"},
+		{`[{"id":7}]`, "row 1, column id: a value of another type; the table stays as it was"},
+		{`[{"id":"b"}]`, "can be read again"},
+	}
+	for _, part := range []int{0, 3} {
+		l := newLab(t, File(), common3+"path = \"/in/t.json\"\nrefresh = \"1s\"\n")
+		l.part = part
+		failed := int64(0)
+		for i, s := range steps {
+			l.write("/in/t.json", s.content)
+			if l.told = nil; i == 0 {
+				l.must(l.open(nil))
+			}
+			l.tick(int64(10 + i))
+			want := ""
+			if s.told != "" && part == 0 {
+				want = "enrich.it: /in/t.json: " + s.told
+			}
+			if strings.Contains(s.told, "stays") || i == 2 {
+				failed++
+			}
+			if got := strings.Join(l.told, "\n"); got != want || l.counts["refresh_failed"] != failed {
+				t.Errorf("partition %d, %q: told %q, want %q; %v, want %d failures", part, s.content, got, want, l.counts, failed)
+			}
+		}
+		l.close()
+	}
+}
+
+// TestMistakes: one mistake has one message.
+func TestMistakes(t *testing.T) {
+	l := newLab(t, File(), "")
+	rows := l.rows()
+	defer rows.Release()
+	_, diags := stagetest.Bind(File(), []byte("path = \"t.csv\"\nby = [sit]\nwith = [id]\ncolumns = { id = string, lat = number }\n"), rows.Schema(), "site", 1)
+	if len(diags) != 1 || !strings.Contains(diags[0].Detail, "site") {
+		t.Errorf("a wrong name in by gives %v", diags)
 	}
 }
 

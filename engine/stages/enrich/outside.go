@@ -27,12 +27,13 @@ func (f *file) wait() ([]byte, error) { return readFile(f.env, f.path, f.most) }
 func (f *file) ask(int64)             { f.asked = true }
 func (f *file) close() error          { return nil }
 
-func (f *file) answer(int64) ([]byte, error) {
+func (f *file) answer(int64) ([]byte, bool, error) {
 	if !f.asked {
-		return nil, nil
+		return nil, false, nil
 	}
 	f.asked = false
-	return f.wait()
+	data, err := f.wait()
+	return data, true, err
 }
 
 // server is a table that a web server gives out. A goroutine of its own asks for it, so that a server that hangs
@@ -47,6 +48,7 @@ type server struct {
 	mu    sync.Mutex
 	data  []byte
 	err   error
+	came  bool          // an answer or an error, which nobody has taken yet
 	asked chan struct{} // closed when an answer or an error is there
 	tag   string
 }
@@ -68,15 +70,16 @@ func (s *server) ask(int64) {
 func (s *server) wait() ([]byte, error) {
 	s.ask(0)
 	<-s.asked
-	return s.answer(0)
+	data, _, err := s.answer(0)
+	return data, err
 }
 
-func (s *server) answer(int64) ([]byte, error) {
+func (s *server) answer(int64) ([]byte, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	data, err := s.data, s.err
-	s.data, s.err = nil, nil
-	return data, err
+	data, came, err := s.data, s.came, s.err
+	s.data, s.came, s.err = nil, false, nil
+	return data, came, err
 }
 
 func (s *server) run(ctx context.Context) {
@@ -90,7 +93,7 @@ func (s *server) run(ctx context.Context) {
 		}
 		data, err := s.get(ctx)
 		s.mu.Lock()
-		if s.err = err; data != nil {
+		if s.err, s.came = err, true; data != nil {
 			s.data = data
 		}
 		s.mu.Unlock()
@@ -184,12 +187,13 @@ func (s *pretended) ask(tick int64) {
 	s.due = tick + max(1, after.Microseconds()) // also a quick server's answer is there no sooner than at the next tick
 }
 
-func (s *pretended) answer(tick int64) ([]byte, error) {
+func (s *pretended) answer(tick int64) ([]byte, bool, error) {
 	if !s.asked || tick < s.due {
-		return nil, nil
+		return nil, false, nil
 	}
 	s.asked = false
-	return s.judge(s.said)
+	data, err := s.judge(s.said)
+	return data, true, err
 }
 
 func (s *pretended) judge(said stage.Answer) ([]byte, error) {

@@ -169,6 +169,7 @@ func (r *reader) object(o map[string]json.RawMessage) error {
 	if err := r.full(); err != nil {
 		return err
 	}
+	row := r.cols[0].Len() + 1
 	for i, c := range r.cols {
 		raw, t := o[r.p.fields[i].Name], r.p.fields[i].Type
 		text, null := string(raw), len(raw) == 0 || string(raw) == "null"
@@ -186,7 +187,7 @@ func (r *reader) object(o map[string]json.RawMessage) error {
 			err = put(c, t, text, null)
 		}
 		if err != nil {
-			return fmt.Errorf("row %d, column %s: %w", r.cols[0].Len(), r.p.fields[i].Name, err)
+			return fmt.Errorf("row %d, column %s: %w", row, r.p.fields[i].Name, err)
 		}
 	}
 	return nil
@@ -199,7 +200,7 @@ func (r *reader) ndjson(data []byte) error {
 		}
 		var o map[string]json.RawMessage
 		if err := json.Unmarshal(line, &o); err != nil {
-			return fmt.Errorf("row %d: %w", r.cols[0].Len()+1, err)
+			return fmt.Errorf("row %d: %w", r.cols[0].Len()+1, notJSON(line, err, "an object, {...}"))
 		}
 		if err := r.object(o); err != nil {
 			return err
@@ -211,7 +212,7 @@ func (r *reader) ndjson(data []byte) error {
 func (r *reader) json(data []byte) error {
 	var all []map[string]json.RawMessage
 	if err := json.Unmarshal(data, &all); err != nil {
-		return err
+		return notJSON(data, err, "a list of objects, [{...}, {...}]")
 	}
 	for _, o := range all {
 		if err := r.object(o); err != nil {
@@ -219,6 +220,24 @@ func (r *reader) json(data []byte) error {
 		}
 	}
 	return nil
+}
+
+// notJSON says in words of their author what is wrong with a text that should have been something.
+func notJSON(data []byte, err error, wanted string) error {
+	var syntax *json.SyntaxError
+	text := bytes.TrimSpace(data)
+	switch {
+	case len(text) == 0:
+		return errors.New("it is empty")
+	case text[0] == '<':
+		return errors.New("it is no JSON, but HTML or XML: perhaps the page of a login, or of an error")
+	case !errors.As(err, &syntax):
+		return fmt.Errorf("it is JSON, but not %s", wanted)
+	case syntax.Offset >= int64(len(data)):
+		return errors.New("it breaks off: perhaps it is half written")
+	}
+	before := data[:max(0, syntax.Offset-1)]
+	return fmt.Errorf("it is no JSON: what is wrong begins in line %d, at byte %d of that", bytes.Count(before, []byte{'\n'})+1, len(before)-bytes.LastIndexByte(before, '\n'))
 }
 
 func (r *reader) parquet(data []byte) error {
