@@ -26,7 +26,7 @@
 // # What happens to a file that cannot be read?
 //
 // It is told of, and tried again behind the others until it can be: one whose compressed data ends in the middle may still
-// be on its way, and a header that names a column twice may be mended. One that is followed is not taken for gone by that: when it can be
+// be on its way, and a header that names a column twice may be mended. Compressed data is looked at again when the file's size or time has changed. One that is followed is not taken for gone by that: when it can be
 // read again, it goes on where it was.
 //
 // # How is a file known again after a restart?

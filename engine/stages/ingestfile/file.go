@@ -57,8 +57,9 @@ type file struct {
 
 // rawReader reads a file from front to back.
 type rawReader struct {
-	file env.File
-	at   int64
+	file   env.File
+	at     int64
+	failed bool // the file could not be read, for another reason than its end
 }
 
 func (r *rawReader) Read(b []byte) (int, error) {
@@ -67,6 +68,7 @@ func (r *rawReader) Read(b []byte) (int, error) {
 	if n > 0 {
 		err = nil
 	}
+	r.failed = r.failed || err != nil && err != io.EOF
 	return n, err
 }
 

@@ -134,7 +134,7 @@ func (s *source) find(now *file) (_ *file, fresh bool) {
 	return nil, fresh
 }
 
-// maxPast limits how many closed files are remembered.
+// maxPast limits how many closed files are remembered, and how many that are not read have been told of: beyond it, they are told again.
 const maxPast = 10_000
 
 // leave remembers a followed file that is closed, so that another one under its
@@ -158,6 +158,9 @@ func (s *source) copyOf(now *file, head []byte) bool {
 		other, err := of.head()
 		n := min(len(head), len(other))
 		if err == nil && !bytes.Equal(head[:n], other[:n]) && !s.told[now.path] && s.op.Report != nil {
+			if len(s.told) >= maxPast {
+				clear(s.told)
+			}
 			s.op.Report(fmt.Sprintf("%s: not read: its first record is that of %s, by which files that are followed are known", now.path, f.path))
 			s.told[now.path] = true
 		}

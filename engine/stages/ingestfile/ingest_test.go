@@ -185,6 +185,31 @@ func randomFile(r *rand.Rand, kind string) []byte {
 	return b.Bytes()
 }
 
+// counting counts the bytes that are read of compressed files.
+type counting struct {
+	env.FS
+	n *int
+}
+
+type countedFile struct {
+	env.File
+	n *int
+}
+
+func (c counting) Open(name string, flag env.Flag) (env.File, error) {
+	f, err := c.FS.Open(name, flag)
+	if !strings.HasSuffix(name, ".gz") {
+		return f, err
+	}
+	return countedFile{f, c.n}, err
+}
+
+func (f countedFile) ReadAt(b []byte, at int64) (int, error) {
+	n, err := f.File.ReadAt(b, at)
+	*f.n += n
+	return n, err
+}
+
 // A file that cannot be read is told of and tried again, and holds up no other; when it is whole, it counts once.
 func TestUnreadable(t *testing.T) {
 	whole := gzipped([]byte(strings.Repeat(`{"v":2}`+"\n", 5000)))
@@ -205,7 +230,8 @@ func TestUnreadable(t *testing.T) {
 		if err := r.open(); err != nil {
 			t.Fatal(err)
 		}
-		said := map[string]bool{}
+		said, read := map[string]bool{}, 0
+		e.FS = counting{e.FS, &read}
 		step := func() {
 			for range 200 {
 				if _, err := r.src.Step(); err != nil {
@@ -220,6 +246,10 @@ func TestUnreadable(t *testing.T) {
 		}
 		if !said[`/conf/a.csv: the header names column "v" twice`] || !follow && len(said) != 2 {
 			t.Errorf("follow = %v: told %v", follow, said)
+		}
+		// What is damaged is decompressed once, and not at each try.
+		if most := 4 * len(whole); !follow && read > most {
+			t.Errorf("%d bytes of a damaged file were read, of %d", read, len(whole))
 		}
 		put(t, e, "/conf/a.csv", []byte("v,w\n1,1\n"))
 		if !follow {

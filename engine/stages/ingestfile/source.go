@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/journal"
 	"github.com/tidemill/tidemill/engine/stage"
 )
@@ -31,6 +32,7 @@ type source struct {
 	idle    int
 	past    map[string]fs.FileInfo // followed files that are closed, by identity and path
 	told    map[string]bool        // paths of files that are not read, and have been told of
+	damaged map[string]damage      // by path
 	names   map[string]int64       // by name of a source that has been opened: how far it is appended
 	batch   batch
 	pending *file // whose records are in batch, not appended yet
@@ -42,7 +44,7 @@ type source struct {
 }
 
 func open(op stage.Opening, to stage.SourceEnv, o options) (stage.Source, error) {
-	s := &source{op: op, to: to, opts: o, names: map[string]int64{}, past: map[string]fs.FileInfo{}, told: map[string]bool{}}
+	s := &source{op: op, to: to, opts: o, names: map[string]int64{}, past: map[string]fs.FileInfo{}, told: map[string]bool{}, damaged: map[string]damage{}}
 	s.batch.partition, s.batch.limit = to.Partition, maxBatch
 	s.batch.encoded = o.format == formatHex || o.format == formatBase64
 	if len(o.topics) > 0 && to.Channel.Key != "" {
@@ -149,6 +151,10 @@ func (s *source) next() (*file, error) {
 		}
 		p := s.waiting[0]
 		s.waiting = s.waiting[1:]
+		if err := s.asItWas(p); err != nil {
+			s.waiting = append(s.waiting, p)
+			return nil, err
+		}
 		f, head, err := openFile(s.op.Env.FS, p)
 		if err != nil {
 			s.waiting = append(s.waiting, p)
@@ -161,6 +167,35 @@ func (s *source) next() (*file, error) {
 		s.files = append(s.files, f)
 	}
 	return s.files[0], nil
+}
+
+// damage is what is wrong with the contents of a compressed file. All before it has to be decompressed again to find out
+// whether it is still there, so that is left until the file is another one.
+type damage struct {
+	info fs.FileInfo
+	err  error
+}
+
+// asItWas is the damage of a file that has not changed since that was found; nil where there is none, or nobody knows.
+func (s *source) asItWas(p string) error {
+	d, ok := s.damaged[p]
+	if !ok {
+		return nil
+	}
+	f, err := s.op.Env.FS.Open(p, env.ReadOnly)
+	if err != nil {
+		return s.explain(p, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() == d.info.Size() && info.ModTime().Equal(d.info.ModTime()) {
+		return d.err
+	}
+	delete(s.damaged, p)
+	return nil
 }
 
 // start finds out where a file's reading goes on. fresh says that the file is
@@ -236,6 +271,9 @@ func (s *source) read(f *file) (stage.Status, error) {
 	if !f.again && !f.eof {
 		err := f.fill()
 		if err != nil && err != io.EOF {
+			if f.packed && !f.raw.failed && !s.opts.follow {
+				s.damaged[f.path] = damage{f.info, err}
+			}
 			return stage.Idle, errors.Join(err, s.putOff(f))
 		}
 		if err == io.EOF && s.opts.follow && !f.gone {
