@@ -77,7 +77,7 @@ func (a *fileArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 		name = path.Join(at.Dir, name)
 	}
 	diags = append(diags, refuseRead(name, at, a.PathRange)...)
-	opts := options{name: name, csv: format == "csv", meta: a.Meta, keep: a.Append}
+	opts := options{name: name, csv: format == "csv", meta: a.Meta, keep: a.Append, reads: readByIngests(at)}
 	return stage.Bound{
 		Delivery: stage.Transactional,
 		Identity: format + " " + path.Clean(a.Path), // as written: the folder may be called by another name next time
@@ -88,18 +88,28 @@ func (a *fileArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 // refuseRead refuses the file that an ingest of the same configuration reads: what is written there
 // would come in again and again, or stand where the input was.
 func refuseRead(name string, at stage.At, where hcl.Range) hcl.Diagnostics {
-	for _, b := range at.Ingests {
-		for _, pattern := range readBy(b, at) {
-			if path.Dir(pattern) != path.Dir(name) {
-				continue
-			}
-			if same, err := path.Match(path.Base(pattern), path.Base(name)); same && err == nil {
-				return config.Errorf(where, "File is read by an ingest",
-					"ingest.%s reads %s. Write to another file, or to one in another folder; rows go from a pipeline into a channel by sink \"channel\".", b.Name, path.Base(pattern))
-			}
+	for _, r := range readByIngests(at) {
+		if path.Dir(r.path) == path.Dir(name) && r.matches(name) {
+			return config.Errorf(where, "File is read by an ingest",
+				"ingest.%s reads %s. Write to another file, or to one in another folder; rows go from a pipeline into a channel by sink \"channel\".", r.ingest, path.Base(r.path))
 		}
 	}
 	return nil
+}
+
+// matches says whether the last part of a name is one that the ingest would read.
+func (r reads) matches(name string) bool {
+	same, err := path.Match(path.Base(r.path), path.Base(name))
+	return same && err == nil
+}
+
+func readByIngests(at stage.At) (all []reads) {
+	for _, b := range at.Ingests {
+		for _, p := range readBy(b, at) {
+			all = append(all, reads{b.Name, p})
+		}
+	}
+	return all
 }
 
 // readBy lists the paths of an ingest "file", of which the last part may hold wildcards. What is wrong with them, the ingest tells.

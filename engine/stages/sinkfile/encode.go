@@ -17,7 +17,11 @@ type options struct {
 	meta   bool
 	keep   bool     // append to what is there
 	inputs []string // what the inputs are called
+	reads  []reads  // what ingests read
 }
+
+// reads is a path that an ingest reads, perhaps with wildcards in its last part.
+type reads struct{ ingest, path string }
 
 // encoder turns the batches of all inputs into text.
 type encoder struct {

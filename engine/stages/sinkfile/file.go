@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 
@@ -66,6 +67,9 @@ func (s *fileSink) Recover(_ context.Context, token []byte) error {
 		return err
 	}
 	s.file = file
+	if err := s.refuseRead(); err != nil {
+		return err
+	}
 	size, err := fileSize(file)
 	if err != nil {
 		return err
@@ -101,6 +105,28 @@ func (s *fileSink) Recover(_ context.Context, token []byte) error {
 		return err
 	}
 	return fsys.SyncDir(path.Dir(dir))
+}
+
+// refuseRead finds a file that an ingest reads where its folder goes by another name than the sink's, such as one from the root on.
+func (s *fileSink) refuseRead() error {
+	own, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	for _, r := range s.opts.reads {
+		if !r.matches(s.opts.name) {
+			continue
+		}
+		other, err := s.env.FS.Open(path.Join(path.Dir(r.path), path.Base(s.opts.name)), env.ReadOnly)
+		if err != nil {
+			continue // what cannot be opened the ingest tells of
+		}
+		info, err := other.Stat()
+		if err = errors.Join(err, other.Close()); err == nil && os.SameFile(own, info) {
+			return fmt.Errorf("%s is read by ingest.%s; write to another file", s.opts.name, r.ingest)
+		}
+	}
+	return nil
 }
 
 // begin decides what a file is that no checkpoint knows of, and returns a

@@ -268,6 +268,27 @@ func TestCrashes(t *testing.T) {
 }
 
 // TestTroubleIsRetried lets writes fail, as on a full disk, and tries again.
+// TestFileThatIsRead: a file that an ingest reads is refused also where its folder goes by another name, and stays as it is.
+func TestFileThatIsRead(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(os.Mkdir(dir+"/real", 0o755), os.Symlink(dir+"/real", dir+"/alias"), os.WriteFile(dir+"/real/in.ndjson", []byte("1\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for name, refused := range map[string]bool{"real/in.ndjson": true, "real/inner.ndjson": true, "real/out.ndjson": false} {
+		opts := options{name: dir + "/" + name, reads: []reads{{"rows", dir + "/elsewhere/in*"}, {"lines", dir + "/alias/in*"}}}
+		s, err := openFile(stage.Opening{Env: env.Real()}, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Recover(ctx, nil); refused != (err != nil && strings.Contains(err.Error(), "read by ingest.lines")) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := content(t, env.Real(), dir+"/real/in.ndjson"); got != "1\n" {
+		t.Errorf("the ingest's file has become %q", got)
+	}
+}
+
 func TestTroubleIsRetried(t *testing.T) {
 	sim := env.NewSim(1)
 	e := sim.Env()
