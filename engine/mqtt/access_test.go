@@ -96,7 +96,7 @@ func TestTree(t *testing.T) {
 	topics = slices.Compact(topics)
 	kept := retained{maxCount: 1000, maxBytes: 1 << 20}
 	for _, topic := range topics {
-		kept.set(&Message{Topic: topic, Payload: []byte("x")})
+		kept.set(&Message{Topic: topic, Payload: []byte("x")}, 0)
 	}
 	var subs tree
 	var all []*subscription
@@ -109,8 +109,7 @@ func TestTree(t *testing.T) {
 			subs.remove(all[i])
 			all = slices.Delete(all, i, i+1)
 		}
-		var found []string
-		kept.find(s.filter, func(m *Message) { found = append(found, m.Topic) })
+		found := kept.topics(s.filter)
 		slices.Sort(found)
 		var want []string
 		for _, topic := range topics {
@@ -149,7 +148,7 @@ func TestTree(t *testing.T) {
 		subs.remove(s)
 	}
 	for _, topic := range topics {
-		kept.set(&Message{Topic: topic})
+		kept.set(&Message{Topic: topic}, 0)
 	}
 	if len(subs.root.next) != 0 || subs.count.Load() != 0 || len(kept.root.next) != 0 || kept.count != 0 || kept.bytes != 0 {
 		t.Errorf("something is left: %v %v %d %d", subs.root.next, kept.root.next, kept.count, kept.bytes)

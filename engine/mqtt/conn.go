@@ -173,7 +173,7 @@ func (c *conn) settle() {
 		switch {
 		case a.known:
 		case a.t == Pubrec:
-			delete(c.sess.received, a.id)
+			c.sess.received.remove(a.id)
 		}
 	}
 	c.sess.settled = max(c.sess.settled, c.settled)
@@ -198,7 +198,7 @@ func (c *conn) loop() error {
 		if err := c.submit(); err != nil {
 			return err
 		}
-		if !c.breathe() {
+		if !c.breathe() || !c.sendRetained() {
 			return io.EOF
 		}
 		for c.s.log.Load().full() && !c.s.stopped() {

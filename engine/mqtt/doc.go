@@ -36,6 +36,13 @@
 //	$ topics                    no filter with a wildcard in front finds them; allowed where a rule names them
 //	QoS 0 to a slow reader      dropped and counted, once 256 KiB wait for it
 //	QoS 1, 2 to a slow reader   queued up to the limits, then dropped and counted
+//	QoS 1, 2 of a client        5.0: DISCONNECT 0x93 over the receive maximum; 3.1.1: QoS 1 is read more slowly, QoS 2 as many as there are identifiers
+//	packets over max_packet     DISCONNECT 0x95
+//	topics, filters too deep    DISCONNECT 0x90, 0x8F
+//	what a rule forbids         PUBACK, PUBREC, SUBACK 0x87; 3.1.1: SUBACK 0x80, and a PUBLISH closes the connection
+//	subscriptions over the limit   SUBACK 0x97; 3.1.1: 0x80
+//	sessions over the limit     CONNACK 0x97; 3.1.1: 0x03
+//	retained over the limit     delivered and acknowledged, not kept, and counted; those that have expired make room first
 //	connections over the limit  closed without an answer; of one address, where that is limited, likewise
 //
 // # When is a message acknowledged?
@@ -43,6 +50,12 @@
 // When the inlet says that it is durable, in the order in which messages came.
 // Until then more is read, up to the receive maximum. When the inlet fails, the
 // connection is closed, so that the client sends again.
+//
+// # How does a new subscription get ten thousand retained messages?
+//
+// As its client takes them: QoS 0 waits until the network has room, QoS 1 and 2 until the client has answered. They
+// leave half of what may wait to live messages. What the client has not fetched it gets when its session goes on, unless the server has
+// been restarted between (catchup.go).
 //
 // # May a subscriber see what is not durable yet?
 //

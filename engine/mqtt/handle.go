@@ -116,22 +116,19 @@ func (c *conn) refuse(p *Packet) *Error {
 // is there already.
 func (c *conn) admit(p *Packet) (ack, *Error) {
 	if p.QoS == 1 {
-		if c.v == V5 && len(c.acks)+int(c.waiting.Load())+len(c.sess.received) >= c.s.o.ReceiveMaximum && c.unanswered() >= c.s.o.ReceiveMaximum {
+		if c.v == V5 && len(c.acks)+int(c.waiting.Load())+c.sess.received.n >= c.s.o.ReceiveMaximum && c.unanswered() >= c.s.o.ReceiveMaximum {
 			return ack{}, &Error{ReceiveMaxExceeded, "MQTT-3.3.4-9", "more messages without acknowledgement than the receive maximum"}
 		}
 		return ack{t: Puback, id: p.ID}, nil
 	}
 	a := ack{t: Pubrec, id: p.ID}
-	if _, a.known = c.sess.received[p.ID]; a.known {
+	if a.known = c.sess.received.has(p.ID); a.known {
 		return a, nil
 	}
-	if len(c.sess.received) >= c.s.o.ReceiveMaximum || c.v == V5 && c.unanswered() >= c.s.o.ReceiveMaximum {
+	if c.v == V5 && (c.sess.received.n >= c.s.o.ReceiveMaximum || c.unanswered() >= c.s.o.ReceiveMaximum) {
 		return a, &Error{ReceiveMaxExceeded, "MQTT-3.3.4-9", "more messages of QoS 2 that are not released than the receive maximum"}
 	}
-	if c.sess.received == nil {
-		c.sess.received = map[uint16]struct{}{}
-	}
-	c.sess.received[p.ID] = struct{}{}
+	c.sess.received.add(p.ID)
 	return a, nil
 }
 
@@ -139,7 +136,7 @@ func (c *conn) admit(p *Packet) (ack, *Error) {
 // done yet. The acks of this read count only where they are of QoS 1: those of
 // QoS 2 are in received.
 func (c *conn) unanswered() int {
-	n := int(c.waiting.Load()) + len(c.sess.received)
+	n := int(c.waiting.Load()) + c.sess.received.n
 	for _, a := range c.acks {
 		if a.t == Puback {
 			n++
@@ -206,8 +203,7 @@ func (c *conn) acknowledged(p *Packet) {
 // does so all the same gets its PUBCOMP.
 func (c *conn) release(p *Packet) {
 	c.mu.Lock()
-	_, found := c.sess.received[p.ID]
-	delete(c.sess.received, p.ID)
+	found := c.sess.received.remove(p.ID)
 	c.mu.Unlock()
 	r := Success
 	if !found {
@@ -241,7 +237,7 @@ func (c *conn) subscribe(p *Packet) *Error {
 	}
 	c.sendPacket(&Packet{Type: Suback, ID: p.ID, Reasons: reasons})
 	for _, sub := range fresh {
-		c.s.sendRetained(sub, c.nowUS)
+		c.catchUp(sub)
 	}
 	return nil
 }

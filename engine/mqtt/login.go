@@ -34,6 +34,7 @@ func (c *conn) greet() bool {
 	l := &p.Login
 	c.v = l.Version
 	c.client.Version = l.Version
+	c.window, c.clientMax = c.s.o.Inflight, int(p.Props.Num(MaximumPacketSize, 0))
 	assigned, err2 := c.identify(p)
 	if err2 != nil {
 		c.s.o.Count("connects_refused", 1)
@@ -41,7 +42,6 @@ func (c *conn) greet() bool {
 		return false
 	}
 	c.sessionTTL = c.expiry(p)
-	c.window, c.clientMax = c.s.o.Inflight, int(p.Props.Num(MaximumPacketSize, 0))
 	c.window = min(c.window, int(p.Props.Num(ReceiveMaximum, math.MaxUint16)))
 	c.told.most = int(p.Props.Num(TopicAliasMaximum, 0))
 	keep := time.Duration(l.KeepAlive) * time.Second

@@ -20,7 +20,7 @@ func (s *Server) Restore(dir string) error {
 		if message.expired(now.UnixMicro()) {
 			continue
 		}
-		if _, ok := s.retained.set(message); !ok {
+		if _, ok := s.retained.set(message, now.UnixMicro()); !ok {
 			s.o.Count("retained_over_limit", 1)
 		}
 	}

@@ -14,6 +14,7 @@ type retained struct {
 	bytes    int
 	maxCount int
 	maxBytes int
+	swept    int64 // when expired messages were last looked for, us since 1970
 }
 
 type leaf struct {
@@ -21,9 +22,12 @@ type leaf struct {
 	message *Message
 }
 
+// sweepAgain is how long after a look for expired messages another one pays, us.
+const sweepAgain = 1_000_000
+
 // set keeps m as the retained message of its topic; an empty payload removes
 // what is there. changed: something is different now; not ok: the limits leave no room.
-func (r *retained) set(m *Message) (changed, ok bool) {
+func (r *retained) set(m *Message, nowUS int64) (changed, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	path := strings.Split(m.Topic, "/")
@@ -32,21 +36,17 @@ func (r *retained) set(m *Message) (changed, ok bool) {
 		r.drop(&r.root, path)
 		return r.count != before, true
 	}
-	at := &r.root
-	for _, level := range path {
-		if at = at.next[level]; at == nil {
-			break
-		}
-	}
-	count, bytes := r.count+1, r.bytes+m.size()
-	if at != nil && at.message != nil {
-		count, bytes = count-1, bytes-at.message.size()
+	count, bytes := r.with(m)
+	if (count > r.maxCount || bytes > r.maxBytes) && nowUS-r.swept >= sweepAgain {
+		r.swept = nowUS
+		r.expire(&r.root, nowUS)
+		count, bytes = r.with(m)
 	}
 	if count > r.maxCount || bytes > r.maxBytes {
 		return false, false
 	}
 	r.count, r.bytes = count, bytes
-	at = &r.root
+	at := &r.root
 	for _, level := range path {
 		if at.next == nil {
 			at.next = map[string]*leaf{}
@@ -58,6 +58,58 @@ func (r *retained) set(m *Message) (changed, ok bool) {
 	}
 	at.message = m
 	return true, true
+}
+
+// with is how many messages there are, and of how many bytes, once m is one of them.
+func (r *retained) with(m *Message) (count, bytes int) {
+	count, bytes = r.count+1, r.bytes+m.size()
+	if before := r.at(m.Topic); before != nil && before.message != nil {
+		count, bytes = count-1, bytes-before.message.size()
+	}
+	return count, bytes
+}
+
+// at returns the leaf of a topic; nil: there is none.
+func (r *retained) at(topic string) *leaf {
+	at := &r.root
+	for level := range strings.SplitSeq(topic, "/") {
+		if at = at.next[level]; at == nil {
+			return nil
+		}
+	}
+	return at
+}
+
+// expire removes messages that nobody gets any more.
+func (r *retained) expire(l *leaf, nowUS int64) {
+	if l.message != nil && l.message.expired(nowUS) {
+		r.count, r.bytes = r.count-1, r.bytes-l.message.size()
+		l.message = nil
+	}
+	for level, next := range l.next {
+		r.expire(next, nowUS)
+		if next.message == nil && len(next.next) == 0 {
+			delete(l.next, level)
+		}
+	}
+}
+
+// get returns the retained message of a topic; nil: there is none.
+func (r *retained) get(topic string) *Message {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if at := r.at(topic); at != nil {
+		return at.message
+	}
+	return nil
+}
+
+// topics returns those with a retained message that a filter matches, in no particular order.
+func (r *retained) topics(filter string) (topics []string) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	find(&r.root, filter, true, func(m *Message) { topics = append(topics, m.Topic) })
+	return topics
 }
 
 func (r *retained) drop(l *leaf, path []string) {
@@ -80,12 +132,6 @@ func (r *retained) drop(l *leaf, path []string) {
 
 // find calls f for each retained message that a filter matches, in no
 // particular order.
-func (r *retained) find(filter string, f func(*Message)) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	find(&r.root, filter, true, f)
-}
-
 func find(l *leaf, filter string, first bool, f func(*Message)) {
 	level, rest, more := strings.Cut(filter, "/")
 	switch level {

@@ -1,9 +1,6 @@
 package mqtt
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // route delivers a message to whom it concerns, and keeps it when it is retained. stored: something of that
 // is being written down.
@@ -25,7 +22,7 @@ func (s *Server) route(t *topic, p *Packet, nowUS int64, from *session) (stored 
 func (s *Server) retain(m *Message) (stored bool) {
 	s.retaining.Lock() // what is written down last is what is there
 	defer s.retaining.Unlock()
-	changed, ok := s.retained.set(m)
+	changed, ok := s.retained.set(m, s.o.Env.Clock.Now().UnixMicro())
 	if !ok {
 		s.o.Count("retained_over_limit", 1)
 	}
@@ -88,23 +85,6 @@ func (s *Server) one(m *Message, hits []hit) (stored bool) {
 		stored = s.deliver(hits[0].sub.session, o) || stored
 	}
 	return stored
-}
-
-// sendRetained sends a new subscription what is retained.
-func (s *Server) sendRetained(sub *subscription, nowUS int64) {
-	var found []*Message
-	s.retained.find(sub.filter, func(m *Message) { found = append(found, m) })
-	slices.SortFunc(found, func(a, b *Message) int { return strings.Compare(a.Topic, b.Topic) })
-	for _, m := range found {
-		if m.expired(nowUS) {
-			continue
-		}
-		o := outbound{message: m, qos: min(m.QoS, sub.options.QoS), retain: true}
-		if sub.id != 0 {
-			o.ids = []uint32{sub.id}
-		}
-		s.deliver(sub.session, o)
-	}
 }
 
 // publishWill publishes what a session left to be published; nil: nothing.

@@ -38,7 +38,8 @@ type session struct {
 	freed *[freedSize]uint32
 
 	// Of the owner's reading goroutine.
-	received   map[uint16]struct{} // identifiers of QoS 2 that wait for PUBREL
+	received   ids                 // identifiers of QoS 2 that wait for PUBREL
+	behind     []catchUp           // what new subscriptions have yet to get
 	unanswered map[uint16]struct{} // identifiers of QoS 1 that were never answered, and not used since
 	settled    int64               // as conn.settled, of connections before
 }
@@ -364,6 +365,7 @@ func (s *Server) bury(sess *session) *Message {
 	}
 	s.hold(sess, -sess.held)
 	w := sess.will
+	sess.forget(s)
 	if l := s.log.Load(); l != nil && sess.noted && w == nil {
 		l.add(func(b []byte) []byte { return entryOf(b, entryEnd, sess.number) })
 	}

@@ -256,7 +256,7 @@ func (c *conn) run() {
 // park leaves a connection that has nothing more to read to a sweeper. more:
 // something has come meanwhile, and is in buf.
 func (c *conn) park() (parked, more bool, err error) {
-	if c.sweeper == nil || c.from != c.to || c.full {
+	if c.sweeper == nil || c.from != c.to || c.full || len(c.sess.behind) > 0 {
 		return false, false, nil
 	}
 	_, encrypted := c.t.(*tls.Conn)

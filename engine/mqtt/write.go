@@ -286,7 +286,7 @@ func (c *conn) flush() {
 			}
 			return
 		}
-		if len(out) > highWater {
+		if len(out) > highWater/2 {
 			c.changed()
 		}
 		sess := c.sess

@@ -1,0 +1,107 @@
+package mqtt
+
+import "slices"
+
+// catchUp is what a new subscription has yet to get of what was retained when it was made.
+type catchUp struct {
+	sub    *subscription
+	topics []string // with a retained message then, in order
+	bytes  int64    // counted in the server's backlog
+}
+
+// catchUp notes what is retained for a new subscription, for loop to send as the client takes it.
+func (c *conn) catchUp(sub *subscription) {
+	u := catchUp{sub: sub, topics: c.s.retained.topics(sub.filter)}
+	left := len(u.topics)
+	for _, topic := range u.topics {
+		u.bytes += int64(len(topic)) + 16
+	}
+	for _, other := range c.sess.behind {
+		left += len(other.topics)
+	}
+	switch {
+	case len(u.topics) == 0:
+		return
+	case left > 2*c.s.o.MaxRetained: // all of them, and all again for filters that overlap
+		c.s.o.Count("dropped_queue_full", int64(len(u.topics)))
+		return
+	case c.s.backlog.Load()+u.bytes > int64(c.s.o.MaxBacklog):
+		c.s.o.Count("dropped_backlog_full", int64(len(u.topics)))
+		return
+	}
+	slices.Sort(u.topics)
+	c.s.backlog.Add(u.bytes)
+	c.sess.behind = append(c.sess.behind, u)
+}
+
+// sendRetained sends new subscriptions what is retained, as far as the client takes it: messages of QoS 0 wait
+// here until there is room, others for answers, which loop reads. false: the connection is over.
+func (c *conn) sendRetained() bool {
+	for len(c.sess.behind) > 0 {
+		u := &c.sess.behind[0]
+		for len(u.topics) > 0 {
+			if !c.roomForMore() {
+				return false
+			}
+			if !c.sendOne(u, u.topics[0]) {
+				return true
+			}
+			u.topics = u.topics[1:]
+		}
+		c.s.backlog.Add(-u.bytes)
+		c.sess.behind = slices.Delete(c.sess.behind, 0, 1)
+	}
+	c.sess.behind = nil
+	return true
+}
+
+// roomForMore waits until the client has taken so much that there is room for messages of others, too; false: the connection is over.
+func (c *conn) roomForMore() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.closing && !c.dead && len(c.out) > highWater/2 {
+		c.await()
+	}
+	return !c.closing && !c.dead
+}
+
+// sendOne sends what is retained of a topic; false: not before the client has answered what it has. It is what is retained now,
+// and nobody changes that meanwhile, so that nothing older comes after what is delivered of the topic.
+func (c *conn) sendOne(u *catchUp, topic string) bool {
+	c.s.retaining.Lock()
+	defer c.s.retaining.Unlock()
+	m := c.s.retained.get(topic)
+	if m == nil || m.expired(c.s.o.Env.Clock.Now().UnixMicro()) {
+		return true
+	}
+	o := outbound{message: m, qos: min(m.QoS, u.sub.options.QoS), retain: true}
+	if u.sub.id != 0 {
+		o.ids = []uint32{u.sub.id}
+	}
+	c.sess.mu.Lock()
+	subscribed := c.sess.subs[u.sub.filter] != nil
+	n := len(c.sess.inflight)
+	full := n >= c.window || len(c.sess.queue) > 0 || c.sess.held+m.size() > c.s.o.MaxQueuedBytes/2
+	c.sess.mu.Unlock()
+	switch {
+	case !subscribed:
+	case o.qos > 0 && n > 0 && full:
+		return false
+	case o.qos > 0:
+		c.s.deliver(c.sess, o)
+	case c.s.backlog.Load() > int64(c.s.o.MaxBacklog):
+		c.s.o.Count("dropped_backlog_full", 1)
+	default:
+		c.send(&o, false)
+	}
+	return true
+}
+
+// forget takes what is left off the server's backlog: the session has ended.
+func (sess *session) forget(s *Server) {
+	for _, u := range sess.behind {
+		s.backlog.Add(-u.bytes)
+		s.o.Count("dropped_session_ended", int64(len(u.topics)))
+	}
+	sess.behind = nil
+}

@@ -1,0 +1,227 @@
+package mqtt
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// next reads one packet.
+func next(t testing.TB, nc net.Conn, buf *[]byte) Packet {
+	t.Helper()
+	nc.SetReadDeadline(time.Now().Add(20 * time.Second))
+	for {
+		var p Packet
+		n, err := Decode(*buf, V311, Limits{}, &p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n > 0 {
+			p.Topic, p.Payload = bytes.Clone(p.Topic), bytes.Clone(p.Payload)
+			*buf = (*buf)[n:]
+			return p
+		}
+		more := make([]byte, 64<<10)
+		n, err = nc.Read(more)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*buf = append(*buf, more[:n]...)
+	}
+}
+
+// TestCatchUp: whoever subscribes gets all that is retained, however much that is, as quickly as it reads and answers; of what changes
+// meanwhile nothing older comes after; and what nobody fetches is forgotten with the session.
+func TestCatchUp(t *testing.T) {
+	const n = 3_000
+	for qos := range byte(3) {
+		t.Run(fmt.Sprint(qos), func(t *testing.T) {
+			t.Parallel()
+			s, count := counted(t, Options{MaxQueued: 10, MaxQueuedBytes: 10_000, MaxBacklog: 1 << 20})
+			address := listen(t, s, Listener{})
+			filler := make([]byte, 300)
+			if qos == 0 {
+				filler = make([]byte, 6_000) // more in all than the network keeps
+			}
+			for i := range n {
+				s.Publish(&Message{Topic: fmt.Sprintf("t/%04d", i), QoS: qos, Retain: true, Payload: append(filler[:len(filler):len(filler)], "old"...)})
+			}
+			nc := login(t, address, "s")
+			send(t, nc, &Packet{Type: Subscribe, ID: 1, Filters: []Filter{{Name: []byte("t/+"), QoS: 2}}})
+			answer(t, nc, []byte{0x90, 3, 0, 1, 2})
+			s.Publish(&Message{Topic: "t/2990", Retain: true, Payload: []byte("new")})
+			s.Publish(&Message{Topic: "t/2991", Retain: true})
+			var buf []byte
+			var got []string
+			for slices.Index(got, "t/2999 old") < 0 {
+				p := next(t, nc, &buf)
+				if p.Type == Publish {
+					got = append(got, fmt.Sprintf("%s %s", p.Topic, bytes.Trim(p.Payload, "\x00")))
+				}
+				switch {
+				case p.Type == Publish && p.QoS == 1:
+					send(t, nc, &Packet{Type: Puback, ID: p.ID})
+				case p.Type == Publish && p.QoS == 2:
+					send(t, nc, &Packet{Type: Pubrec, ID: p.ID})
+				case p.Type == Pubrel:
+					send(t, nc, &Packet{Type: Pubcomp, ID: p.ID})
+				}
+			}
+			last := map[string]string{}
+			for _, line := range got {
+				topic, text, _ := strings.Cut(line, " ")
+				if before, again := last[topic]; again && before != "old" && before != text {
+					t.Errorf("%s after %s", line, before)
+				}
+				last[topic] = text
+			}
+			if len(last) < n-1 || last["t/2990"] != "new" || last["t/2991"] != "" || last["t/2992"] != "old" {
+				t.Errorf("%d topics came, %q and %q", len(last), last["t/2990"], last["t/2991"])
+			}
+			send(t, nc, &Packet{Type: Pingreq})
+			for next(t, nc, &buf).Type != Pingresp { // answers to what came last are on their way
+			}
+			if n := s.backlog.Load(); n > 100_000 {
+				t.Errorf("%d bytes are counted", n)
+			}
+			send(t, nc, &Packet{Type: Subscribe, ID: 2, Filters: []Filter{{Name: []byte("t/+"), QoS: 2}}})
+			nc.Close()
+			eventually(t, "it stays", func() bool { return s.Stats().Connections == 0 })
+			if n := s.backlog.Load(); n != 0 {
+				t.Errorf("%d bytes are still counted", n)
+			}
+			if dropped := count("dropped_queue_full") + count("dropped_slow_reader") + count("dropped_backlog_full"); dropped != 0 {
+				t.Errorf("%d are dropped", dropped)
+			}
+		})
+	}
+}
+
+// TestCatchUpEnds: after UNSUBSCRIBE nothing more of the subscription is sent, and one client does not get a list of everything many times.
+func TestCatchUpEnds(t *testing.T) {
+	s, count := counted(t, Options{Inflight: 2, MaxRetained: 100})
+	address := listen(t, s, Listener{})
+	for i := range 100 {
+		s.Publish(&Message{Topic: fmt.Sprintf("t/%02d", i), QoS: 1, Retain: true, Payload: []byte("x")})
+	}
+	nc := login(t, address, "s")
+	for id := range uint16(3) {
+		send(t, nc, &Packet{Type: Subscribe, ID: id + 1, Filters: []Filter{{Name: []byte([]string{"#", "t/#", "t/+"}[id]), QoS: 1}}})
+	}
+	send(t, nc, &Packet{Type: Unsubscribe, ID: 9, Filters: []Filter{{Name: []byte("#")}, {Name: []byte("t/#")}, {Name: []byte("t/+")}}})
+	var buf []byte
+	came := 0
+	for done := false; !done; {
+		p := next(t, nc, &buf)
+		switch p.Type {
+		case Publish:
+			came++
+			send(t, nc, &Packet{Type: Puback, ID: p.ID})
+		case Unsuback:
+			done = true
+		}
+	}
+	send(t, nc, &Packet{Type: Pingreq})
+	for {
+		p := next(t, nc, &buf)
+		if p.Type == Pingresp {
+			break
+		}
+		came++
+	}
+	if came > 10 || count("dropped_queue_full") != 100 {
+		t.Errorf("%d came after all, %d were refused", came, count("dropped_queue_full"))
+	}
+	eventually(t, "something stays counted", func() bool { return s.backlog.Load() == 0 })
+}
+
+// TestRetainedExpire: messages that nobody gets any more make room.
+func TestRetainedExpire(t *testing.T) {
+	r := retained{maxCount: 3, maxBytes: 1 << 20}
+	const second = 1_000_000
+	for _, x := range []struct {
+		topic   string
+		expires int64
+		now     int64
+		ok      bool
+	}{
+		{"a/1", 5 * second, 1 * second, true},
+		{"a/2", 0, 1 * second, true},
+		{"b", 9 * second, 1 * second, true},
+		{"c", 0, 4 * second, false},
+		{"b", 9 * second, 4 * second, true}, // in place of itself
+		{"c", 0, 5 * second, true},
+		{"d", 0, 5*second + 1, false}, // nothing was expired a moment ago
+		{"d", 0, 9 * second, true},
+	} {
+		if _, ok := r.set(&Message{Topic: x.topic, Expires: x.expires, Payload: []byte("x")}, x.now); ok != x.ok {
+			t.Errorf("%s at %d: %v", x.topic, x.now/second, ok)
+		}
+	}
+	topics := r.topics("#")
+	slices.Sort(topics)
+	if want := []string{"a/2", "c", "d"}; !slices.Equal(topics, want) || r.count != 3 {
+		t.Errorf("%q stay, %d are counted", topics, r.count)
+	}
+}
+
+// TestIDs: a set says what was put in and not taken out, however many there are.
+func TestIDs(t *testing.T) {
+	var s ids
+	known := map[uint16]bool{}
+	for round := range 3 {
+		step := []int{7, 1, 13}[round]
+		for i := 1; i < 1<<16; i += step {
+			s.add(uint16(i))
+			s.add(uint16(i))
+			known[uint16(i)] = true
+		}
+		for i := range 1 << 16 {
+			if s.has(uint16(i)) != known[uint16(i)] || s.n != len(known) {
+				t.Fatalf("round %d: %d, of %d", round, i, s.n)
+			}
+		}
+		for i := range 1 << 16 {
+			if round == 0 && i%3 == 0 {
+				continue
+			}
+			if s.remove(uint16(i)) != known[uint16(i)] {
+				t.Fatalf("round %d: %d taken out", round, i)
+			}
+			delete(known, uint16(i))
+		}
+	}
+	if s.n != 0 || s.many != nil {
+		t.Errorf("%d stay", s.n)
+	}
+}
+
+// TestManyOfQoS2: MQTT 3.1.1 knows no receive maximum, so a client may have as many messages on their way as there are identifiers.
+func TestManyOfQoS2(t *testing.T) {
+	s, _ := counted(t, Options{})
+	nc := login(t, listen(t, s, Listener{}), "a")
+	go func() {
+		var out []byte
+		for id := 1; id < 1<<16; id++ {
+			out = Append(out, &Packet{Type: Publish, QoS: 2, ID: uint16(id), Topic: []byte("t")}, V311)
+		}
+		nc.Write(out)
+	}()
+	var buf, out []byte
+	for id := 1; id < 1<<16; id++ {
+		if p := next(t, nc, &buf); p.Type != Pubrec || p.ID != uint16(id) {
+			t.Fatalf("%s %d came, not the PUBREC of %d", p.Type, p.ID, id)
+		}
+		out = Append(out, &Packet{Type: Pubrel, ID: uint16(id)}, V311)
+	}
+	go nc.Write(out)
+	for id := 1; id < 1<<16; id++ {
+		if p := next(t, nc, &buf); p.Type != Pubcomp || p.ID != uint16(id) {
+			t.Fatalf("%s %d came, not the PUBCOMP of %d", p.Type, p.ID, id)
+		}
+	}
+}
