@@ -19,7 +19,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/mqtt"
 	"github.com/tidemill/tidemill/engine/publish"
 	"github.com/tidemill/tidemill/engine/simulate"
@@ -77,10 +76,10 @@ func (m *mqttFlags) options(a *app) (o publish.Options, every time.Duration, err
 		}
 		o.Password = password
 	}
-	every, err = config.ParseDuration(m.every)
+	every, err = statusEvery(m.every)
 	switch {
 	case err != nil:
-		return o, 0, fmt.Errorf("--status-every: %w", err)
+		return o, 0, err
 	case m.qos < 0 || m.qos > 2:
 		return o, 0, fmt.Errorf("--qos is 0, 1 or 2, not %d", m.qos)
 	case m.inflight < 1 || m.inflight > 65_534:

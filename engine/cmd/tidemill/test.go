@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,9 +85,10 @@ type tester struct {
 	only    *regexp.Regexp
 	results []testResult
 	failed  int
-	wrong   int // that did not run
-	other   int // that --run does not name
-	longer  int // that are passed over without --long
+	wrong   int             // that did not run
+	other   int             // that --run does not name
+	longer  int             // that are passed over without --long
+	shown   map[string]bool // mistakes and warnings, which most tests of a folder share
 }
 
 func (a *app) test(f *testFlags, dirs []string) error {
@@ -95,8 +97,8 @@ func (a *app) test(f *testFlags, dirs []string) error {
 		return fmt.Errorf("--run: %w", err)
 	}
 	defer runtime.KeepAlive(leanHeap())
-	t := &tester{app: a, testFlags: f, only: only}
-	for _, dir := range dirs {
+	t := &tester{app: a, testFlags: f, only: only, shown: map[string]bool{}}
+	for _, dir := range t.folders(dirs) {
 		if err := t.folder(dir); err != nil {
 			return failed(err)
 		}
@@ -113,6 +115,19 @@ func (a *app) test(f *testFlags, dirs []string) error {
 		fmt.Fprintln(a.err, t.none())
 	}
 	return nil
+}
+
+// folders leaves out the files among folders, which a pattern such as pipelines/* names as well.
+func (t *tester) folders(names []string) []string {
+	isFile := func(name string) bool {
+		info, err := os.Stat(name)
+		return err == nil && !info.IsDir()
+	}
+	out := slices.DeleteFunc(slices.Clone(names), isFile)
+	if len(out) == 0 {
+		return names // and each is told of
+	}
+	return out
 }
 
 // none tells why no test ran.
@@ -208,7 +223,12 @@ func together(list []func()) {
 
 // told prints mistakes. A test that they keep from running is a result as well, so that no script takes it for passed.
 func (t *tester) told(dir, test string, diags hcl.Diagnostics, files map[string]*hcl.File) error {
-	if err := t.printDiagnostics(diags, files); err != nil || !diags.HasErrors() {
+	news := slices.DeleteFunc(slices.Clone(diags), func(d *hcl.Diagnostic) bool {
+		text := dir + mistakeLine(d)
+		defer func() { t.shown[text] = true }()
+		return t.shown[text]
+	})
+	if err := t.printDiagnostics(news, files); err != nil || !diags.HasErrors() {
 		return err
 	}
 	r := testResult{Folder: dir, Test: test}
@@ -220,6 +240,9 @@ func (t *tester) told(dir, test string, diags hcl.Diagnostics, files map[string]
 	t.results, t.wrong = append(t.results, r), t.wrong+1
 	if t.json {
 		return printLine(t.out, r)
+	}
+	if test != "" {
+		fmt.Fprintf(t.out, "not run  %s  (%s)\n", test, count(len(r.Mistakes), "mistake"))
 	}
 	return nil
 }

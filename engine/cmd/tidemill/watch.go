@@ -55,13 +55,25 @@ func (a *app) watcher(f *runFlags) (*watcher, error) {
 		}
 	}
 	if f.every != "" {
-		every, err := config.ParseDuration(f.every)
+		every, err := statusEvery(f.every)
 		if err != nil {
-			return nil, fmt.Errorf("--status-every: %w", err)
+			return nil, err
 		}
 		w.every = max(every, 100*time.Millisecond)
 	}
 	return w, nil
+}
+
+// statusEvery reads --status-every.
+func statusEvery(text string) (time.Duration, error) {
+	every, err := config.ParseDuration(text)
+	if err != nil {
+		return 0, fmt.Errorf("--status-every: %w", err)
+	}
+	if every < 10*time.Millisecond {
+		return 0, fmt.Errorf("--status-every is the time between two lines, at least 10ms; this is %s", text)
+	}
+	return every, nil
 }
 
 // start begins to show what the engine does.
