@@ -3,6 +3,7 @@ package backtest
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"strings"
@@ -65,9 +66,31 @@ func TestReport(t *testing.T) {
 	}
 	for format, head := range map[string]string{"svg": "<?xml", "png": "\x89PNG"} {
 		var picture bytes.Buffer
-		if err := Plot(&picture, format, "history", all[0], reports[0], 0); err != nil || !strings.HasPrefix(picture.String(), head) || picture.Len() < 1000 {
+		if err := Plot(&picture, format, "history", "temp", all[0], reports[0], 0); err != nil || !strings.HasPrefix(picture.String(), head) || picture.Len() < 1000 {
 			t.Errorf("%s: %v, %d bytes", format, err, picture.Len())
 		}
+	}
+}
+
+// TestPicture: the signal, what would have been usual, the scores below, and what the colours mean.
+func TestPicture(t *testing.T) {
+	s := &Series{Labels: []Label{{3e6, 5e6}}}
+	r := &Report{Scores: [][]float64{{}}, Lower: [][]float64{{}}, Upper: [][]float64{{}}, Alerts: []Alert{{Row: 4}}}
+	for i := range 10 {
+		s.Times, s.Values = append(s.Times, int64(i)*1e6), append(s.Values, []float64{float64(i % 3)})
+		r.Scores[0], r.Lower[0], r.Upper[0] = append(r.Scores[0], float64(i)), append(r.Lower[0], 0), append(r.Upper[0], 2)
+	}
+	var b bytes.Buffer
+	if err := Plot(&b, "svg", "title", "duty", s, r, 0); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, text := range []string{">title<", ">duty<", ">score<", ">usual<", ">alert<", ">label<", "fill:#C81E1E", "fill:#FAE2BE"} {
+		got[text] = strings.Count(b.String(), text)
+	}
+	want := map[string]int{">title<": 1, ">duty<": 2, ">score<": 1, ">usual<": 1, ">alert<": 1, ">label<": 1, "fill:#C81E1E": 3, "fill:#FAE2BE": 3}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

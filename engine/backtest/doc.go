@@ -5,7 +5,7 @@
 //	CSV, labels --> Series, one a key --> Run: detectors over all of it --> Report
 //	                                                                  |--> Text: a table, what was found and how early
 //	                                                                  |--> Propose: a block of HCL, ready to paste
-//	                                                                  '--> Plot: SVG or PNG
+//	                                                                  '--> Plot: SVG or PNG, scores below the series
 //
 // A label is a stretch of time in which an alert is right. Labels are a JSON
 // object as the Numenta Anomaly Benchmark has it, { "NAME": [["FROM", "TO"], ...] }, NAME

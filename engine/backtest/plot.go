@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"errors"
 	"image/color"
 	"io"
 	"math"
@@ -15,63 +16,107 @@ import (
 // more, the lowest and the highest of each stretch are.
 const plotPoints = 4000
 
-// Plot writes a picture of a series, a detector's scores, band and alerts. format is svg or png.
-func Plot(w io.Writer, format, title string, s *Series, r *Report, n int) error {
-	p := plot.New()
-	p.Title.Text = title
-	p.X.Tick.Marker = plot.TimeTicks{Format: "2006-01-02"}
-	p.Y.Label.Text = "value"
+// Plot writes a picture of a series: above its first signal, of the name on, with what would have been usual, labels and alerts, and
+// below a detector's scores. format is svg or png.
+func Plot(w io.Writer, format, title, on string, s *Series, r *Report, n int) error {
+	above, below := plot.New(), plot.New()
+	above.Title.Text, above.Y.Label.Text, below.Y.Label.Text = title, on, "score"
 	x := func(i int) float64 { return float64(s.Times[i]) / 1e6 }
-	value := func(i int) float64 { return s.Values[i][0] }
+	value, score := func(i int) float64 { return s.Values[i][0] }, func(i int) float64 { return r.Scores[n][i] }
 	least, most := extent(len(s.Times), value)
-	for _, l := range s.Labels {
+	band := func(of []float64) func(i int) float64 {
+		return func(i int) float64 { return clamp(of[i], least, most) }
+	}
+	p := picture{s, x}
+	if err := p.labels(above, least, most, "label"); err != nil {
+		return err
+	}
+	p.line(above, band(r.Lower[n]), color.RGBA{R: 170, G: 200, B: 230, A: 255}, "")
+	p.line(above, band(r.Upper[n]), color.RGBA{R: 170, G: 200, B: 230, A: 255}, "usual")
+	p.line(above, value, color.RGBA{R: 40, G: 70, B: 120, A: 255}, on)
+	low, high := extent(len(s.Times), score)
+	if err := p.labels(below, low, high, ""); err != nil {
+		return err
+	}
+	p.line(below, score, color.RGBA{R: 40, G: 70, B: 120, A: 255}, "")
+	if err := errors.Join(p.alerts(above, r, n, value, "alert"), p.alerts(below, r, n, score, "")); err != nil {
+		return err
+	}
+	for _, one := range []*plot.Plot{above, below} {
+		one.X.Tick.Marker = plot.TimeTicks{Format: "2006-01-02"}
+		one.X.Min, one.X.Max = x(0), x(len(s.Times)-1)
+	}
+	above.Legend.Top, above.Legend.Left = false, true
+	canvas, err := shape.NewFormattedCanvas(28*vg.Centimeter, 14*vg.Centimeter, format)
+	if err != nil {
+		return err
+	}
+	all := shape.New(canvas)
+	const upper = 9 * vg.Centimeter // of the canvas
+	parts := [][]shape.Canvas{{shape.Crop(all, 0, 0, all.Max.Y-all.Min.Y-upper, 0)}, {shape.Crop(all, 0, 0, 0, -upper)}}
+	left := max(above.DataCanvas(parts[0][0]).Min.X, below.DataCanvas(parts[1][0]).Min.X)
+	for i, one := range []*plot.Plot{above, below} {
+		part := parts[i][0]
+		one.Draw(shape.Crop(part, left-one.DataCanvas(part).Min.X, 0, 0, 0)) // axes stand one above the other
+	}
+	_, err = canvas.WriteTo(w)
+	return err
+}
+
+// picture draws parts of one series.
+type picture struct {
+	s *Series
+	x func(i int) float64
+}
+
+// labels are areas from one height to another.
+func (d picture) labels(p *plot.Plot, least, most float64, name string) error {
+	for i, l := range d.s.Labels {
 		area, err := plotter.NewPolygon(plotter.XYs{{X: float64(l.From) / 1e6, Y: least}, {X: float64(l.To) / 1e6, Y: least}, {X: float64(l.To) / 1e6, Y: most}, {X: float64(l.From) / 1e6, Y: most}})
 		if err != nil {
 			return err
 		}
 		area.Color, area.LineStyle.Width = color.RGBA{R: 250, G: 226, B: 190, A: 255}, 0
 		p.Add(area)
-	}
-	for _, l := range []struct {
-		y    func(i int) float64
-		c    color.RGBA
-		name string
-	}{
-		{func(i int) float64 { return clamp(r.Lower[n][i], least, most) }, color.RGBA{R: 170, G: 200, B: 230, A: 255}, ""},
-		{func(i int) float64 { return clamp(r.Upper[n][i], least, most) }, color.RGBA{R: 170, G: 200, B: 230, A: 255}, "usual"},
-		{value, color.RGBA{R: 40, G: 70, B: 120, A: 255}, "value"},
-	} {
-		line, err := plotter.NewLine(thin(len(s.Times), x, l.y))
-		if err != nil {
-			continue // a detector without a band
-		}
-		line.Color, line.Width = l.c, vg.Points(0.6)
-		p.Add(line)
-		if l.name != "" {
-			p.Legend.Add(l.name, line)
+		if i == 0 && name != "" {
+			p.Legend.Add(name, area)
 		}
 	}
+	return nil
+}
+
+func (d picture) line(p *plot.Plot, y func(i int) float64, c color.RGBA, name string) {
+	line, err := plotter.NewLine(thin(len(d.s.Times), d.x, y))
+	if err != nil {
+		return // a detector without a band
+	}
+	line.Color, line.Width = c, vg.Points(0.6)
+	p.Add(line)
+	if name != "" {
+		p.Legend.Add(name, line)
+	}
+}
+
+func (d picture) alerts(p *plot.Plot, r *Report, n int, y func(i int) float64, name string) error {
 	var at plotter.XYs
 	for _, a := range r.Alerts {
-		if v := value(a.Row); a.Series == n && !math.IsNaN(v) {
-			at = append(at, plotter.XY{X: x(a.Row), Y: v})
+		if v := y(a.Row); a.Series == n && !math.IsNaN(v) && !math.IsInf(v, 0) {
+			at = append(at, plotter.XY{X: d.x(a.Row), Y: v})
 		}
 	}
-	if len(at) > 0 {
-		dots, err := plotter.NewScatter(at)
-		if err != nil {
-			return err
-		}
-		dots.GlyphStyle = shape.GlyphStyle{Color: color.RGBA{R: 200, G: 30, B: 30, A: 255}, Radius: vg.Points(3), Shape: shape.CircleGlyph{}}
-		p.Add(dots)
-		p.Legend.Add("alert", dots)
+	if len(at) == 0 {
+		return nil
 	}
-	out, err := p.WriterTo(28*vg.Centimeter, 10*vg.Centimeter, format)
+	dots, err := plotter.NewScatter(at)
 	if err != nil {
 		return err
 	}
-	_, err = out.WriteTo(w)
-	return err
+	dots.GlyphStyle = shape.GlyphStyle{Color: color.RGBA{R: 200, G: 30, B: 30, A: 255}, Radius: vg.Points(3), Shape: shape.CircleGlyph{}}
+	p.Add(dots)
+	if name != "" {
+		p.Legend.Add(name, dots)
+	}
+	return nil
 }
 
 func clamp(v, least, most float64) float64 { return min(max(v, least), most) }

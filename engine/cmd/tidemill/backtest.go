@@ -150,7 +150,7 @@ func (a *app) tryOn(f *backtestFlags, name string, columns backtest.Columns, all
 		return err
 	}
 	var picture bytes.Buffer
-	if err := backtest.Plot(&picture, f.format(), name+", "+best.Config.Kind, all[0], best, 0); err != nil {
+	if err := backtest.Plot(&picture, f.format(), name+", "+best.Config.Kind, columns.On[0], all[0], best, 0); err != nil {
 		return err
 	}
 	return os.WriteFile(f.plot, picture.Bytes(), 0o644)
