@@ -247,6 +247,9 @@ func (p *Plan) bindOnce(inferred *inference) hcl.Diagnostics {
 		if n != nil {
 			p.Ingests = append(p.Ingests, n)
 		}
+		if n != nil && n.Block.Enabled && !more.HasErrors() {
+			diags = append(diags, p.Channel(b.To.Name).checkTopics(n)...)
+		}
 	}
 	for _, c := range p.order {
 		pl, more := p.bindPipeline(c, inferred)

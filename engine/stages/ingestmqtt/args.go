@@ -46,6 +46,7 @@ type args struct {
 	MaxConnections int             `hcl:"max_connections,optional" help:"Connections at one time; default 20000."`
 	MaxPerAddress  int             `hcl:"max_per_address,optional" help:"Connections from one address at one time, or from one network of 64 bits of IPv6, handshakes included. Default: no limit, since many devices may be behind one address."`
 	MaxSessions    int             `hcl:"max_sessions,optional" help:"Sessions, connected or not; default 50000."`
+	MaxSubs        int             `hcl:"max_subscriptions,optional" help:"Subscriptions of a session; default 100."`
 	MaxQueued      int             `hcl:"max_queued,optional" help:"Messages that wait for a client at most; default 1000."`
 	MaxRetained    int             `hcl:"max_retained,optional" help:"Retained messages; default 100000."`
 	Rate           int             `hcl:"rate,optional" help:"Messages a second that one client may publish; it is read more slowly when it sends more. Default: no limit."`
@@ -69,6 +70,7 @@ type args struct {
 	ConnRange      hcl.Range `hcl:"max_connections,attr_value_range"`
 	AddressRange   hcl.Range `hcl:"max_per_address,attr_value_range"`
 	SessionsRange  hcl.Range `hcl:"max_sessions,attr_value_range"`
+	SubsRange      hcl.Range `hcl:"max_subscriptions,attr_value_range"`
 	QueuedRange    hcl.Range `hcl:"max_queued,attr_value_range"`
 	RetainedRange  hcl.Range `hcl:"max_retained,attr_value_range"`
 	RateRange      hcl.Range `hcl:"rate,attr_value_range"`
@@ -116,7 +118,7 @@ type options struct {
 func (a *args) Bind(_ []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
 	o := options{address: at.Address, server: mqtt.Options{
 		MaxPacket: int(min(a.MaxPacket.Bytes(), mqtt.MaxPacket)), MaxConnections: a.MaxConnections, MaxPerAddress: a.MaxPerAddress, MaxSessions: a.MaxSessions,
-		MaxQueued: a.MaxQueued, MaxRetained: a.MaxRetained, Rate: a.Rate, ReceiveMaximum: a.ReceiveMaximum,
+		MaxSubscriptions: a.MaxSubs, MaxQueued: a.MaxQueued, MaxRetained: a.MaxRetained, Rate: a.Rate, ReceiveMaximum: a.ReceiveMaximum,
 		MaxSessionExpiry: a.SessionExpiry.Length(), ConnectTimeout: a.ConnectTimeout.Length(),
 		MaxLevels: a.MaxLevels, MaxKeepAlive: a.MaxKeepAlive.Length(),
 	}}
@@ -150,7 +152,7 @@ func (a *args) checkNumbers(at stage.At) hcl.Diagnostics {
 		at          hcl.Range
 	}{
 		{"max_connections", a.MaxConnections, 10_000_000, a.ConnRange}, {"max_per_address", a.MaxPerAddress, 10_000_000, a.AddressRange}, {"max_sessions", a.MaxSessions, 100_000_000, a.SessionsRange},
-		{"max_queued", a.MaxQueued, 10_000_000, a.QueuedRange}, {"max_retained", a.MaxRetained, 100_000_000, a.RetainedRange},
+		{"max_subscriptions", a.MaxSubs, 1_000_000, a.SubsRange}, {"max_queued", a.MaxQueued, 10_000_000, a.QueuedRange}, {"max_retained", a.MaxRetained, 100_000_000, a.RetainedRange},
 		{"rate", a.Rate, 100_000_000, a.RateRange}, {"receive_maximum", a.ReceiveMaximum, 65_535, a.ReceiveRange},
 		{"max_levels", a.MaxLevels, 65_535, a.LevelsRange},
 	} {
@@ -288,7 +290,11 @@ func remedy(d door, o *options) string {
 	if !d.encrypted {
 		steps = append(steps, "use tls:// or wss://")
 	}
-	if !o.needs {
+	switch {
+	case o.needs:
+	case o.optional:
+		steps = append(steps, "give users, or let client_auth be \"require\"")
+	default:
 		steps = append(steps, "give users, or tls { client_ca }")
 	}
 	return upper(strings.Join(steps, " and "))

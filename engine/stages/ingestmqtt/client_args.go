@@ -69,7 +69,7 @@ func (a *args) refuseServer(at stage.At) hcl.Diagnostics {
 		name string
 		at   hcl.Range
 	}{{"users", a.UsersRange}, {"insecure", a.InsecureRange}, {"max_connections", a.ConnRange}, {"max_per_address", a.AddressRange}, {"max_sessions", a.SessionsRange},
-		{"max_queued", a.QueuedRange}, {"max_retained", a.RetainedRange}, {"rate", a.RateRange}, {"max_levels", a.LevelsRange}, {"max_keep_alive", a.KeepRange}} {
+		{"max_subscriptions", a.SubsRange}, {"max_queued", a.QueuedRange}, {"max_retained", a.RetainedRange}, {"rate", a.RateRange}, {"max_levels", a.LevelsRange}, {"max_keep_alive", a.KeepRange}} {
 		refuse(x.name, x.at)
 	}
 	if t := a.TLS; t != nil && (t.ClientCA != "" || t.ClientAuth != "" || t.CRL != "") {

@@ -1,6 +1,7 @@
 package ingestmqtt
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -12,9 +13,9 @@ import (
 )
 
 // TestLimits: a client of MQTT 5.0 is told the longest keep-alive (MQTT-3.1.2-21), and a topic with a level
-// more than allowed has its reason.
+// more than allowed has its reason, as has a subscription more.
 func TestLimits(t *testing.T) {
-	r := newRig(t, 1, "listen = \"tcp://127.0.0.1:0\"\ntopic = \"dt/{device}\"\nmax_levels = 3\nmax_keep_alive = \"1m30s\"", t.TempDir())
+	r := newRig(t, 1, "listen = \"tcp://127.0.0.1:0\"\ntopic = \"dt/{device}\"\nmax_levels = 3\nmax_subscriptions = 1\nmax_keep_alive = \"1m30s\"", t.TempDir())
 	for _, c := range []struct {
 		keepAlive uint16
 		told      uint32 // 0: nothing
@@ -33,6 +34,10 @@ func TestLimits(t *testing.T) {
 		in.send(t, &mqtt.Packet{Type: mqtt.Connect, Login: mqtt.Login{Version: mqtt.V5, CleanStart: true, ClientID: []byte("x"), KeepAlive: c.keepAlive}})
 		if p := in.next(t); p.Type != mqtt.Connack || p.Props.Num(mqtt.ServerKeepAlive, 0) != c.told {
 			t.Errorf("%+v: %s, keep-alive %d", c, p.Type, p.Props.Num(mqtt.ServerKeepAlive, 0))
+		}
+		in.send(t, &mqtt.Packet{Type: mqtt.Subscribe, ID: 2, Filters: []mqtt.Filter{{Name: []byte("s/1")}, {Name: []byte("s/2")}}})
+		if p := in.next(t); p.Type != mqtt.Suback || !bytes.Equal(p.Reasons, []byte{0, byte(mqtt.QuotaExceeded)}) {
+			t.Errorf("%+v: %s % x", c, p.Type, p.Reasons)
 		}
 		in.send(t, &mqtt.Packet{Type: mqtt.Publish, QoS: 1, ID: 1, Topic: []byte(c.topic), Payload: []byte(`{}`)})
 		if p := in.next(t); (p.Type == mqtt.Disconnect) != (c.reason != 0) || c.reason != 0 && p.Reason != c.reason {
