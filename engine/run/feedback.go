@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/journal"
 	"github.com/tidemill/tidemill/engine/plan"
@@ -40,6 +42,13 @@ func (e *Engine) Feedback(f Feedback) error {
 	if err != nil {
 		return err
 	}
+	switch by := keyColumns(n); {
+	case len(by) == len(f.Key):
+	case len(by) == 0:
+		return fmt.Errorf("%w: %s has one model for all rows, and takes no key", ErrFeedback, n.Address)
+	default:
+		return fmt.Errorf("%w: %s has a model for each %s: a key is as many values, and this has %d", ErrFeedback, n.Address, strings.Join(by, ", "), len(f.Key))
+	}
 	log := g.logs[n.Home.Config.Name]
 	if log == nil {
 		return fmt.Errorf("%w: %s reads rows that are spread anew or come from a pipeline, which labels do not reach", ErrFeedback, n.Address)
@@ -57,6 +66,22 @@ func (e *Engine) Feedback(f Feedback) error {
 	}
 	e.taskBell.ring()
 	return nil
+}
+
+// keyColumns are the columns of an anomaly stage's by, as they are written, or the channel's key.
+func keyColumns(n *plan.Node) (names []string) {
+	content, _, _ := n.Block.Body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "by"}}})
+	if content == nil || content.Attributes["by"] == nil {
+		if n.Bound.Key != "" {
+			names = []string{n.Bound.Key}
+		}
+		return names
+	}
+	list, _ := hcl.ExprList(content.Attributes["by"].Expr) // it was bound, and so is one
+	for _, x := range list {
+		names = append(names, config.TraversalText(x.Variables()[0]))
+	}
+	return names
 }
 
 // labelled finds the anomaly stage that is meant.

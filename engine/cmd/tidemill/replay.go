@@ -52,7 +52,7 @@ func (a *app) replayCommand() *cobra.Command {
 		Short: "Run history once more: to see, to compare, step by step",
 		Long:  replayHelp + exitHelp,
 		Example: "  tidemill replay pipelines/coldhaul --channel telemetry --from=-2h --device trailer-00042\n" +
-			"  tidemill replay pipelines/coldhaul --diff pipelines/coldhaul --set limit=5\n" +
+			"  tidemill replay pipelines/coldhaul --diff pipelines/coldhaul --set watch=trailer-00007\n" +
 			"  tidemill replay pipelines/coldhaul --channel telemetry --device trailer-00042 --step",
 	}
 	f.flags(cmd, true)

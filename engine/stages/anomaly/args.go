@@ -188,8 +188,11 @@ func (a *args) bindColumns(p *program, scope *expr.Scope, at stage.At) (hasKey b
 	diags = append(diags, more...)
 	once, each := added()
 	taken := append(append([]string{}, once...), each...)
-	for _, c := range slices.Concat(p.by, p.on, p.with) {
+	given := append(stage.Names(p.by), stage.Names(p.on)...)
+	for i, c := range slices.Concat(p.by, p.on, p.with) {
 		switch {
+		case i >= len(given) && slices.Contains(given, c.Name):
+			diags = append(diags, config.Errorf(c.At, "Not needed", "The columns of by and on are in every row already. Leave %s out of with.", c.Name)...)
 		case strings.HasPrefix(c.Name, "_"):
 			diags = append(diags, config.Errorf(c.At, "Not needed", "Metadata columns are in every row already.")...)
 		case slices.Contains(taken, c.Name):
