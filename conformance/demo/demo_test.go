@@ -59,6 +59,28 @@ func TestDemo(t *testing.T) {
 	d.compare(t)
 }
 
+// TestPortTaken: the fleet does not publish to another broker that is there already.
+func TestPortTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, taken, _ := net.SplitHostPort(l.Addr().String())
+	for _, x := range []struct{ port, admin, right string }{{taken, freePort(t), "PORT="}, {freePort(t), taken, "ADMIN="}} {
+		cmd := exec.Command("../../.ci/demo")
+		scratch := filepath.Join(t.TempDir(), "scratch")
+		cmd.Env = append(os.Environ(), "TIDEMILL=/nowhere", "SCRATCH="+scratch, "PORT="+x.port, "ADMIN=127.0.0.1:"+x.admin)
+		out, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "127.0.0.1:"+taken) || !strings.Contains(string(out), x.right) {
+			t.Errorf("%+v: %v\n%s", x, err, out)
+		}
+		if _, err := os.Stat(scratch); err == nil {
+			t.Errorf("%+v: it has begun", x)
+		}
+	}
+}
+
 type demo struct {
 	binary, scratch, port, admin string
 }
