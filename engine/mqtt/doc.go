@@ -141,6 +141,18 @@
 // of each has many misses under way at one time; a visit has one after the other. With that, what a message needs of its connection standing
 // together, and edge-triggered events, a record of W3S costs an eighth less.
 //
+// # Why is who came last the first to be answered, in a crowd?
+//
+// Where messages come faster than answers can be written, connections wait, and in whichever order they are answered, the mean of their waiting
+// is the same (Little's law). In the order in which they came, 5,000 clients with a message each wait for 50 ms, all alike: of none is
+// anything left in the processor's caches when its turn comes, and TCP, which keeps an acknowledgement back for 40 ms so that an answer may carry it, sends it by
+// itself. Of those who came last everything is still near; they have their answers after 8 ms and send the next message, and a message costs a fifth less.
+// The others wait meanwhile, but nobody for longer than 200 ms because of that: then they are first, so that where so many wait that it takes longer
+// to answer all of them, they are answered in the order in which they came. Nobody who publishes sees anything of that while fewer than 128 wait.
+//
+// A writer lets others run in between, and on one processor a sweeper does not sleep meanwhile: else all that wait would be written before
+// the next messages of the first were read, and last would only be the other end of the same crowd.
+//
 // # Why do few connections begin or end at one time?
 //
 // When ten thousand drop and come back, there is a goroutine for each to be run, and Go runs them in turn: who stayed would wait

@@ -4,43 +4,77 @@ import (
 	"bytes"
 	"io"
 	"testing"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/env"
 )
 
-// TestLine: connections are taken once each, in the order in which they came, however pushes and takes meet, and the line forgets them.
+// turning is a clock that the test turns.
+type turning struct {
+	env.Clock
+	now time.Time
+}
+
+func (t *turning) Now() time.Time { return t.now }
+
+// TestLine: connections are taken once each, however pushes and takes meet, and the line forgets them. Who came first is next, but in a crowd
+// who came last, unless somebody has waited for long.
 func TestLine(t *testing.T) {
-	for _, c := range []struct{ each, burst int }{{1, 1}, {33, 1}, {100, 2}, {1000, 3}} {
-		var l line
+	for _, c := range []struct {
+		each, burst int
+		pass        time.Duration // at each push
+		overtaken   bool          // somebody is
+	}{{1, 1, 0, false}, {33, 1, 0, true}, {crowdOf - 1, 4, 0, false}, {crowdOf, 4, 0, true}, {1000, 3, 0, true}, {1000, 3, patient / 4, true}, {33, 1, 2 * patient, false}} {
+		clock := &turning{now: time.Unix(1, 0)}
+		l := line{clock: clock}
 		l.some.L = &l.mu
 		conns := make([]*conn, 5000)
+		came := make([]time.Time, len(conns))
 		for i := range conns {
 			conns[i] = &conn{place: int32(i)}
 		}
-		pushed, taken := 0, 0
-		for taken < len(conns) {
-			if pushed < len(conns) {
-				n := min(c.each, len(conns)-pushed)
-				l.push(conns[pushed : pushed+n]...)
-				pushed += n
+		var waiting []int // in the order in which they came
+		overtaken := false
+		taken := 0
+		for pushed := 0; pushed < len(conns) || len(waiting) > 0; {
+			for end := min(pushed+c.each, len(conns)); pushed < end; pushed++ {
+				l.push(conns[pushed])
+				came[pushed], waiting = clock.now, append(waiting, pushed)
+			}
+			if got := l.crowded.Load(); got != (len(waiting) >= crowdOf) {
+				t.Fatalf("%+v: %d wait, and that they are a crowd is %v", c, len(waiting), got)
 			}
 			for range c.burst {
-				if taken == pushed {
+				if len(waiting) == 0 {
 					break
 				}
+				crowded := len(waiting) >= crowdOf
 				for _, got := range l.take(nil) {
-					if got != conns[taken] {
-						t.Fatalf("%+v: %d, not %d", c, got.place, taken)
+					first, want := waiting[0], waiting[len(waiting)-1]
+					if !crowded || clock.now.Sub(came[first]) > patient {
+						want, waiting = first, waiting[1:]
+					} else {
+						waiting = waiting[:len(waiting)-1]
 					}
+					if int(got.place) != want {
+						t.Fatalf("%+v: %d, not %d; %d came first", c, got.place, want, first)
+					}
+					overtaken = overtaken || want != first
 					taken++
 				}
 			}
+			clock.now = clock.now.Add(c.pass)
 		}
-		for _, left := range l.conns[:cap(l.conns)] {
-			if left != nil {
-				t.Fatalf("%+v: connection %d is remembered", c, left.place)
+		if taken != len(conns) || overtaken != c.overtaken {
+			t.Errorf("%+v: %d were taken, and somebody was overtaken: %v", c, taken, overtaken)
+		}
+		for _, left := range l.waiting[:cap(l.waiting)] {
+			if left.c != nil {
+				t.Fatalf("%+v: connection %d is remembered", c, left.c.place)
 			}
 		}
 		l.close()
-		if got := l.take(nil); len(got) != 0 || len(l.conns) != 0 || l.taken != 0 {
+		if got := l.take(nil); len(got) != 0 || len(l.waiting) != 0 || l.taken != 0 {
 			t.Fatalf("%+v: %d more", c, len(got))
 		}
 	}

@@ -66,7 +66,7 @@ func NewServer(o Options) *Server {
 	s := &Server{o: o, proof: proofAfter, gate: newGate(o.Handshakes), hall: newHall(handshakesAtOnce), quit: make(chan struct{}), sessions: map[string]*session{}, conns: map[*conn]struct{}{}}
 	s.addresses.most = o.MaxPerAddress
 	s.retained.maxCount, s.retained.maxBytes = o.MaxRetained, o.MaxRetainedBytes
-	s.dirty.some.L = &s.dirty.mu
+	s.dirty.some.L, s.dirty.clock = &s.dirty.mu, o.Env.Clock
 	s.startSweepers()
 	for range o.Writers {
 		s.writers.Add(1)

@@ -138,8 +138,8 @@ func (w *sweeper) await() {
 	w.came = 0
 	var late bool
 	var err error
-	if len(w.leaving) > 0 {
-		runtime.Gosched() // those who have just got a goroutine
+	if len(w.leaving) > 0 || w.s.dirty.crowded.Load() && runtime.GOMAXPROCS(0) == 1 {
+		runtime.Gosched() // those who have just got a goroutine, or a writer
 		w.takeEvents(uintptr(w.epoll))
 	} else if late, err = w.watch.Until(w.look); late {
 		w.looked = time.Time{}

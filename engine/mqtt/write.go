@@ -2,48 +2,89 @@ package mqtt
 
 import (
 	"io"
+	"runtime"
 	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/env"
 )
 
 // line is the connections that wait for a writer. It has no limit of its own:
 // each connection stands in it once at most.
+//
+// Who came first is next, but in a crowd who came last, as long as nobody has waited for longer than patient: doc.go says why.
 type line struct {
-	mu     sync.Mutex
-	some   sync.Cond
-	conns  []*conn
-	taken  int // of conns
-	closed bool
+	clock   env.Clock
+	mu      sync.Mutex
+	some    sync.Cond
+	waiting []waiting // in the order in which they came
+	taken   int       // of waiting, of those who came first
+	closed  bool
+	crowded atomic.Bool // crowdOf wait, or more
 }
 
-func (l *line) push(c ...*conn) {
-	if len(c) == 0 {
+// waiting is a connection in the line, and when it came.
+type waiting struct {
+	c  *conn
+	at time.Time
+}
+
+const (
+	patient = 200 * time.Millisecond
+	atOnce  = 32  // connections that a writer takes, so that some are left for others
+	crowdOf = 128 // connections
+)
+
+func (l *line) push(conns ...*conn) {
+	if len(conns) == 0 {
 		return
 	}
+	now := l.clock.Now()
 	l.mu.Lock()
-	l.conns = append(l.conns, c...)
+	for _, c := range conns {
+		l.waiting = append(l.waiting, waiting{c, now})
+	}
+	l.count()
 	l.mu.Unlock()
 	l.some.Signal()
 }
 
-// take waits for connections and swaps them for the empty slice into.
+// count notes whether there is a crowd. l.mu is held. It is written only when it changes, since others read it.
+func (l *line) count() {
+	if now := len(l.waiting)-l.taken >= crowdOf; now != l.crowded.Load() {
+		l.crowded.Store(now)
+	}
+}
+
+// take waits for connections and moves a few of them to the empty slice into.
 func (l *line) take(into []*conn) []*conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.taken == len(l.conns) && !l.closed {
+	for l.taken == len(l.waiting) && !l.closed {
 		l.some.Wait()
 	}
-	next := l.conns[l.taken:]
-	next = next[:min(len(next), 32)] // leave some for other writers
-	into = append(into, next...)
-	clear(next)
-	if l.taken += len(next); l.taken < len(l.conns) {
+	last, before := l.crowded.Load(), l.clock.Now().Add(-patient)
+	for len(into) < atOnce && l.taken < len(l.waiting) {
+		next := &l.waiting[l.taken]
+		if last && !next.at.Before(before) {
+			end := len(l.waiting) - 1
+			next, l.waiting = &l.waiting[end], l.waiting[:end]
+		} else {
+			l.taken++
+		}
+		into = append(into, next.c)
+		*next = waiting{}
+	}
+	if l.taken < len(l.waiting) {
 		l.some.Signal()
 	}
-	if 2*l.taken >= len(l.conns) { // moving them costs no more than they have cost already
-		rest := copy(l.conns, l.conns[l.taken:])
-		clear(l.conns[rest:])
-		l.conns, l.taken = l.conns[:rest], 0
+	if 2*l.taken >= len(l.waiting) { // moving them costs no more than they have cost already
+		rest := copy(l.waiting, l.waiting[l.taken:])
+		clear(l.waiting[rest:])
+		l.waiting, l.taken = l.waiting[:rest], 0
 	}
+	l.count()
 	return into
 }
 
@@ -251,6 +292,9 @@ func (s *Server) write() {
 			c.flush()
 		}
 		clear(conns)
+		if s.dirty.crowded.Load() {
+			runtime.Gosched() // so that what is answered already goes on
+		}
 	}
 }
 
