@@ -40,6 +40,10 @@ func conditions(kind string) []string {
 		return []string{"where"}
 	case "alarm":
 		return []string{"when", "clear"}
+	case "window":
+		return []string{"while"}
+	case "anomaly":
+		return []string{"suppress"}
 	}
 	return nil
 }

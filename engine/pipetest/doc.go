@@ -42,6 +42,11 @@
 // The rows of one key are in order, but partitions are not ordered among one
 // another. ordered = true compares the order of rows as well, as it is for one partition.
 //
+// # Which conditions does the coverage count?
+//
+// where, when, clear, while and suppress, and in them what stands before a question mark. Each is evaluated once more by a rule beside the stage, over
+// the rows that the stage reads. having is left out: what it looks at is not in any row.
+//
 // # Why has a test to answer what it does not look at?
 //
 // The whole configuration runs, and an enrich has no rows to give before it has a table. A table

@@ -181,9 +181,13 @@ func (w *world) rowsOf(c *capture, in int, x *expectBlock) (rows [][]string, dia
 	return rows, nil
 }
 
+// compareRows orders rows as a reader would: times and numbers by what they are, so that the tenth revision stands behind the second.
 func compareRows(a, b []string) int {
 	for k := range a {
 		x, y := a[k], b[k]
+		if n, m, ok := numbers(x, y); ok && n != m {
+			return cmp.Compare(n, m)
+		}
 		if strings.HasPrefix(x, "+") && strings.HasPrefix(y, "+") {
 			dx, _ := offset(x)
 			dy, _ := offset(y)

@@ -1,0 +1,23 @@
+channel "c" {
+  key    = device
+  time   = ts
+  schema = { device = string, ts = timestamp, temp = number, open = bool }
+}
+pipeline "p" {
+  from = channel.c
+  window "state" "door" {
+    by    = [device]
+    while = open
+    emit  = { n = count() }
+  }
+  anomaly "ewma" "odd" {
+    by       = [device]
+    on       = [temp]
+    suppress = open
+  }
+  window "count" "pairs" {
+    by   = [device]
+    size = 2
+    emit = { temp = max(temp) }
+  }
+}
