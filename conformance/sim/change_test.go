@@ -12,7 +12,9 @@ import (
 // TestChanged changes what a window computes in the middle of everything that a seed has in store: each window comes
 // once, as it would under the old configuration or under the new one from the start, and all else is as ever.
 func TestChanged(t *testing.T) {
-	of, seeds := [2]int{}, fewer(60)
+	alone(t)
+	const seeds = 60
+	of := [2]int{}
 	for seed := uint64(1); seed <= seeds; seed++ {
 		n, err := tryChange(seed)
 		of[0], of[1] = of[0]+n[0], of[1]+n[1]
@@ -20,7 +22,7 @@ func TestChanged(t *testing.T) {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 	}
-	if least := 5 * int(seeds) / 3; of[0] < least || of[1] < least {
+	if least := 5 * seeds / 3; of[0] < least || of[1] < least {
 		t.Errorf("%d windows are of the old configuration and %d of the new: this is half a check", of[0], of[1])
 	}
 }

@@ -22,6 +22,7 @@ const otherwise = 4
 
 // TestKept runs the scenarios that are kept.
 func TestKept(t *testing.T) {
+	alone(t)
 	names, err := filepath.Glob(keptDir + "/*.txtar")
 	if err != nil || len(names) == 0 {
 		t.Fatal(err, len(names))

@@ -14,8 +14,9 @@ import (
 // in store, and then its journal, without ingests, on a machine where nothing
 // goes wrong: the files must be equal byte by byte.
 func TestReplay(t *testing.T) {
+	alone(t)
 	lives := 0
-	for seed := uint64(1); seed <= fewer(40); seed++ {
+	for seed := uint64(1); seed <= 40; seed++ {
 		s := newScenario(seed)
 		s.config = onePartition(s.config)
 		w := newWorld(seed, false)
@@ -48,7 +49,9 @@ func TestReplay(t *testing.T) {
 // TestReplayTogether does the same with three partitions whose rows come together in one: there they have one
 // order, however the tasks of the three took turns.
 func TestReplayTogether(t *testing.T) {
-	lives, rows, seeds := 0, 0, fewer(60)
+	alone(t)
+	const seeds = 60
+	lives, rows := 0, 0
 	for seed := uint64(1); seed <= seeds; seed++ {
 		s := newScenario(seed)
 		s.config = strings.Replace(together3, "LATE", []string{"revise", "side", "drop"}[seed%3], 1)
@@ -79,7 +82,7 @@ func TestReplayTogether(t *testing.T) {
 			t.Fatalf("seed %d: joined: %s", seed, diff)
 		}
 	}
-	if lives == 0 || rows < 16*int(seeds) {
+	if lives == 0 || rows < 16*seeds {
 		t.Errorf("%d crashes, %d rows: this is half a check", lives, rows)
 	}
 }

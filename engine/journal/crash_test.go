@@ -345,11 +345,11 @@ func (w *world) check(p int) {
 	}
 }
 
-// TIDEMILL_JOURNAL_SEEDS asks for another number of worlds than 1,000 (200 with -short).
+// TIDEMILL_JOURNAL_SEEDS asks for another number of worlds than 1,000 (100 with -short).
 func TestCrashes(t *testing.T) {
 	seeds := uint64(1000)
 	if testing.Short() {
-		seeds = 200
+		seeds = 100
 	}
 	if s := os.Getenv("TIDEMILL_JOURNAL_SEEDS"); s != "" {
 		seeds, _ = strconv.ParseUint(s, 10, 64)

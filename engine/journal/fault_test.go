@@ -113,9 +113,14 @@ func TestDiskFull(t *testing.T) {
 
 // The i-th operation of the file system fails, for every i, with every error:
 // whatever was acknowledged is there afterwards, once, and nothing panics.
+// With -short it is every fifth operation.
 func TestEveryOperationFails(t *testing.T) {
+	every := 1
+	if testing.Short() {
+		every = 5
+	}
 	for _, cause := range []error{syscall.EIO, syscall.ENOSPC, syscall.EMFILE} {
-		for i := 0; ; i++ {
+		for i := 0; ; i += every {
 			sim := env.NewSim(uint64(i))
 			sim.Fail(env.Fault{After: i, Err: cause})
 			acked := failing(t, sim)

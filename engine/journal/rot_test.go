@@ -125,11 +125,11 @@ func TestCutAnywhere(t *testing.T) {
 
 // Every bit of a 4 KiB block is flipped: it is always detected, that block
 // alone is lost, the place is reported, and nothing after it is lost. The
-// block is the third of five, then the last. With -short it is every seventh bit.
+// block is the third of five, then the last. With -short it is every 29th bit.
 func TestFlipEveryBit(t *testing.T) {
 	every := int64(1)
 	if testing.Short() {
-		every = 7
+		every = 29
 	}
 	sim := env.NewSim(1)
 	ends := groups(t, sim.Env(), 5, 4096-headerSize-40)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -381,6 +382,7 @@ func eachSeed(t *testing.T, last uint64, check func(seed uint64)) {
 		check(*oracleSeed)
 		return
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // small streams make much garbage, and nothing stays
 	var next atomic.Uint64
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
