@@ -18,6 +18,11 @@
 //	-- rejects --         _offset and reason of each reject
 //	-- counts --          counters
 //
+// # Why is a stage's memory full of something else?
+//
+// An engine's buffers go round, and what they held is still in them. What takes new memory for zeros, or reads what it has let go
+// of, would pass in a test whose memory is fresh (worn.go).
+//
 // Imports: flow, env, config, expr, state, stage
 //
 // Not here: tests of the whole engine (conformance). Start with stagetest.go.

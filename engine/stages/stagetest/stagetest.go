@@ -116,7 +116,7 @@ func oneCase(t *testing.T, spec stage.Spec, files env.FS, name string, update bo
 // changes where the stage stands, for a stage that needs more than its input.
 func Run(t testing.TB, spec stage.Spec, archive []byte, ways int, with ...func(*stage.At)) []byte {
 	t.Helper()
-	c := &Case{spec: spec, partitions: 1, with: with, mem: memory.NewCheckedAllocator(memory.DefaultAllocator)}
+	c := &Case{spec: spec, partitions: 1, with: with, mem: memory.NewCheckedAllocator(worn{})}
 	defer c.mem.AssertSize(t, 0)
 	a := txtar.Parse(archive)
 	c.read(t, a)
