@@ -137,6 +137,29 @@ func TestPrintLongLine(t *testing.T) {
 	}
 }
 
+// TestPrintLine: what is shown is the line that is named, also where only that and the column are known.
+func TestPrintLine(t *testing.T) {
+	const src = "one = <<EOT\n  two: 2\n  three: 3\nEOT\n"
+	for _, x := range []struct {
+		start hcl.Pos
+		want  string
+	}{
+		{hcl.Pos{Line: 1, Column: 7, Byte: 6}, "   1: one = <<EOT\n            ^\n"},
+		{hcl.Pos{Line: 3, Column: 3, Byte: 6}, "   3:   three: 3\n        ^\n"},
+		{hcl.Pos{Line: 3, Column: 300, Byte: 6}, "   3:   three: 3\n                ^\n"},
+		{hcl.Pos{Line: 300, Column: 3, Byte: 6}, "  300: one = <<EOT\n             ^\n"},
+	} {
+		var b strings.Builder
+		at := hcl.Range{Filename: "f", Start: x.start, End: hcl.Pos{Line: x.start.Line, Column: x.start.Column + 1, Byte: x.start.Byte + 1}}
+		if err := Print(&b, Errorf(at, "S", "D"), map[string]*hcl.File{"f": {Bytes: []byte(src)}}, false); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), x.want) {
+			t.Errorf("%+v: %s", x.start, b.String())
+		}
+	}
+}
+
 func TestFormat(t *testing.T) {
 	for _, c := range []struct{ in, want, err string }{
 		{"channel \"c\" {\nkey=device # x\n    partitions   = 4\n}", "channel \"c\" {\n  key        = device # x\n  partitions = 4\n}", ""},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -70,6 +71,9 @@ func printOne(b *strings.Builder, d *hcl.Diagnostic, files map[string]*hcl.File,
 
 // printPlace writes where a diagnostic is, and its first line with a mark below.
 func printPlace(b *strings.Builder, at hcl.Range, file *hcl.File, paint func(code, text string) string) {
+	if file != nil {
+		at = onLine(file.Bytes, at)
+	}
 	fmt.Fprintf(b, "  on %s line %d", at.Filename, at.Start.Line)
 	if within := enclosing(file, at.Start.Byte); within != "" {
 		b.WriteString(", in " + within)
@@ -89,6 +93,26 @@ func printPlace(b *strings.Builder, at hcl.Range, file *hcl.File, paint func(cod
 		return ' '
 	}, before)
 	b.WriteString(strings.Repeat(" ", len(head)) + pad + paint(red, strings.Repeat("^", max(marked, 1))) + "\n\n")
+}
+
+// onLine is at, with the bytes of its line where they are another line's: who finds a mistake in a text that stands in the file
+// knows the line and the column alone.
+func onLine(src []byte, at hcl.Range) hcl.Range {
+	if at.Start.Byte > len(src) || bytes.Count(src[:at.Start.Byte], []byte("\n"))+1 == at.Start.Line {
+		return at
+	}
+	start := 0
+	for range at.Start.Line - 1 {
+		next := bytes.IndexByte(src[start:], '\n')
+		if next < 0 {
+			return at
+		}
+		start += next + 1
+	}
+	line, _, _ := bytes.Cut(src[start:], []byte("\n"))
+	at.Start.Byte = start + min(max(at.Start.Column-1, 0), len(line))
+	at.End.Byte = min(at.Start.Byte+1, start+len(line))
+	return at
 }
 
 func enclosing(file *hcl.File, offset int) string {

@@ -2,6 +2,7 @@ package ingestmqtt
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -101,6 +102,9 @@ func (a *args) bindAllow(o *options, at stage.At) hcl.Diagnostics {
 	for _, name := range []string{"client_id", "username", "cn"} {
 		ctx.Variables[name] = cty.StringVal("${" + name + "}")
 	}
+	if diags := unknownNames(a.Allow, ctx); diags.HasErrors() {
+		return diags
+	}
 	const detail = `allow takes a list of topic filters, such as ["dt/+/+/${client_id}/#"], or { publish = [...], subscribe = [...] }.`
 	v, diags := config.Value(a.Allow, ctx)
 	if diags.HasErrors() {
@@ -135,6 +139,25 @@ func (a *args) bindAllow(o *options, at stage.At) hcl.Diagnostics {
 		}
 	}
 	return dedupe(diags)
+}
+
+// unknownNames finds what stands for nobody in allow.
+func unknownNames(x hcl.Expression, ctx *hcl.EvalContext) hcl.Diagnostics {
+	who := slices.Sorted(maps.Keys(ctx.Variables))
+	known := map[string]bool{}
+	for at := ctx; at != nil; at = at.Parent() {
+		for name := range at.Variables {
+			known[name] = true
+		}
+	}
+	var diags hcl.Diagnostics
+	for _, t := range x.Variables() {
+		if name := t.RootName(); !known[name] {
+			diags = append(diags, config.Errorf(t.SourceRange(), "Nobody is meant",
+				"${%s} is not known here, where names stand for who the client is.%s", name, config.DidYouMean(name, who))...)
+		}
+	}
+	return diags
 }
 
 // dedupe drops what is said of both lists.
