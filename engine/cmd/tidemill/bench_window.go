@@ -63,7 +63,7 @@ func (b *bencher) windows(r *benchResult) (*benchResult, error) {
 			}
 			runs = append(runs, alone{name: k[0], many: many, kind: "window", typ: kind, body: "by = [device]\nemit = { a = avg(temp) }\n" + k[1] + "\n",
 				period: windowsPeriod, inputs: 1, rounds: windowsHour})
-			if many && kind == "sliding" { // a task may hold the panes of 618,000 keys: this is one of two partitions
+			if many && kind == "sliding" { // a task may hold the panes of 597,000 keys: this is one of two partitions
 				runs[len(runs)-1].part = 2
 			}
 		}

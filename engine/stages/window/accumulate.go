@@ -5,6 +5,8 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"github.com/tidemill/tidemill/engine/flow"
 )
 
@@ -150,5 +152,44 @@ func (w *window) rest(p uint32, deleted bool) {
 		case accTop:
 			w.tops[i].rest(w.panes, a.col, p, deleted)
 		}
+	}
+}
+
+// noteLatest writes into the panes which rows are their latest.
+func (w *window) noteLatest(cells []int64, idx []uint32, offs []int64, recv []arrow.Timestamp, index []int32) {
+	offs, recv, index = offs[:len(idx)], recv[:len(idx)], index[:len(idx)]
+	panes, words := w.panes, w.words
+	for r, p := range idx {
+		if p == noPane {
+			continue
+		}
+		c := (*[metaWords]int64)(cells[int(p)*words:])
+		c[paneOffset], c[paneReceived], c[paneIndex] = offs[r], int64(recv[r]), int64(index[r])
+		panes.Touch(p)
+	}
+}
+
+// sumsFirst tells whether the accumulator that stands first in a pane is a sum to which each row adds a value.
+func (w *window) sumsFirst() bool {
+	if len(w.accs) == 0 || w.latest || w.runs {
+		return false
+	}
+	a := &w.accs[0]
+	return a.kind == accSumF && a.at == metaWords && w.inputs[a.arg].valid
+}
+
+// noteAndSum is noteLatest and addSums at once, for a sum that stands right behind the place of the latest row: the pane is found once.
+func (w *window) noteAndSum(cells []int64, idx []uint32, offs []int64, recv []arrow.Timestamp, index []int32, vals []float64) {
+	offs, recv, index, vals = offs[:len(idx)], recv[:len(idx)], index[:len(idx)], vals[:len(idx)]
+	panes, words := w.panes, w.words
+	for r, p := range idx {
+		if p == noPane {
+			continue
+		}
+		c := (*[metaWords + 3]int64)(cells[int(p)*words:])
+		c[paneOffset], c[paneReceived], c[paneIndex] = offs[r], int64(recv[r]), int64(index[r])
+		sum, comp := addExact(float(c[metaWords]), float(c[metaWords+1]), vals[r])
+		c[metaWords], c[metaWords+1], c[metaWords+2] = bitsOf(sum), bitsOf(comp), c[metaWords+2]+1
+		panes.Touch(p)
 	}
 }

@@ -428,11 +428,11 @@ func (p *program) tables(g *aggregates, ch *config.Channel) []state.Decl {
 	if p.latest {
 		panes.Columns = append(panes.Columns, state.Column{Name: "rows", Type: state.U32, Width: listLinks})
 	}
-	groups.Beside = 24 + 4 // its lane, and where that is
+	groups.Beside = 32 + 4 // its lane, and where that is
 	panes.Keyless = true
 	if p.kind == sliding {
-		groups.Beside += 48 + 32 + 8*p.words       // span, latest row of a block, prefix
-		panes.Beside = 8 * p.suffixWords() * 9 / 8 // suffixes, with their room to grow
+		groups.Beside += 48 + 32 + 8 + 8*p.prefixWords() // span, latest row of a block, what is closed, prefix
+		panes.Beside = (8*p.suffixWords() + 4) * 9 / 8   // suffixes and what is after a pane in a ring, with their room to grow
 	}
 	panes.MaxKeys = min(maxPanes, maxPaneBytes/(8*p.words+4*paneLinks+panes.Beside))
 	panes.KeysPlanned = int(min(p.panesOfKey()*10_000, math.MaxInt32))

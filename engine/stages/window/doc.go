@@ -122,11 +122,15 @@
 // Process looks at each row's lane, 24 bytes that say whether the row belongs to
 // the same pane as the one before and whether anything is due. Only when not, and then for a run of rows, roll() opens
 // the next window of a group that has nothing else to do, in the oldest pane of which nothing is needed any more, and place()
-// does whatever there is. Then each
+// does whatever there is. A sliding window's groups that have been regular for long go round in rings of panes, without a look at links (ring.go). Then each
 // accumulator runs over the batch by itself. Results are made in one pass over their panes (frame), and
 // a loop for each aggregate: a look at a pane is what costs, and each window has twelve columns.
 //
 // # Questions
+//
+// Why is a ring no state of its own, and why are links behind at all? Late rows, gaps, ticks and revisions need panes in any order, which links
+// give; a group that needs none of it pays for them with every window. The tables that a checkpoint holds are the same for both, so that a
+// restart or a swap finds links, and rings come again after a while.
 //
 // Why do the panes of a key not stand side by side? Devices report in turn, more or less: what stands side by side is what is
 // read one after the other. Runs of eight panes a key made sliding windows a third slower.
@@ -187,5 +191,5 @@
 //
 // Not here: what a row's watermark is (run), who takes revisions (run filters
 // for those who take the first only). Start with kinds.go, args.go,
-// window.go, panes.go, for two phases phases.go, parts.go, for late rows of states runs.go; oracle_test.go has the meaning in few lines.
+// window.go, panes.go, for sliding windows sliding.go, spans.go, ring.go, for two phases phases.go, parts.go, for late rows of states runs.go; oracle_test.go has the meaning in few lines.
 package window

@@ -18,17 +18,19 @@ func (w *window) emit(out flow.Emitter) {
 	if w.latest && len(w.queue) > 0 {
 		w.renew()
 	}
-	for q := w.queue; len(q) > 0; {
-		n := min(len(q), emitRows)
+	for lo, hi := 0, 0; lo < len(w.queue); lo = hi {
+		hi = min(len(w.queue), lo+emitRows)
 		if w.kind == sliding {
-			w.mergeWindows(q[:n])
+			w.merge(lo, hi)
 		}
-		out.Emit(w.let(q[:n], w.batch(q[:n])))
-		q = q[n:]
+		q := w.queue[lo:hi]
+		out.Emit(w.let(q, w.batch(q)))
 	}
 	links, queue := w.panes.U32(1), w.queue
 	for i := range queue {
-		links[queue[i].pane*paneLinks+paneFlags] &^= flagQueued
+		if !queue[i].ring {
+			links[queue[i].pane*paneLinks+paneFlags] &^= flagQueued
+		}
 	}
 	if w.sketched {
 		for _, e := range w.queue {
@@ -47,9 +49,12 @@ func (w *window) emit(out flow.Emitter) {
 		}
 		w.panes.Delete(p)
 	}
+	w.emitted += uint32(len(w.queue))
 	w.queue, w.dead = w.queue[:0], w.dead[:0]
 	if w.kind == sliding {
+		w.mergedFrom, w.mergedTo = 0, 0
 		w.expireStale()
+		w.enterRings()
 	}
 }
 

@@ -63,6 +63,7 @@ func (e *ending) next() bool {
 
 // reviseAtEnd emits again what late rows changed of a group, and looks which of its windows is the first that is open.
 func (w *window) reviseAtEnd(g uint32) {
+	w.leaveRing(g)
 	times := w.groupTimes(g)
 	if times[groupDirty] != flow.NoMark {
 		w.settleSliding(g, times[groupSettled], true)

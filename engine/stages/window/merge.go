@@ -30,13 +30,13 @@ func (w *window) mergeAccs(dst, src []int64) {
 // places are where the words of three panes, prefixes or suffixes begin: what x and y hold together goes to dst, which may be x.
 type places struct{ dst, x, y int }
 
-// mergeAll merges the accumulators at many places: each in a loop of its own, the commonest ones without a call.
-func (w *window) mergeAll(dst, x, y []int64, at []places) {
+// mergeAll merges accumulators at many places: each in a loop of its own, the commonest ones without a call.
+func (w *window) mergeAll(accs []acc, dst, x, y []int64, at []places) {
 	if len(at) == 0 {
 		return
 	}
-	for i := range w.accs {
-		switch a := &w.accs[i]; a.kind {
+	for i := range accs {
+		switch a := &accs[i]; a.kind {
 		case accSumF:
 			mergeAllSums(a.at, dst, x, y, at)
 		case accRows, accCount:
@@ -74,12 +74,12 @@ func (a *acc) mergeEach(dst, x, y []int64, at []places) {
 type slide struct{ out, suffix, prefix, pane int }
 
 // slideAll adds to prefixes their panes, and to suffixes these, which makes windows.
-func (w *window) slideAll(cells []int64, at []slide) {
+func (w *window) slideAll(accs []acc, cells []int64, at []slide) {
 	if len(at) == 0 {
 		return
 	}
-	for i := range w.accs {
-		switch a := &w.accs[i]; {
+	for i := range accs {
+		switch a := &accs[i]; {
 		case a.kind == accSumF:
 			slideSums(a.at, w.merged, w.suffix, w.prefix, cells, at)
 		case a.n > 0:

@@ -19,6 +19,7 @@ func (w *window) place(i int, no uint32, out flow.Emitter) (uint32, error) {
 	if err != nil {
 		return noPane, err
 	}
+	w.leaveRing(g)
 	t, m := int64(w.times[i]), w.marks[i]
 	if w.kind == sliding || w.latest { // a row that a window made may come after a watermark that was told apart
 		m = max(m, w.groupTimes(g)[groupSettled])
@@ -220,7 +221,11 @@ func (w *window) laneAt(no uint32) *lane {
 }
 
 func (w *window) setLane(no uint32, l lane) {
-	*w.laneAt(no) = l
+	at := w.laneAt(no)
+	if at.ring != noRing {
+		panic("BUG: a lane whose group's panes go round is replaced")
+	}
+	*at = l
 	if int(no) < len(w.left) {
 		w.left[no] = 0
 	}

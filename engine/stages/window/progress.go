@@ -146,7 +146,14 @@ func (w *window) note(k flow.KeyMark) {
 }
 
 func (w *window) noteGroup(g uint32, mark int64) {
-	if times := w.groupTimes(g); mark >= times[groupNext] && mark > times[groupMark] {
+	times := w.groupTimes(g)
+	next := times[groupNext]
+	if w.length > 0 {
+		if no := w.laneOf(g); int(no) < len(w.lanes) && w.lanes[no].ring != noRing {
+			next = w.lanes[no].next
+		}
+	}
+	if mark >= next && mark > times[groupMark] {
 		times[groupMark] = mark
 		w.groups.Touch(g)
 		w.setDue(g)
@@ -180,6 +187,7 @@ func (w *window) isEarly(now int64) bool {
 
 func (w *window) tickGroup(g uint32, mark int64) {
 	before := len(w.queue)
+	w.leaveRing(g)
 	w.settle(g, mark, true)
 	no := w.laneOf(g)
 	if len(w.queue) > before {

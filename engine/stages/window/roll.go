@@ -75,6 +75,14 @@ func (w *window) roll(i, n int) (int, error) {
 			}
 			turn.queue = nil // a new slot may move the tables
 		}
+		if l.ring != noRing {
+			j := w.goRound(i, n)
+			if j == i {
+				return i, nil
+			}
+			i = j - 1
+			continue
+		}
 		p, err := r.open(l, start, m)
 		if err != nil {
 			return i, err
@@ -118,7 +126,11 @@ func (r *roller) open(l *lane, start, m int64) (uint32, error) {
 	if r.kind == sliding {
 		next = end + r.every + r.grace // another window with the pane that was the newest
 		times[groupSettled] = m
-		r.spanOf(g).queued = uint32(at)
+		s := r.spanOf(g)
+		s.queued = uint32(at)
+		if s.rolled++; start != end {
+			s.rolled = 0
+		}
 	}
 	times[groupNext] = next
 	r.window.groups.Touch(g)
@@ -152,7 +164,7 @@ func (w *window) push(p, g, revision uint32, start int64) {
 		w.queue = w.queue[:n+1]
 	}
 	e := &w.queue[n]
-	e.start, e.pane, e.group, e.revision, e.tail, e.final = start, p, g, revision, 0, true
+	e.start, e.pane, e.group, e.revision, e.tail, e.final, e.ring = start, p, g, revision, 0, true, false
 }
 
 // spare takes the oldest pane of a group, of which was is the newest, out of its list, if that is of no use any more, so that it

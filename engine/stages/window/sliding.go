@@ -239,6 +239,6 @@ func (w *window) panesOf(e emission) []uint32 {
 
 // MemoryBytes is about how many bytes a window holds beside its tables; see stage.Sized.
 func (w *window) MemoryBytes() int64 {
-	n := int64(cap(w.lanes))*24 + int64(cap(w.groupOf))*4 + int64(cap(w.due))*8 + int64(cap(w.left))*8
+	n := int64(cap(w.lanes))*32 + int64(cap(w.groupOf))*4 + int64(cap(w.due))*8 + int64(cap(w.left))*8
 	return n + w.spanBytes()
 }

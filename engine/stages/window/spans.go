@@ -39,6 +39,10 @@ type spans struct {
 	slides   []slide  // windows of a turn that are a suffix, and a prefix to which a pane comes
 	joins    []places // those that are a suffix and a prefix; of suffixes, the one behind and a pane
 	fault    error
+
+	emitted    uint32 // windows before those in the queue, over and over
+	mergedFrom int    // where in the queue the first window of merged is
+	mergedTo   int    // how many windows of the queue are merged
 }
 
 // span is what was computed of a group.
@@ -50,6 +54,7 @@ type span struct {
 	at         uint32 // the pane with which the latest window begins, plus one; 0: none in that block
 	queued     uint32 // where in the queue the group's latest window is, if that is one of the group's
 	turn       uint32 // the last one in which a window of the group was merged
+	rolled     uint32 // windows that roll has opened one right behind the other
 }
 
 // lastRow is the place of the latest row of a block, and where its pane starts.
@@ -94,22 +99,34 @@ func (w *window) forgetSpans(g uint32) {
 
 // spanBytes is about how much memory spans take.
 func (w *window) spanBytes() int64 {
-	return int64(cap(w.merged)+cap(w.suffix)+cap(w.prefix)+cap(w.span)*6+cap(w.lastRows)*4) * 8
+	return int64(cap(w.merged)+cap(w.suffix)+cap(w.prefix)+cap(w.span)*6+cap(w.lastRows)*4)*8 + int64(cap(w.after)+cap(w.hops))*4 + int64(cap(w.closed))*8
 }
 
 // chased is how many groups' windows are merged in a turn, and their suffixes built together: each next pane is a miss of the cache, and
 // those of several groups overlap.
 const chased = 128
 
-// mergeWindows computes the words of the windows that are emitted.
-func (w *window) mergeWindows(q []emission) {
-	w.merged, w.prefix = grown(w.merged, len(q)*w.words), grown(w.prefix, len(w.span)*w.words)
+// merge computes the words of the windows from lo to hi of the queue, which are emitted together, as far as that is not done.
+func (w *window) merge(lo, hi int) {
+	if hi <= w.mergedTo {
+		return
+	}
+	if lo >= w.mergedTo {
+		w.mergedFrom, w.mergedTo = lo, lo
+	}
+	w.merged, w.prefix = grown(w.merged, (hi-w.mergedFrom)*w.words), grown(w.prefix, len(w.span)*w.prefixWords())
 	w.lastRows = grown(w.lastRows, len(w.span))
-	for from := 0; from < len(q); {
-		n := w.readySuffixes(q[from:])
-		w.mergeTurn(q[from:from+n], from)
+	for from := w.mergedTo; from < hi; {
+		q, n := w.queue[from:hi], 0
+		if q[0].ring {
+			n = w.mergeRings(q, from-w.mergedFrom)
+		} else {
+			n = w.readySuffixes(q)
+			w.mergeTurn(q[:n], from-w.mergedFrom)
+		}
 		from += n
 	}
+	w.mergedTo = hi
 }
 
 // grown is s with n elements or more: an eighth more, since append would double what is large.
@@ -144,7 +161,7 @@ func (w *window) blockOf(s *span, start int64) int64 {
 	return block
 }
 
-// mergeTurn computes the words of windows of different groups, whose suffixes are ready. The first is emission number from. What all
+// mergeTurn computes the words of windows of different groups, whose suffixes are ready. The first is number from of merged. What all
 // accumulators share is done here, and most windows are a suffix, a prefix and one pane that comes to it.
 func (w *window) mergeTurn(q []emission, from int) {
 	w.slides, w.joins = w.slides[:0], w.joins[:0]
@@ -157,7 +174,7 @@ func (w *window) mergeTurn(q []emission, from int) {
 		if e.tail != 0 {
 			last = w.lastStep(e)
 		}
-		at := slide{out: (from + i) * words, prefix: int(e.group) * words, pane: int(e.pane) * words}
+		at := slide{out: (from + i) * words, prefix: int(e.group) * w.prefixWords(), pane: int(e.pane) * words}
 		block := w.blockOf(s, last)
 		grows := s.prefixTo == last-w.every && last != block && e.tail == 0
 		if grows {
@@ -193,12 +210,15 @@ func (w *window) mergeTurn(q []emission, from int) {
 		if joins && out[paneOffset] <= s.lastOffset {
 			w.seekLast(e, out)
 		}
+		if last == block && int(s.rolled) >= w.length && w.length > 0 {
+			w.whole = append(w.whole, e.group)
+		}
 		if !e.final { // a pane was in it to which more rows come
 			w.forgetSpans(e.group)
 		}
 	}
-	w.slideAll(cells, w.slides)
-	w.mergeAll(w.merged, w.suffix, w.prefix, w.joins)
+	w.slideAll(w.accs, cells, w.slides)
+	w.mergeAll(w.accs, w.merged, w.suffix, w.prefix, w.joins)
 }
 
 // noteLater keeps the place of the later row of two.
@@ -223,7 +243,7 @@ func (w *window) seekLast(e *emission, out *[metaWords]int64) {
 
 // growPrefix adds to a group's prefix the panes before the emission's, which starts at last, and tells whether that is to be added.
 func (w *window) growPrefix(s *span, e *emission, last, block int64) bool {
-	words := w.prefix[int(e.group)*w.words:][:w.words]
+	words := w.prefix[int(e.group)*w.prefixWords():][:w.words]
 	if s.prefixTo < block || s.prefixTo > last {
 		w.blank(words)
 		s.prefixTo = block - w.every
@@ -279,7 +299,7 @@ func (w *window) readySuffixes(q []emission) (n int) {
 	for ; n < min(len(q), chased); n++ {
 		e := &q[n]
 		s := &w.span[e.group]
-		if s.turn == w.turns && n > 0 {
+		if s.turn == w.turns && n > 0 || e.ring {
 			break
 		}
 		s.turn = w.turns
@@ -316,7 +336,7 @@ func (w *window) buildSuffixes() {
 			s.at, s.atStart, s.lastOffset = c.after, c.afterStart, c.last.offset
 			w.lastRows[c.group] = c.last
 		}
-		w.mergeAll(w.suffix, w.suffix, cells, w.joins)
+		w.mergeAll(w.accs, w.suffix, w.suffix, cells, w.joins)
 		on = on[:n]
 	}
 }

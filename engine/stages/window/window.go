@@ -94,6 +94,8 @@ type lane struct {
 	start, next int64
 	pane        uint32
 	rolls       uint32 // the group plus one, if roll may open its next window; see rollable
+	ring        uint32 // whether the group's panes go round; see ring.go
+	queued      uint32 // in a ring: number of the group's first window that may not be merged yet
 }
 
 func noLane() lane { return lane{next: math.MinInt64, pane: noPane} }
@@ -105,6 +107,7 @@ type emission struct {
 	tail                  uint32 // sliding: the window ends so many steps behind the pane's end
 	merged                uint32 // sliding: where its words stand in window.merged
 	final                 bool
+	ring                  bool // its group's panes go round
 }
 
 type window struct {
@@ -153,6 +156,7 @@ type window struct {
 	part  []int64       // the words of a part
 
 	spans
+	rings
 	round  round
 	ending ending
 	passes []bool      // by emission of a batch: what having says
@@ -231,10 +235,17 @@ func newWindow(p program, o stage.Opening) *window {
 	if w.sketched {
 		w.unhook = w.panes.BeforeCopy(w.store)
 	}
+	if w.length = w.ringLength(); w.length > 0 {
+		groups, panes := w.groups.BeforeCopy(w.showGroup), w.panes.BeforeCopy(w.showPane)
+		w.unhook = func() {
+			groups()
+			panes()
+		}
+	}
 	return w
 }
 
-// Close puts sketches back, since another window may go on with the tables.
+// Close puts sketches and rings back, since another window may go on with the tables.
 func (w *window) Close() error {
 	if w.sketched {
 		w.panes.Range(func(p uint32) bool {
@@ -242,6 +253,7 @@ func (w *window) Close() error {
 			return true
 		})
 	}
+	w.leaveRings()
 	w.unhook()
 	return nil
 }
@@ -456,44 +468,5 @@ func (w *window) add(hi int) {
 		for i := first; i < len(w.accs); i++ {
 			w.accumulate(i, cells, lo, to)
 		}
-	}
-}
-
-// noteLatest writes into the panes which rows are their latest.
-func (w *window) noteLatest(cells []int64, idx []uint32, offs []int64, recv []arrow.Timestamp, index []int32) {
-	offs, recv, index = offs[:len(idx)], recv[:len(idx)], index[:len(idx)]
-	panes, words := w.panes, w.words
-	for r, p := range idx {
-		if p == noPane {
-			continue
-		}
-		c := (*[metaWords]int64)(cells[int(p)*words:])
-		c[paneOffset], c[paneReceived], c[paneIndex] = offs[r], int64(recv[r]), int64(index[r])
-		panes.Touch(p)
-	}
-}
-
-// sumsFirst tells whether the accumulator that stands first in a pane is a sum to which each row adds a value.
-func (w *window) sumsFirst() bool {
-	if len(w.accs) == 0 || w.latest || w.runs {
-		return false
-	}
-	a := &w.accs[0]
-	return a.kind == accSumF && a.at == metaWords && w.inputs[a.arg].valid
-}
-
-// noteAndSum is noteLatest and addSums at once, for a sum that stands right behind the place of the latest row: the pane is found once.
-func (w *window) noteAndSum(cells []int64, idx []uint32, offs []int64, recv []arrow.Timestamp, index []int32, vals []float64) {
-	offs, recv, index, vals = offs[:len(idx)], recv[:len(idx)], index[:len(idx)], vals[:len(idx)]
-	panes, words := w.panes, w.words
-	for r, p := range idx {
-		if p == noPane {
-			continue
-		}
-		c := (*[metaWords + 3]int64)(cells[int(p)*words:])
-		c[paneOffset], c[paneReceived], c[paneIndex] = offs[r], int64(recv[r]), int64(index[r])
-		sum, comp := addExact(float(c[metaWords]), float(c[metaWords+1]), vals[r])
-		c[metaWords], c[metaWords+1], c[metaWords+2] = bitsOf(sum), bitsOf(comp), c[metaWords+2]+1
-		panes.Touch(p)
 	}
 }
