@@ -241,6 +241,7 @@ func (x *exposition) checkpoint(s *run.Status) {
 func (x *exposition) process() {
 	for _, m := range []struct{ name, from, kind, help string }{
 		{"go_goroutines", "/sched/goroutines:goroutines", "gauge", "Goroutines."},
+		{"go_sched_gomaxprocs_threads", "/sched/gomaxprocs:threads", "gauge", "Processors that run Go code at one time: one, while one is enough."},
 		{"go_memory_total_bytes", "/memory/classes/total:bytes", "gauge", "Memory that the Go runtime has mapped."},
 		{"go_heap_objects_bytes", "/memory/classes/heap/objects:bytes", "gauge", "Memory of objects, live or not yet swept."},
 		{"go_gc_cycles_total", "/gc/cycles/total:gc-cycles", "counter", "Garbage collections."},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"runtime"
 	"time"
 )
 
@@ -20,6 +21,16 @@ type Env struct {
 	// "journal.before-sync". The real one does nothing unless a test asks for a
 	// kill there; the simulated one may crash, by panicking with ErrCrashed.
 	Point func(name string)
+	// Procs is how many processors the process may use; 0: as many as the Go scheduler has.
+	Procs int
+}
+
+// Processors is how many processors there are for the process, at times when the scheduler makes do with fewer too.
+func (e *Env) Processors() int {
+	if e.Procs > 0 {
+		return e.Procs
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // ErrCrashed is what Point and the simulated FS panic with, or return, when the

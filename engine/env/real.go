@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,7 +30,7 @@ func Real() *Env {
 	if err != nil {
 		panic(err)
 	}
-	return &Env{Clock: realClock{}, FS: realFS{}, OnDisk: true, Var: os.LookupEnv, Point: point}
+	return &Env{Clock: realClock{}, FS: realFS{}, OnDisk: true, Var: os.LookupEnv, Point: point, Procs: runtime.GOMAXPROCS(0)}
 }
 
 func killSelf() {

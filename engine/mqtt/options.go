@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"crypto/x509"
-	"runtime"
 	"time"
 
 	"github.com/tidemill/tidemill/engine/env"
@@ -59,7 +58,7 @@ func (o *Options) setDefaults() {
 		{&o.MaxPacket, 1 << 20}, {&o.MaxLevels, 32}, {&o.MaxConnections, 20_000}, {&o.MaxSessions, 50_000},
 		{&o.MaxSubscriptions, 100}, {&o.MaxRetained, 100_000}, {&o.MaxRetainedBytes, 64 << 20},
 		{&o.MaxQueued, 1_000}, {&o.MaxQueuedBytes, 1 << 20}, {&o.MaxBacklog, 256 << 20}, {&o.ReceiveMaximum, 1_024}, {&o.Inflight, 64},
-		{&o.TopicAliases, 32}, {&o.Handshakes, max(1, runtime.GOMAXPROCS(0)-1)}, {&o.Writers, max(1, runtime.GOMAXPROCS(0)/2)}, {&o.Sweepers, 1},
+		{&o.TopicAliases, 32}, {&o.Handshakes, max(1, o.Env.Processors()-1)}, {&o.Writers, max(1, o.Env.Processors()/2)}, {&o.Sweepers, 1},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -96,6 +95,8 @@ type Engine struct {
 	began     time.Time
 	tapPoints map[string]*tapPoint // by edge; they outlive a swap
 	tapped    int                  // taps that are open
+
+	groups, grouped Counter // that journals were asked to write, and their bytes
 }
 
 // request asks every task for a barrier.
@@ -292,6 +293,10 @@ func (e *Engine) Actors() []Actor {
 	return append(out, e.writer, e.coord)
 }
 
+// Groups tells how many groups journals were asked to make durable so far, and of how many bytes. It may be called at any
+// time, from any goroutine.
+func (e *Engine) Groups() (n, bytes int64) { return e.groups.Value(), e.grouped.Value() }
+
 // Done tells that the engine has finished: with StopAtEnd, everything that
 // came is through and committed.
 func (e *Engine) Done() bool { return e.coord.finished.Load() }
@@ -342,7 +347,7 @@ func (e *Engine) counterOf(name string) *Counter {
 func (e *Engine) workers() int {
 	n := e.plan.Config.Engine.Tasks
 	if n == 0 {
-		n = runtime.GOMAXPROCS(0)
+		n = e.env.Processors()
 	}
 	return min(n, max(1, len(e.tasks)))
 }

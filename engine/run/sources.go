@@ -151,6 +151,8 @@ func (f *flusher) Step() (bool, error) {
 		return false, nil
 	}
 	f.since = time.Time{}
+	f.engine.groups.Add(1)
+	f.engine.grouped.Add(int64(pending))
 	err := f.appender.Flush()
 	var full *journal.ErrFull
 	switch {

@@ -51,6 +51,8 @@ W1 and W2 are compared with the same work done by Benthos, for which tidemill-pe
 beside this binary or in the PATH (make build, or: go build -o bin/tidemill-peer ./conformance/peer).
 In W3 and W3S the peer stands behind a mosquitto, which has to be installed; its CPU time counts, and
 is told apart in the JSON. The publishers are a process of their own, and connecting is not measured with the records.
+Where --procs is all that the machine has, the engine decides itself how many it uses, as it does for
+everybody (in W3 one, most of the time); fewer are set by GOMAXPROCS.
 The peer gets fewer records: its cost is a record's. W1 and W2 want about four bytes of disk for
 each of the input's (--dir).
 

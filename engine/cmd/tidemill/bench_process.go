@@ -39,7 +39,7 @@ func (t *safeText) String() string {
 // background starts a program that goes on until it is ended.
 func (b *bencher) background(procs int, name string, args ...string) (*process, error) {
 	p := &process{cmd: exec.Command(name, args...)}
-	p.cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(procs))
+	p.cmd.Env = onProcessors(procs)
 	p.cmd.Stdout, p.cmd.Stderr = &p.said, &p.said
 	return p, p.cmd.Start()
 }

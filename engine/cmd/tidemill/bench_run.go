@@ -112,7 +112,7 @@ func (b *bencher) spawn(procs int, name string, args ...string) (usage, error) {
 		args = append(args, b.profile()...)
 	}
 	cmd := exec.Command(name, args...)
-	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(procs))
+	cmd.Env = onProcessors(procs)
 	var said strings.Builder
 	cmd.Stderr, cmd.Stdout = &said, &said
 	began := b.app.env.Clock.Now()

@@ -120,7 +120,9 @@ func (a *app) drive(f *runFlags, e *run.Engine, w *watcher) error {
 		return w.failed(errors.Join(err, closeAll(controls)))
 	}
 	w.start(e)
+	end := a.govern(e)
 	err = e.Run(ctx)
+	end()
 	w.stop(err, ctx.Err() != nil)
 	return w.failed(errors.Join(err, closeAll(controls)))
 }
