@@ -25,7 +25,10 @@ func (d *Detector) score(mem []byte, forest float64) float64 {
 				continue
 			}
 			raw := d.reads[s*members+m].raw
-			digits := cals[n].Judge(raw)
+			digits := 0.0
+			if raw >= 0 {
+				digits = cals[n].Judge(raw)
+			}
 			n++
 			top[m] = max(top[m], digits-many)
 			d.share[s] += d.weight[m] * digits * digits
@@ -155,8 +158,11 @@ func (d *Detector) loud() float64 {
 
 // usual is the kind's own threshold.
 func (d *Detector) usual() float64 {
-	if d.only == members {
+	switch d.only {
+	case members:
 		return defaultScore
+	case byResonance:
+		return shapeDigit
 	}
 	return defaultDigit
 }

@@ -9,7 +9,7 @@ import (
 
 // Kinds of detectors, sorted.
 func Kinds() []string {
-	return []string{"changepoint", "discord", "ensemble", "ewma", "half_space_trees", "rate", "rcf", "robust_zscore", "seasonal", "spread", "stuck"}
+	return []string{"changepoint", "discord", "ensemble", "ewma", "half_space_trees", "rate", "rcf", "resonance", "robust_zscore", "seasonal", "spread", "stuck"}
 }
 
 // Config says what a detector is.
@@ -35,6 +35,7 @@ const (
 	bySeason
 	byDiscord
 	byHalfSpace
+	byResonance
 	byRelation // from what the other signals say
 	byForest   // all signals together
 	members
@@ -58,6 +59,7 @@ const (
 	quietStep     = 0.5 // digits between the levels at which it does
 	defaultWarmUp = 100
 	defaultDigit  = 3   // any other's, in digits of surprise
+	shapeDigit    = 1.5 // but of resonance: a shape lasts 48 rows, so that as rare an event has fewer digits
 	grows         = 0.3 // digits by which an alert grows to be repeated: twice as rare
 )
 
@@ -71,7 +73,7 @@ type Detector struct {
 	tracks int // offset of the first track
 	stride int
 	calm   bool // Quiet was given
-	offs   struct{ season, disc, half, rel, forest int }
+	offs   struct{ season, disc, half, res, rel, forest int }
 	size   int
 	x, z   []float64
 	units  []float64
@@ -108,7 +110,7 @@ type Verdict struct {
 
 // New lays a detector out; an error is for the author of its configuration.
 func New(c Config) (*Detector, error) {
-	only := slices.Index([]string{"robust_zscore", "ewma", "rate", "changepoint", "spread", "stuck", "seasonal", "discord", "half_space_trees", "", "rcf", "ensemble"}, c.Kind)
+	only := slices.Index([]string{"robust_zscore", "ewma", "rate", "changepoint", "spread", "stuck", "seasonal", "discord", "half_space_trees", "resonance", "", "rcf", "ensemble"}, c.Kind)
 	switch {
 	case c.Kind == "" || only < 0:
 		return nil, fmt.Errorf("there is no detector %q", c.Kind)
@@ -152,7 +154,7 @@ func (d *Detector) plan() error {
 	d.tracks = at.at
 	var in carver
 	in.take(1, int(unsafe.Sizeof(track{})))
-	d.offs.season, d.offs.disc, d.offs.half = -1, -1, -1
+	d.offs.season, d.offs.disc, d.offs.half, d.offs.res = -1, -1, -1, -1
 	if d.has(bySeason) {
 		d.offs.season = in.take(1, int(unsafe.Sizeof(seasonal{})))
 	}
@@ -161,6 +163,9 @@ func (d *Detector) plan() error {
 	}
 	if d.has(byHalfSpace) {
 		d.offs.half = in.take(1, int(unsafe.Sizeof(halfSpace{})))
+	}
+	if d.has(byResonance) {
+		d.offs.res = in.take(1, int(unsafe.Sizeof(resonance{})))
 	}
 	calibrators := 0
 	for m := range byForest {
@@ -272,6 +277,13 @@ func (d *Detector) half(mem []byte, s int) *halfSpace {
 		return nil
 	}
 	return at[halfSpace](mem, d.tracks+s*d.stride+d.offs.half)
+}
+
+func (d *Detector) res(mem []byte, s int) *resonance {
+	if d.offs.res < 0 {
+		return nil
+	}
+	return at[resonance](mem, d.tracks+s*d.stride+d.offs.res)
 }
 
 // calibrators of a signal stand at the end of its track, in the order of the members.

@@ -4,7 +4,7 @@
 //
 //	x, time --> signal (level, scale, step)          one a signal
 //	              |--> members, each a raw score     distance, EWMA, rate, CUSUM, spread, stuck,
-//	              |         |                        season, discord, half-space trees
+//	              |         |                        season, discord, half-space trees, resonance
 //	              |     Calibrator                   raw score -> digits of surprise
 //	              |--> relation                      what the other signals forecast
 //	              '--> Forest over all signals       random cut forest, with a Calibrator too
@@ -18,7 +18,7 @@
 //	+--------+---------+-----+---------+-----------+--------+
 //	| jury   | track 0 | ... | track n | relation  | forest |
 //	+--------+---------+-----+---------+-----------+--------+
-//	track:  small members | season | discord | half-space trees | a Calibrator a member
+//	track:  small members | season | discord | half-space trees | resonance | a Calibrator a member
 //	forest: header | origin | shingle | roots | sizes | thresholds | weights | points | nodes | slots | masses | faces
 //
 // Every piece begins at a multiple of 8 bytes. There are no pointers, so that
@@ -61,15 +61,33 @@
 // How were the ensemble's defaults chosen? Not as they should have been: how members are joined, their weights and how long an
 // alert is quiet were chosen among about a hundred variants with thirteen series of the Numenta benchmark in view, so that
 // their scores in testdata/nab.txt, 68.0, 52.3 and 75.3 (standard, low FP, low FN), flatter it; the column "left out", 64.9,
-// does so less. Eight times an ensemble was frozen on made telemetry alone (synth) before the thirteen were scored. Weights fitted
+// does so less. Ten times an ensemble was frozen on made telemetry alone (synth) before the thirteen were scored. Weights fitted
 // to 18 kinds of signals: 49, 56 and 55. Over 38 kinds, with members' high and low sides calibrated apart and two members more (the mean of
 // 36 rows against the 144 before, the range of 24): one voice for every member 60.0, 42.9 and 68.9; one voice for every
 // question, which members that ask the same share, and two for the forest 61.4, 48.0 and 68.7, left out 57.7. That with
 // a question more (do values and steps of late come in another mix than before: relative entropy, Wang et al., IM 2011), what members say held
 // for ten rows, and an alert quiet for a twentieth of the model's age 60.2, 51.2 and 69.0. Two with one scale for all
-// devices are told of below. The forest alone has 54.3, 44.8 and 62.3. The aim was twelve more than that, so the shipped weights stayed. What the corpus
+// devices and two with resonance are told of below. The forest alone has 54.3, 44.8 and 62.3. The aim was twelve more than that, so the shipped weights stayed. What the corpus
 // has given is the threshold (half way between the best for low FN and standard), a wanted rate that holds, and scores
 // that can be held against any threshold.
+//
+// What is resonance? A detector after another idea, frozen before the thirteen were scored: 61.5, 46.3 and 68.8, left out
+// 56.6, more than the forest on each profile, at 60 ns a point beside what any detector takes. (How it recovers was written afterwards, which changed none of these.) Categories of shapes by adaptive resonance are what the best listed open
+// detector of that benchmark has (ARTime, Hampton: 74.9 on the whole corpus); this one was written from the published theory. Of that
+// detector it has the blocks of about six rows, the windows of eight blocks and features of both values and Haar differences, which
+// its author chose with the whole benchmark in view. It is not given the range of all of a series beforehand, as that one is, nor does it know how long
+// the series will be. All other constants could be halved or doubled with less than two points' difference on made telemetry.
+//
+// Why is resonance not in the ensemble? Two ensembles were frozen, each the fifth of those above with resonance. A third
+// of the whole, by distance as it is: 58.1, 48.6 and 68.7, since steady noise is always at some distance. Half of
+// the whole, calibrated as all members are, and levels of scores from half a digit on: 66.1, 50.7 and 74.1, left out 63.0; that resonance alone
+// has 61.5 was known then. The aim was 66.3. On made telemetry it has 54 and 50, the shipped ensemble 52 and 51, the fifth
+// 56 and 54. The shipped weights with resonance as half of the whole have 65.2, 51.3 and 73.7, left out 56.4. Nobody who
+// wants what was not fitted to these series should think the shipped 68.0 better than that 66.1.
+//
+// How long does resonance suffer from bad input? Its range grows by half of itself at most with a block, and every 512 blocks, 3,072 rows, it is
+// cut to twice what came since; when it falls to a quarter by that, all that was known is forgotten, and it says nothing for 64 blocks. So a shape is
+// found again 1,500 rows after missing values, constants, single spikes and gaps, and 6,528 after spikes of any height by the dozen, garbage or another unit.
 //
 // What do made series say of the shipped weights? That they are not the best: on kinds of signals that had no part in a
 // choice they score 46 and 49 (standard; two halves of the kinds), a hundred random ones' best ten 51 and 49, one
@@ -94,7 +112,7 @@
 // whose scale has a prior (peaks over threshold): so few episodes tell too little. Without bursty kinds, none of it gains a point. How far rates of
 // kinds without a fault are apart beyond chance falls from 0.45 to 0.37 of their mean. Two more ensembles were frozen with the
 // first: over the fifth, 54.6, 47.8 and 64.8 on the thirteen, left out 39.9; over the sixth 63.3, 53.7 and 68.9, left out 60.2,
-// the best of the eight. Over the shipped weights, which saw the thirteen, 55.1, 49.1 and 65.6. What gains a point or two on made
+// the best of the eight without resonance. Over the shipped weights, which saw the thirteen, 55.1, 49.1 and 65.6. What gains a point or two on made
 // telemetry gave there between minus 13 and plus 3. With the thirteen drawn anew, a series more than once, the shipped ensemble
 // has 68.5 with a standard error of 3.6, the forest 57.9 with 5.8, and their difference 10.6 with 7.0: so few series cannot tell such steps
 // apart. What does make devices alert equally often is a wanted rate: who asks for three alerts a week gets 2.6 to 3.3

@@ -11,7 +11,7 @@ import (
 // sums of changepoint stay high for many rows together, which is one alert: it raises fewer.
 func TestPerWeek(t *testing.T) {
 	const wanted, rows = 3, 10 * 7 * 24 * 12
-	for _, kind := range []string{"ensemble", "ewma", "robust_zscore", "rcf", "changepoint"} {
+	for _, kind := range []string{"ensemble", "ewma", "robust_zscore", "rcf", "changepoint", "resonance"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			d, err := New(Config{Kind: kind, Signals: 1, PerWeek: wanted, Quiet: 12, Forest: ForestConfig{Trees: 10, Samples: 128}})

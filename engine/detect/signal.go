@@ -90,7 +90,7 @@ func (s *signal) width(scale float64) float64 {
 
 // reading is what a member says of a row.
 type reading struct {
-	raw                    float64 // higher is odder; never negative, NaN or infinite
+	raw                    float64 // higher is odder; negative: nothing to say yet; never NaN or infinite
 	expected, lower, upper float64 // NaN where it has none
 }
 

@@ -135,6 +135,12 @@ func (d *Detector) signal(mem []byte, s int, at int64, gap bool, out *Verdict) {
 	if p := d.half(mem, s); p != nil {
 		p.step(&v, &r[byHalfSpace])
 	}
+	if p := d.res(mem, s); p != nil {
+		p.step(&v, &r[byResonance])
+		if p.anew > 0 {
+			d.calibrators(mem, s)[d.nth(byResonance)].Init(memory)
+		}
+	}
 	if changed {
 		d.calibrators(mem, s)[d.nth(bySeason)].Init(memory)
 	}

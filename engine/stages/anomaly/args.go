@@ -50,6 +50,8 @@ func help(kind string) string {
 		return "Says how far each value is from what is usual at this time of its day, its week or its own period."
 	case "discord":
 		return "Finds shapes unlike any that the signal had before."
+	case "resonance":
+		return "Finds shapes of 48 rows unlike all that the signal is known for, in parts of its range; says nothing before row 384 of a key."
 	case "half_space_trees":
 		return "Says how odd each row is for its key, by half-space trees over value and step."
 	}
