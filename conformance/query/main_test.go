@@ -49,7 +49,7 @@ func build(dir string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command("go", "build", "-tags", "duckdb", "-o", name, "github.com/tidemill/tidemill/engine/cmd/tidemill")
+	cmd := exec.Command("go", "build", "-tags", "duckdb", "-ldflags=-s -w", "-o", name, "github.com/tidemill/tidemill/engine/cmd/tidemill")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("the binary with DuckDB does not build (it takes a C compiler): %w\n%s", err, out)

@@ -382,7 +382,7 @@ func eachSeed(t *testing.T, last uint64, check func(seed uint64)) {
 		check(*oracleSeed)
 		return
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(800)) // small streams make much garbage, and nothing stays
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // small streams make much garbage, and nothing stays
 	var next atomic.Uint64
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
