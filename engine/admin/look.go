@@ -60,7 +60,7 @@ func (s *Server) look(mux *http.ServeMux) {
 	get("/metrics", func(w http.ResponseWriter) {
 		status := s.Engine.Status()
 		w.Header().Set("Content-Type", metricsType)
-		_, _ = w.Write(metricsOf(&status)) // the reader may have gone
+		_, _ = w.Write(append(metricsOf(&status), skewsOf(s.Engine.Skews())...)) // the reader may have gone
 	})
 	mux.HandleFunc("GET /v1/taps/{edge}", s.tap)
 	mux.HandleFunc("GET /v1/devices", s.devices)

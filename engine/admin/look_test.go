@@ -106,6 +106,7 @@ func TestWeb(t *testing.T) {
 		{"GET", "/v1/devices?name=x", "", 400, "no parameter"},
 		{"GET", "/metrics", "", 200, `tidemill_duplicates_total{channel="c",partition="0",by="packet"} 0`},
 		{"GET", "/metrics", "localhost:1", 200, "tidemill_records_total"},
+		{"GET", "/metrics", "", 200, "# TYPE tidemill_skewed_devices gauge"},
 		{"GET", "/", "", 404, "/healthz"},
 		{"GET", "/v1/apply", "", 404, "nothing"},
 		{"POST", "/v1/apply", "", 405, "tidemill apply"},

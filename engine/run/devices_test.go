@@ -186,6 +186,18 @@ func TestClocksOfDevices(t *testing.T) {
 				t.Errorf("%s: %+v", what, d)
 			}
 		}
+		for _, s := range e.Skews() { // slow is ten minutes behind, and right a second
+			want := int64(1)
+			if s.Over == "1h" || s.Over == "1d" {
+				want = 0
+			}
+			if s.Channel != "c" || s.Ahead != 0 || s.Behind != want && s.Over != "10m" {
+				t.Errorf("%s: %+v", what, s)
+			}
+		}
+		if n := len(e.Skews()); n != 5 {
+			t.Errorf("%s: %d counts of clocks that are off", what, n)
+		}
 		l.close()
 	}
 }
