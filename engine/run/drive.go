@@ -105,7 +105,11 @@ func (e *Engine) generation() error {
 		start(e.taskBell, 100*time.Millisecond, mine...)
 	}
 	for _, s := range e.sources {
-		start(e.sourceBell, pollPause, s)
+		bell := e.sourceBell
+		if s.node.Bound.Push {
+			bell = &bells{} // it waits neither for groups nor for tasks, each of which would wake it
+		}
+		start(bell, pollPause, s)
 	}
 	for _, f := range e.flushers {
 		start(e.flushBell, pollPause, f)
