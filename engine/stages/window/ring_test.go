@@ -116,7 +116,7 @@ func (g *regular) batch(rows int) arrow.RecordBatch {
 // TestRings compares windows whose groups' panes go round with ones that have links alone: the same rows in the same batches, in whatever way a group
 // leaves its ring, wherever batches are cut, and after a restart from any snapshot.
 func TestRings(t *testing.T) {
-	seeds, went := 100, 0
+	seeds, went := 60, 0
 	for seed := range seeds {
 		r := rand.New(rand.NewPCG(uint64(seed), 7))
 		emit := []string{"a = avg(temp)", "a = avg(temp), l = min(temp), n = count(), f = first(temp), o = last(temp), s = stddev(temp)", "h = max(temp), n = count()"}[seed%3]
