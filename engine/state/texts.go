@@ -17,25 +17,24 @@ func (t *Table) Texts(slots []uint32, alloc memory.Allocator) arrow.Array {
 	}
 	offs, data := sized(alloc, (len(slots)+1)*4), sized(alloc, len(slots)*shortKey)
 	at, nulls, ends, room, refs := 0, 0, arrow.Int32Traits.CastFromBytes(offs.Bytes())[:len(slots)+1], data.Bytes(), t.refs
-	starts := ends[:len(slots)]
-	for i, s := range slots {
+	for _, s := range slots {
 		if !t.Live(s) {
 			t.mustLive(s)
 		}
-		starts[i] = int32(at)
-		r := &refs[s]
-		n := int(r.n)
-		if n >= 8 && n <= shortKey && at+shortKey <= len(room) { // the key is in the reference itself
-			own := (*[shortKey]byte)(room[at:])
-			binary.LittleEndian.PutUint64(own[:], r.lo)
-			binary.LittleEndian.PutUint64(own[n-8:], r.hi)
-			at += n
-			continue
+	}
+	for i := 0; i < len(slots); i++ {
+		var k int
+		k, at = shortTexts(refs, slots[i:], ends[i:], room, at)
+		if i += k; i == len(slots) {
+			break
 		}
+		ends[i] = int32(at)
+		r := &refs[slots[i]]
 		if r.n >= isAnon {
 			nulls++
 			continue
 		}
+		n := int(r.n)
 		if at+n > len(room) {
 			data.Resize(max(2*len(room), at+n))
 			room = data.Bytes()
@@ -60,6 +59,27 @@ func (t *Table) Texts(slots []uint32, alloc memory.Allocator) arrow.Array {
 	d := array.NewData(arrow.BinaryTypes.String, len(slots), []*memory.Buffer{valid, offs, data}, nil, nulls, 0)
 	defer d.Release()
 	return array.NewStringData(d)
+}
+
+// shortTexts writes keys of 8 to 16 bytes, which are in the references themselves, and where each begins, as long as keys are such
+// and there is room for any. It returns how many, and where the next one begins. Within Texts its loop has too few registers.
+//
+//go:noinline
+func shortTexts(refs []keyRef, slots []uint32, starts []int32, room []byte, at int) (n, next int) {
+	starts = starts[:len(slots)]
+	for i, s := range slots {
+		r := &refs[s]
+		rest := r.n - 8
+		if rest > shortKey-8 || len(room)-at < shortKey {
+			return i, at
+		}
+		starts[i] = int32(at)
+		own := (*[shortKey]byte)(room[at:])
+		binary.LittleEndian.PutUint64(own[:], r.lo)
+		binary.LittleEndian.PutUint64(own[rest:], r.hi)
+		at += int(rest) + 8
+	}
+	return len(slots), at
 }
 
 // shortKey is up to which length a key is in its reference.

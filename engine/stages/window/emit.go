@@ -20,11 +20,8 @@ func (w *window) emit(out flow.Emitter) {
 	}
 	for lo, hi := 0, 0; lo < len(w.queue); lo = hi {
 		hi = min(len(w.queue), lo+emitRows)
-		if w.kind == sliding {
-			w.merge(lo, hi)
-		}
-		q := w.queue[lo:hi]
-		out.Emit(w.let(q, w.batch(q)))
+		rows := w.batch(lo, hi)
+		out.Emit(w.let(w.queue[lo:hi], rows))
 	}
 	links, queue := w.panes.U32(1), w.queue
 	for i := range queue {
@@ -93,6 +90,13 @@ type frame struct {
 	extra                                              column64 // duration (session, state) or number (count)
 	index, slot                                        column32
 	final                                              *memory.Buffer
+	means                                              []mean // by result; those that are no mean of accSumF are empty
+}
+
+// mean is the column of the means of accSumF, the commonest aggregate.
+type mean struct {
+	column64
+	odd int64 // negative when one of them is no number, or none that is finite
 }
 
 type column64 struct {
@@ -118,45 +122,76 @@ func (w *window) column32(n int) column32 {
 func (c column64) array(t arrow.DataType) arrow.Array { return wrap(t, len(c.v), 0, nil, c.buf) }
 func (c column32) array(t arrow.DataType) arrow.Array { return wrap(t, len(c.v), 0, nil, c.buf) }
 
-// source notes which groups the emissions are of, and where the words of their windows are.
-func (w *window) source(q []emission) {
-	w.ats, w.groupsOf = grown(w.ats[:cap(w.ats)], len(q))[:len(q)], grown(w.groupsOf[:cap(w.groupsOf)], len(q))[:len(q)]
-	ats, groups, words := w.ats[:len(q)], w.groupsOf[:len(q)], w.words
+// source notes of which groups the emissions are that stand in rows lo and after, and where the words of their windows are, and fills in what
+// these say of rows.
+func (w *window) source(f *frame, q []emission, lo int) {
+	n := len(q)
+	ats, groups, slot := w.ats[lo:][:n], w.groupsOf[lo:][:n], f.slot.v[lo:][:n]
+	slots, words := w.groups.U32(1), w.words
 	if w.kind == sliding {
-		w.from = w.merged
-		for i := range q {
-			ats[i], groups[i] = int(q[i].merged)*words, q[i].group
+		if q[n-1].merged-q[0].merged != uint32(n-1) {
+			panic("BUG: the words of windows do not stand in the order in which these are emitted")
 		}
-		return
+		for i, at := 0, int(q[0].merged)*words; i < n; i, at = i+1, at+words {
+			ats[i] = at
+		}
+	} else {
+		for i := range q {
+			ats[i] = int(q[i].pane) * words
+		}
 	}
-	w.from = w.panes.I64(0)
+	revisions, open := uint32(0), false
 	for i := range q {
-		ats[i], groups[i] = int(q[i].pane)*words, q[i].group
+		e := &q[i]
+		groups[i], slot[i] = e.group, slots[int(e.group)*groupLinks+groupSlot]
+		revisions |= e.revision
+		if !e.final {
+			open = true
+		}
+	}
+	revision, final := f.revision.v[lo:][:n], f.final.Bytes()
+	clear(revision)
+	for i := 0; i < n && revisions != 0; i++ {
+		revision[i] = int64(q[i].revision)
+	}
+	for i := 0; i < n && open; i++ {
+		if !q[i].final {
+			bitutil.ClearBit(final, lo+i)
+		}
 	}
 }
 
-// frameRows is how many rows of a frame are filled in a column at a time: their panes stay near.
+// frameRows is how many rows of a frame are filled in a column at a time: their words stay near, from when they are merged.
 const frameRows = 256
 
-// frame fills the frame of emissions whose source is noted.
-func (w *window) frame(q []emission) frame {
-	n := len(q)
+// frame fills the frame of the windows from lo to hi of the queue.
+func (w *window) frame(lo, hi int) frame {
+	n := hi - lo
 	f := frame{offset: w.column64(n), received: w.column64(n), time: w.column64(n), mark: w.column64(n), start: w.column64(n),
-		end: w.column64(n), revision: w.column64(n), index: w.column32(n), slot: w.column32(n), final: w.allSet(n)}
+		end: w.column64(n), revision: w.column64(n), index: w.column32(n), slot: w.column32(n), final: w.allSet(n), means: make([]mean, len(w.results))}
 	if w.kind >= session {
 		f.extra = w.column64(n)
 	}
-	slots, final := w.groups.U32(1), f.final.Bytes()
-	slot, revision := f.slot.v[:n], f.revision.v[:n]
-	for i := range q {
-		e := &q[i]
-		slot[i], revision[i] = slots[e.group*groupLinks+groupSlot], int64(e.revision)
-		if !e.final {
-			bitutil.ClearBit(final, i)
+	for i := range w.results {
+		if w.isMean(&w.results[i]) {
+			f.means[i].column64 = w.column64(n)
 		}
 	}
-	for lo := 0; lo < n; lo += frameRows {
-		w.rowsOfFrame(&f, lo, min(n, lo+frameRows))
+	w.ats, w.groupsOf = grown(w.ats[:cap(w.ats)], n)[:n], grown(w.groupsOf[:cap(w.groupsOf)], n)[:n]
+	w.from = w.panes.I64(0)
+	for from := 0; from < n; from += frameRows {
+		to := min(n, from+frameRows)
+		if w.kind == sliding {
+			w.merge(lo, lo+to)
+			w.from = w.merged
+		}
+		w.source(&f, w.queue[lo+from:lo+to], from)
+		w.rowsOfFrame(&f, from, to)
+		for i := range f.means {
+			if m := &f.means[i]; m.buf != nil {
+				m.odd |= means(m.v[from:to], w.ats[from:to], w.from[w.accs[w.results[i].accs[0]].at:])
+			}
+		}
 	}
 	return f
 }
@@ -165,18 +200,20 @@ func (w *window) frame(q []emission) frame {
 func (w *window) rowsOfFrame(f *frame, lo, hi int) {
 	ats, cells := w.ats[lo:hi], w.from
 	n := len(ats)
-	offset, received, index, start := f.offset.v[lo:][:n], f.received.v[lo:][:n], f.index.v[lo:][:n], f.start.v[lo:][:n]
-	for i, at := range ats {
-		c := (*[metaWords]int64)(cells[at:])
-		offset[i], received[i], index[i], start[i] = c[paneOffset], c[paneReceived], uint32(c[paneIndex]), c[paneStart]
-	}
-	time, mark, end := f.time.v[lo:][:n], f.mark.v[lo:][:n], f.end.v[lo:][:n]
+	start, end, time, mark := f.start.v[lo:][:n], f.end.v[lo:][:n], f.time.v[lo:][:n], f.mark.v[lo:][:n]
+	differ := wordsOfPanes(ats, cells, f.offset.v[lo:][:n], f.received.v[lo:][:n], start, f.index.v[lo:][:n])
 	length := w.every
 	if w.kind == sliding {
 		length = w.size
 	}
-	for i, s := range start {
-		time[i], mark[i], end[i] = s+length-1, s+length-1, s+length
+	if differ == 0 {
+		fill(end, start[0]+length)
+		fill(time, start[0]+length-1)
+		copy(mark, time)
+	} else {
+		for i, s := range start {
+			time[i], mark[i], end[i] = s+length-1, s+length-1, s+length
+		}
 	}
 	if w.kind < session {
 		return
@@ -192,6 +229,29 @@ func (w *window) rowsOfFrame(f *frame, lo, hi int) {
 	}
 }
 
+// wordsOfPanes gathers the words that every pane has, and returns 0 if all start together.
+func wordsOfPanes(ats []int, cells, offset, received, start []int64, index []uint32) (differ int64) {
+	offset, received, start, index = offset[:len(ats)], received[:len(ats)], start[:len(ats)], index[:len(ats)]
+	first := cells[ats[0]+paneStart]
+	for i, at := range ats {
+		c := (*[metaWords]int64)(cells[at:])
+		offset[i], received[i], index[i], start[i] = c[paneOffset], c[paneReceived], uint32(c[paneIndex]), c[paneStart]
+		differ |= c[paneStart] ^ first
+	}
+	return differ
+}
+
+// fill sets all of values: a few, and then twice as many by copying.
+func fill(values []int64, v int64) {
+	few := values[:min(len(values), 16)]
+	for i := range few {
+		few[i] = v
+	}
+	for n := len(few); n < len(values); n *= 2 {
+		copy(values[n:], values[:n])
+	}
+}
+
 // extra is what a session, count or state window adds to its borders.
 func (w *window) extra(start, end, extra int64) int64 {
 	switch w.kind {
@@ -203,10 +263,9 @@ func (w *window) extra(start, end, extra int64) int64 {
 	return bitsOf(float64(end-start) / 1e6)
 }
 
-// batch makes the rows of emissions.
-func (w *window) batch(q []emission) arrow.RecordBatch {
-	w.source(q)
-	f := w.frame(q)
+// batch makes the rows of the windows from lo to hi of the queue.
+func (w *window) batch(lo, hi int) arrow.RecordBatch {
+	f, q := w.frame(lo, hi), w.queue[lo:hi]
 	cols := append(make([]arrow.Array, 0, w.out.NumFields()), f.offset.array(arrow.PrimitiveTypes.Int64), f.index.array(arrow.PrimitiveTypes.Int32),
 		f.received.array(flow.Timestamp), f.time.array(flow.Timestamp), f.slot.array(arrow.PrimitiveTypes.Uint32), f.mark.array(arrow.PrimitiveTypes.Int64))
 	defer func() {
@@ -223,16 +282,20 @@ func (w *window) batch(q []emission) arrow.RecordBatch {
 		own = append(own, f.extra.array(arrow.PrimitiveTypes.Float64))
 	}
 	cols = append(cols, own...)
-	cols = append(cols, w.values(q, own)...)
+	cols = append(cols, w.values(q, own, f.means)...)
 	cols = append(cols, f.revision.array(arrow.PrimitiveTypes.Int64), wrap(arrow.FixedWidthTypes.Boolean, len(q), 0, nil, f.final))
 	return array.NewRecordBatch(w.out, cols, int64(len(q)))
 }
 
 // values computes the members of emit, and having.
-func (w *window) values(q []emission, keys []arrow.Array) []arrow.Array {
+func (w *window) values(q []emission, keys []arrow.Array, means []mean) []arrow.Array {
 	results := make([]arrow.Array, len(w.results))
 	for i := range w.results {
-		results[i] = w.result(&w.results[i], q)
+		if means[i].buf != nil {
+			results[i] = w.meansArray(&means[i])
+		} else {
+			results[i] = w.result(&w.results[i], q)
+		}
 		defer results[i].Release()
 	}
 	eval := func(m *member) arrow.Array {

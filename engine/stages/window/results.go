@@ -20,38 +20,43 @@ func (w *window) result(r *result, q []emission) arrow.Array {
 	case accMinS, accMaxS, accFirstS, accLastS, accArgMinS, accArgMaxS:
 		return w.texts(q, func(e emission) ([]byte, bool) { return w.textOf(a, e) })
 	}
-	if a.kind == accSumF && r.fn == "avg" {
-		return w.means(a.at)
-	}
 	return w.nullable(r.typ, q, w.valueOf(r, a))
 }
 
-// means is the column of the means of accSumF, the commonest aggregate.
-func (w *window) means(at int) arrow.Array {
-	n := len(w.ats)
-	out := w.column64(n)
-	nulls := 0
-	const inf = 0x7ff << 52 // of the exponent: no number, or none that is finite
-	values, words := out.v[:n], w.from
-	for i, from := range w.ats {
-		c := (*[3]int64)(words[from+at:])
+// isMean tells whether a result is a mean of accSumF, which is computed while the words of its window are near.
+func (w *window) isMean(r *result) bool {
+	return w.accs[r.accs[0]].kind == accSumF && r.fn == "avg" && r.typ.ID() == arrow.FLOAT64
+}
+
+const exponent = 0x7ff << 52 // all of its bits: no number, or none that is finite
+
+// means computes means of windows whose sums are at ats in words, and returns what is negative if one is no number, or none that is finite.
+func means(values []int64, ats []int, words []int64) (odd int64) {
+	values = values[:len(ats)]
+	for i, at := range ats {
+		c := (*[3]int64)(words[at:])
 		v := bitsOf((float(c[0]) + float(c[1])) / float64(c[2]))
 		values[i] = v
-		if v&inf == inf {
+		odd |= v&exponent + 1<<52
+	}
+	return odd
+}
+
+// meansArray is the column of means, null where there is none.
+func (w *window) meansArray(m *mean) arrow.Array {
+	n, nulls := len(m.v), 0
+	if m.odd >= 0 {
+		return wrap(arrow.PrimitiveTypes.Float64, n, 0, nil, m.buf)
+	}
+	valid := w.allSet(n)
+	for i, v := range m.v {
+		if v&exponent == exponent {
+			bitutil.ClearBit(valid.Bytes(), i)
+			m.v[i] = 0
 			nulls++
 		}
 	}
-	if nulls == 0 {
-		return wrap(arrow.PrimitiveTypes.Float64, n, 0, nil, out.buf)
-	}
-	valid := w.allSet(n)
-	for i, v := range out.v {
-		if f := float(v); math.IsNaN(f) || math.IsInf(f, 0) {
-			bitutil.ClearBit(valid.Bytes(), i)
-			out.v[i] = 0
-		}
-	}
-	return wrap(arrow.PrimitiveTypes.Float64, n, nulls, valid, out.buf)
+	return wrap(arrow.PrimitiveTypes.Float64, n, nulls, valid, m.buf)
 }
 
 // valueOf returns the function that says what an aggregate is in one window.

@@ -38,6 +38,8 @@ type rings struct {
 	whole  []uint32 // groups that may become rings
 	closed []int64  // by group of a ring: watermark up to which windows are closed
 	length int      // panes of a ring, at least; 0: groups of this window have none
+	// onlySum says that a pane has a sum of floats behind the place of its latest row, which begins with 0, and nothing else.
+	onlySum bool
 }
 
 // ringLength is how many panes a group needs so that the oldest is of no use when the next one opens; 0: its groups have no rings.
@@ -210,7 +212,7 @@ func (w *window) closeRings(i, n int) int {
 	idx, nos, times, marks, lanes := w.idx[:n], w.laneNos[:n], w.times[:n], w.marks[:n], w.lanes
 	every, grace := uint64(w.every), w.grace
 	after, closed := w.after, w.closed
-	k := len(w.queue)
+	k, emitted := len(w.queue), w.emitted
 	w.queue = slices.Grow(w.queue, n-i)
 	queue := w.queue[:k+n-i]
 	for ; i < len(nos); i++ {
@@ -227,7 +229,7 @@ func (w *window) closeRings(i, n int) int {
 		if l.ring == noRing || uint64(t-end) >= every || uint64(m-end-grace) >= every || t >= maxTime {
 			break
 		}
-		was, g, number := l.pane, l.rolls-1, w.emitted+uint32(k)
+		was, g, number := l.pane, l.rolls-1, emitted+uint32(k)
 		first := number
 		if number-l.queued-1 < uint32(k) {
 			if first = l.queued; w.waits(queue[:k], l) {
@@ -254,9 +256,18 @@ func (w *window) closeRings(i, n int) int {
 // openRings makes of the oldest panes of rings the next ones, behind those of the windows that are queued from one on.
 func (w *window) openRings(from int) {
 	cells, after, words, panes := w.panes.I64(0), w.after, w.words, w.panes
-	fresh, every := w.template[metaWords:], w.every
-	for i := range w.queue[from:] {
-		e := &w.queue[from+i]
+	fresh, every, queue := w.template[metaWords:], w.every, w.queue[from:]
+	if w.onlySum {
+		for i := range queue {
+			e := &queue[i]
+			p := after[e.pane]
+			*(*[sumWords]int64)(cells[int(p)*sumWords:]) = [sumWords]int64{paneStart: e.start + every}
+			panes.Touch(after[p])
+		}
+		return
+	}
+	for i := range queue {
+		e := &queue[i]
 		p := after[e.pane]
 		c := cells[int(p)*words:][:metaWords+len(fresh)]
 		c[paneStart], c[paneOffset], c[paneReceived], c[paneIndex] = e.start+every, 0, 0, 0

@@ -236,6 +236,7 @@ func newWindow(p program, o stage.Opening) *window {
 		w.unhook = w.panes.BeforeCopy(w.store)
 	}
 	if w.length = w.ringLength(); w.length > 0 {
+		w.onlySum = w.beginsWithSum() && w.words == sumWords
 		groups, panes := w.groups.BeforeCopy(w.showGroup), w.panes.BeforeCopy(w.showPane)
 		w.unhook = func() {
 			groups()

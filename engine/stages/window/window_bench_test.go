@@ -254,11 +254,12 @@ func BenchmarkRows(b *testing.B) {
 		q[i] = emission{pane: uint32(i), group: uint32(i), merged: uint32(i), final: true}
 		copy(w.merged[i*w.words:], w.cells(uint32(i)))
 	}
+	w.queue, w.mergedTo = q, keys
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	before := threadTime(b)
 	for b.Loop() {
-		w.batch(q).Release()
+		w.batch(0, keys).Release()
 	}
 	b.ReportMetric(float64(threadTime(b)-before)/float64(b.N*keys), "cpu-ns/row")
 }
