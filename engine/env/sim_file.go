@@ -100,13 +100,16 @@ func (s *Sim) stretch(b []byte, off, n, like int) []byte {
 	return b
 }
 
-// spareMost is how much memory of files that are gone is kept for others, bytes: all that is let go of at once behind a checkpoint
-// of a large test. Fresh memory costs more than what is written to it, by the system's page faults and the collector's zeros.
-const spareMost = 768 << 20
+// Memory of files that are gone is kept for others, as much as there is in files, between spareLeast and spareMost bytes: that is
+// what is let go of at once behind a checkpoint. Fresh memory costs more than what is written to it, by the system's page faults and the collector's zeros.
+const (
+	spareLeast = 32 << 20
+	spareMost  = 768 << 20
+)
 
 // recycle keeps memory that nobody looks at any more.
 func (s *Sim) recycle(b []byte) {
-	if cap(b) >= quickly && s.spareBytes+cap(b) <= spareMost {
+	if cap(b) >= quickly && s.spareBytes+cap(b) <= min(spareMost, max(spareLeast, int(s.used))) {
 		s.spare = append(s.spare, b[:0])
 		s.spareBytes += cap(b)
 	}
