@@ -181,12 +181,12 @@ func (w *window) sumsFirst() bool {
 // noteAndSum is noteLatest and addSums at once, for a sum that stands right behind the place of the latest row: the pane is found once.
 func (w *window) noteAndSum(cells []int64, idx []uint32, offs []int64, recv []arrow.Timestamp, index []int32, vals []float64) {
 	offs, recv, index, vals = offs[:len(idx)], recv[:len(idx)], index[:len(idx)], vals[:len(idx)]
-	panes, words := w.panes, w.words
+	panes, at := w.panes, slotsOf(cells, w.words)
 	for r, p := range idx {
 		if p == noPane {
 			continue
 		}
-		c := (*[metaWords + 3]int64)(cells[int(p)*words:])
+		c := at.sum(p)
 		c[paneOffset], c[paneReceived], c[paneIndex] = offs[r], int64(recv[r]), int64(index[r])
 		sum, comp := addExact(float(c[metaWords]), float(c[metaWords+1]), vals[r])
 		c[metaWords], c[metaWords+1], c[metaWords+2] = bitsOf(sum), bitsOf(comp), c[metaWords+2]+1

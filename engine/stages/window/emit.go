@@ -127,17 +127,17 @@ func (c column32) array(t arrow.DataType) arrow.Array { return wrap(t, len(c.v),
 func (w *window) source(f *frame, q []emission, lo int) {
 	n := len(q)
 	ats, groups, slot := w.ats[lo:][:n], w.groupsOf[lo:][:n], f.slot.v[lo:][:n]
-	slots, words := w.groups.U32(1), w.words
+	slots := w.groups.U32(1)
 	if w.kind == sliding {
 		if q[n-1].merged-q[0].merged != uint32(n-1) {
 			panic("BUG: the words of windows do not stand in the order in which these are emitted")
 		}
-		for i, at := 0, int(q[0].merged)*words; i < n; i, at = i+1, at+words {
-			ats[i] = at
+		for i := range ats {
+			ats[i] = q[0].merged + uint32(i)
 		}
 	} else {
 		for i := range q {
-			ats[i] = int(q[i].pane) * words
+			ats[i] = q[i].pane
 		}
 	}
 	revisions, open := uint32(0), false
@@ -189,7 +189,7 @@ func (w *window) frame(lo, hi int) frame {
 		w.rowsOfFrame(&f, from, to)
 		for i := range f.means {
 			if m := &f.means[i]; m.buf != nil {
-				m.odd |= means(m.v[from:to], w.ats[from:to], w.from[w.accs[w.results[i].accs[0]].at:])
+				m.odd |= means(m.v[from:to], w.ats[from:to], slotsOf(w.from, w.words), w.accs[w.results[i].accs[0]].at)
 			}
 		}
 	}
@@ -198,10 +198,10 @@ func (w *window) frame(lo, hi int) frame {
 
 // rowsOfFrame fills in what the panes say of rows lo to hi.
 func (w *window) rowsOfFrame(f *frame, lo, hi int) {
-	ats, cells := w.ats[lo:hi], w.from
+	ats, words := w.ats[lo:hi], slotsOf(w.from, w.words)
 	n := len(ats)
 	start, end, time, mark := f.start.v[lo:][:n], f.end.v[lo:][:n], f.time.v[lo:][:n], f.mark.v[lo:][:n]
-	differ := wordsOfPanes(ats, cells, f.offset.v[lo:][:n], f.received.v[lo:][:n], start, f.index.v[lo:][:n])
+	differ := wordsOfPanes(ats, words, f.offset.v[lo:][:n], f.received.v[lo:][:n], start, f.index.v[lo:][:n])
 	length := w.every
 	if w.kind == sliding {
 		length = w.size
@@ -219,7 +219,7 @@ func (w *window) rowsOfFrame(f *frame, lo, hi int) {
 		return
 	}
 	for i, at := range ats {
-		c := (*[metaWordsLong]int64)(cells[at:])
+		c := (*[metaWordsLong]int64)(w.from[int(at)*w.words:])
 		end[i] = c[paneEnd]
 		last := max(start[i], end[i]-1)
 		if w.kind == counting {
@@ -230,11 +230,11 @@ func (w *window) rowsOfFrame(f *frame, lo, hi int) {
 }
 
 // wordsOfPanes gathers the words that every pane has, and returns 0 if all start together.
-func wordsOfPanes(ats []int, cells, offset, received, start []int64, index []uint32) (differ int64) {
+func wordsOfPanes(ats []uint32, words slots, offset, received, start []int64, index []uint32) (differ int64) {
 	offset, received, start, index = offset[:len(ats)], received[:len(ats)], start[:len(ats)], index[:len(ats)]
-	first := cells[ats[0]+paneStart]
+	first := words.meta(ats[0])[paneStart]
 	for i, at := range ats {
-		c := (*[metaWords]int64)(cells[at:])
+		c := words.meta(at)
 		offset[i], received[i], index[i], start[i] = c[paneOffset], c[paneReceived], uint32(c[paneIndex]), c[paneStart]
 		differ |= c[paneStart] ^ first
 	}
@@ -355,7 +355,7 @@ func (w *window) nullable(t arrow.DataType, q []emission, f func(e *emission, wo
 	var valid *memory.Buffer
 	nulls := 0
 	for i, at := range w.ats {
-		v, ok := f(&q[i], w.from[at:at+w.words])
+		v, ok := f(&q[i], w.from[int(at)*w.words:][:w.words])
 		if !ok {
 			if valid == nil {
 				valid = w.allSet(n)

@@ -30,11 +30,11 @@ func (w *window) isMean(r *result) bool {
 
 const exponent = 0x7ff << 52 // all of its bits: no number, or none that is finite
 
-// means computes means of windows whose sums are at ats in words, and returns what is negative if one is no number, or none that is finite.
-func means(values []int64, ats []int, words []int64) (odd int64) {
+// means computes means of windows whose sums stand at word at of slots ats of words, and returns what is negative if one is no number, or none that is finite.
+func means(values []int64, ats []uint32, words slots, at int) (odd int64) {
 	values = values[:len(ats)]
-	for i, at := range ats {
-		c := (*[3]int64)(words[at:])
+	for i, slot := range ats {
+		c := words.sumAt(slot, at)
 		v := bitsOf((float(c[0]) + float(c[1])) / float64(c[2]))
 		values[i] = v
 		odd |= v&exponent + 1<<52

@@ -38,8 +38,6 @@ type rings struct {
 	whole  []uint32 // groups that may become rings
 	closed []int64  // by group of a ring: watermark up to which windows are closed
 	length int      // panes of a ring, at least; 0: groups of this window have none
-	// onlySum says that a pane has a sum of floats behind the place of its latest row, which begins with 0, and nothing else.
-	onlySum bool
 }
 
 // ringLength is how many panes a group needs so that the oldest is of no use when the next one opens; 0: its groups have no rings.
@@ -258,10 +256,11 @@ func (w *window) openRings(from int) {
 	cells, after, words, panes := w.panes.I64(0), w.after, w.words, w.panes
 	fresh, every, queue := w.template[metaWords:], w.every, w.queue[from:]
 	if w.onlySum {
+		slots := slotsOf(cells, words)
 		for i := range queue {
 			e := &queue[i]
 			p := after[e.pane]
-			*(*[sumWords]int64)(cells[int(p)*sumWords:]) = [sumWords]int64{paneStart: e.start + every}
+			*slots.sum(p) = [sumWords]int64{paneStart: e.start + every}
 			panes.Touch(after[p])
 		}
 		return

@@ -71,19 +71,20 @@ func (w *window) placeRings(q []emission, from int, first int64) int {
 // only if there are more accumulators.
 func (w *window) slideRings(q []emission, from int, first int64) int {
 	words, long, wide, more := w.words, w.suffixWords(), w.prefixWords(), len(w.accs) > 1
-	cells, prefix, merged, after, suffix := w.panes.I64(0), w.prefix, w.merged[from*w.words:], w.after, w.suffix
+	panes, prefixes, suffixes := slotsOf(w.panes.I64(0), words), slotsOf(w.prefix, wide), slotsOf(w.suffix, long)
+	merged, after := slotsOf(w.merged, words), w.after
 	w.slides = w.slides[:0]
 	for i := range q {
 		e := &q[i]
-		pre, pane, out := (*[sumWords]int64)(prefix[int(e.group)*wide:]), (*[sumWords]int64)(cells[int(e.pane)*words:]), (*[sumWords]int64)(merged[i*words:])
+		pre, pane, out := prefixes.sum(e.group), panes.sum(e.pane), merged.sum(uint32(from+i))
 		noteLater((*[metaWords]int64)(pre[:]), (*[metaWords]int64)(pane[:]))
 		if pre[paneOffset] <= pre[paneStart] {
 			return i
 		}
-		next := &prefix[int(e.group)*wide+words]
+		next := prefixes.last(e.group)
 		p := uint32(*next)
 		*next = int64(after[p])
-		suf := (*[3]int64)(suffix[int(p)*long+linkWords:])
+		suf := suffixes.sumAt(p, linkWords)
 		sum, comp := addExact(float(pre[metaWords]), float(pre[metaWords+1])+float(pane[metaWords+1]), float(pane[metaWords]))
 		n := pre[metaWords+2] + pane[metaWords+2]
 		pre[metaWords], pre[metaWords+1], pre[metaWords+2] = bitsOf(sum), bitsOf(comp), n
@@ -97,9 +98,6 @@ func (w *window) slideRings(q []emission, from int, first int64) int {
 	}
 	return len(q)
 }
-
-// sumWords are those of a pane up to a sum that stands first.
-const sumWords = metaWords + 3
 
 // buildRings builds the suffixes of the blocks before the one that emissions begin, and empties their groups' prefixes.
 func (w *window) buildRings(q []emission) {
@@ -143,11 +141,10 @@ func (w *window) buildRings(q []emission) {
 
 // joinRingSums makes suffixes of panes and the suffixes behind them, as far as these are the sum that stands first, and notes the latest rows.
 func (w *window) joinRingSums(cells []int64, own, next []uint32, latest *[chased]int64) {
-	words, long, suffix := w.words, w.suffixWords(), w.suffix
+	panes, suffixes := slotsOf(cells, w.words), slotsOf(w.suffix, w.suffixWords())
 	next = next[:len(own)]
 	for i, p := range own {
-		pane := (*[sumWords]int64)(cells[int(p)*words:])
-		dst, behind := (*[3]int64)(suffix[int(p)*long+linkWords:]), (*[3]int64)(suffix[int(next[i])*long+linkWords:])
+		pane, dst, behind := panes.sum(p), suffixes.sumAt(p, linkWords), suffixes.sumAt(next[i], linkWords)
 		sum, comp := addExact(float(behind[0]), float(behind[1])+float(pane[metaWords+1]), float(pane[metaWords]))
 		dst[0], dst[1], dst[2] = bitsOf(sum), bitsOf(comp), behind[2]+pane[metaWords+2]
 		latest[i&(chased-1)] = max(latest[i&(chased-1)], pane[paneOffset])

@@ -126,6 +126,7 @@ type window struct {
 	tops     []*sketches[top]
 	sketched bool         // some accumulators work on decoded values
 	bytes    bool         // some have a column of byte strings
+	onlySum  bool         // there is one alone, a sum of floats, which begins with zeros, right behind what each pane has
 	periods  *state.Table // when windows were last emitted early
 	again    *again       // where a revised row takes the place of the one before
 	past     *history     // of a state window that revises
@@ -142,7 +143,7 @@ type window struct {
 	done     int      // rows that are in their panes
 	queue    []emission
 	from     []int64  // where the words of the windows are that are emitted
-	ats      []int    // and at which place, by emission
+	ats      []uint32 // and which slot of it, by emission
 	groupsOf []uint32 // of a batch of emissions
 	dead     []uint32 // panes to delete after the queue is emitted
 	emptied  []uint32 // groups that may have lost their last pane
@@ -235,8 +236,8 @@ func newWindow(p program, o stage.Opening) *window {
 	if w.sketched {
 		w.unhook = w.panes.BeforeCopy(w.store)
 	}
+	w.onlySum = w.beginsWithSum() && w.words == sumWords
 	if w.length = w.ringLength(); w.length > 0 {
-		w.onlySum = w.beginsWithSum() && w.words == sumWords
 		groups, panes := w.groups.BeforeCopy(w.showGroup), w.panes.BeforeCopy(w.showPane)
 		w.unhook = func() {
 			groups()
