@@ -35,7 +35,7 @@ func functions() []function {
 		{"last", "last(x): value with the latest event time", [2]int{1, 1}, false, false},
 		{"max", "max(x): highest value", [2]int{1, 1}, false, true},
 		{"min", "min(x): lowest value", [2]int{1, 1}, false, true},
-		{"percentile", "percentile(x, p): value below which p of 100 values lie", [2]int{2, 2}, true, false},
+		{"percentile", "percentile(x, p): the least value that p of 100 values do not exceed, to 1 %", [2]int{2, 2}, true, false},
 		{"rate", "rate(x): delta(x) a second, over the time from the first value to the last", [2]int{1, 1}, true, false},
 		{"stddev", "stddev(x): standard deviation of a sample of numbers", [2]int{1, 1}, true, false},
 		{"sum", "sum(x): sum of numbers", [2]int{1, 1}, true, false},

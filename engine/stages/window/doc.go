@@ -119,7 +119,7 @@
 //
 // # Speed
 //
-// Process looks at each row's lane, 24 bytes that say whether the row belongs to
+// Process looks at each row's lane, 32 bytes that say whether the row belongs to
 // the same pane as the one before and whether anything is due. Only when not, and then for a run of rows, roll() opens
 // the next window of a group that has nothing else to do, in the oldest pane of which nothing is needed any more, and place()
 // does whatever there is. A sliding window's groups that have been regular for long go round in rings of panes, without a look at links (ring.go). Then each
@@ -178,13 +178,14 @@
 // has shown: that of the latest row that is in it now.
 //
 // Why does time_avg begin with the first row of a window, and not with the value before? That value is another
-// window's, which may still change.
+// window's, which may still change. For the same reason it ends with the last row, whose value has no weight by itself: how long it held is not known yet.
 //
 // Why does increase leave out the rise from the window before? For the same reason. What a counter counted between its latest value and
 // its restart nobody knows, so that a restart counts from 0 (Prometheus does it so, but also stretches the sum over the whole window; this
 // sums what was seen). delta and rate take a meter's restart for a fall: they are for what may fall.
 //
-// Why does percentile say something that is no value? A DDSketch says what is within 1 % of one. topk
+// Why does percentile say something that is no value? A DDSketch says what is within 1 % of one: of n values in order that of number
+// p/100*n, rounded up. Of five values the 99th percentile is the highest. topk
 // is exact up to 10 k different values of a window, at least 100, and then Space-Saving (series.go).
 //
 // Imports: flow, config, expr, state, stage, carry

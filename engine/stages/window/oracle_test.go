@@ -6,7 +6,6 @@ import (
 	"math"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -348,16 +347,16 @@ func (x *trial) compare(got map[string]*outcome) (windows int, err error) {
 	return windows, nil
 }
 
-// alike compares a value with what it should be: floats to 1e-9, a percentile to 1 % of some
-// value around its rank, the rest exactly.
+// alike compares a value with what it should be: floats to 1e-9, a 90th percentile to 1 % of the value at
+// the nearest rank, the rest exactly.
 func alike(name string, got, want any, n int64) bool {
 	if name == "total_" {
 		return got == n
 	}
 	if temps, ok := want.([]float64); ok {
 		v, ok := got.(float64)
-		rank := 0.9 * float64(len(temps)-1)
-		return ok && slices.ContainsFunc(temps[int(math.Floor(rank)):int(math.Ceil(rank))+1], func(t float64) bool { return math.Abs(t-v) <= 0.0101*math.Abs(t) })
+		t := temps[(9*len(temps)+9)/10-1]
+		return ok && math.Abs(t-v) <= 0.010001*math.Abs(t)
 	}
 	g, gok := got.(float64)
 	w, wok := want.(float64)

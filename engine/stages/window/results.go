@@ -125,11 +125,7 @@ func (w *window) percentile(r *result, a *acc, e emission) (int64, bool) {
 	if s.IsEmpty() {
 		return 0, false
 	}
-	v, err := s.GetValueAtQuantile(r.p / 100)
-	if err != nil {
-		return 0, false
-	}
-	return floatWord(v)
+	return floatWord(nearestRank(s, r.p))
 }
 
 // change is delta or rate.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/DataDog/sketches-go/ddsketch"
@@ -31,6 +32,22 @@ func binStore() store.Store { return store.NewCollapsingLowestDenseStore(percent
 
 // sketchOf is the sketch of a percentile.
 type sketchOf = ddsketch.DDSketch
+
+// nearestRank is the value of a sketch that is not empty at the nearest rank: of n values in order that of number p/100*n, rounded up. (The
+// sketch's own GetValueAtQuantile takes the lower of two neighbours where values are positive, and the upper where they are negative.)
+func nearestRank(s *sketchOf, p float64) float64 {
+	const slip = 1e-9 // of a rank, which rounding may take a little over a whole number
+	negative, zeros := s.GetNegativeValueStore(), s.GetZeroCount()
+	below := negative.TotalCount()
+	switch rank := max(0, math.Ceil(p*s.GetCount()/100-slip)-1); {
+	case rank < below:
+		return -s.Value(negative.KeyAtRank(below - 1 - rank))
+	case rank < below+zeros:
+		return 0
+	default:
+		return s.Value(s.GetPositiveValueStore().KeyAtRank(rank - below - zeros))
+	}
+}
 
 // unique counts different values. Up to exactUnique it holds their hashes,
 // sorted, and then a HyperLogLog: what it says depends on the set of values
