@@ -34,18 +34,21 @@ func copying(name string) string {
 `, name, name)
 }
 
-// feed makes the input longer.
+// feed makes the input longer. It appends: whoever follows the file must not see it empty meanwhile, and take it for another one.
 func (l *lab) feed(records string) {
 	l.t.Helper()
 	name := "/in/a.ndjson"
-	var had []byte
-	if f, err := l.machine.Env().FS.Open(name, env.ReadOnly); err == nil {
-		info, err := f.Stat()
-		l.must(err)
-		had = make([]byte, info.Size())
-		_, _ = f.ReadAt(had, 0)
+	f, err := l.machine.Env().FS.Open(name, env.ReadWrite)
+	if err != nil {
+		l.write(name, records)
+		return
 	}
-	l.write(name, string(had)+records)
+	info, err := f.Stat()
+	l.must(err)
+	_, err = f.WriteAt([]byte(records), info.Size())
+	l.must(err)
+	l.must(f.Sync())
+	l.must(f.Close())
 }
 
 // expect checks how many rows a file has, each once.

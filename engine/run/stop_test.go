@@ -180,7 +180,9 @@ func TestSwapWhileServerHangs(t *testing.T) {
 	l.far.set(nil, true)
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := l.goroutines(ctx)
-	l.until("a checkpoint", func() bool { return l.engine.Status().Checkpoint.Epoch > 1 })
+	l.until("all is read, and a checkpoint", func() bool { // else the new pipeline begins before the end of what is there
+		return l.totals().Records == 300 && l.engine.Status().Checkpoint.Epoch > 1
+	})
 	p := l.plan(telemetry + followed + server + copying("p"))
 	late, done := context.WithTimeout(ctx, 15*time.Second)
 	defer done()
