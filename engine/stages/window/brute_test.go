@@ -35,7 +35,8 @@ type found struct {
 type spec struct {
 	kind                       kind
 	every, size, gap, grace, n int64
-	keep, most                 int64 // of a state window that revises: keep, max_rows
+	keep                       int64 // 0: longer than any stream (but of states)
+	most                       int64 // max_rows of a state window that revises
 	drop                       bool
 	idle, early                bool
 	offset                     int64
@@ -60,7 +61,7 @@ func (s spec) bruteForce(rows []event) []found {
 	by := map[int64]*found{}
 	for _, r := range rows {
 		for start := floor(r.t-s.offset, every) + s.offset; start > r.t-size; start -= every {
-			if s.drop && r.mark >= start+size+s.grace {
+			if s.drop && r.mark >= start+size+s.grace || s.keep > 0 && r.mark >= start+size+s.grace+s.keep {
 				continue
 			}
 			if by[start] == nil {

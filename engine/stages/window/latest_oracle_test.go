@@ -29,7 +29,7 @@ type rollup struct {
 }
 
 func newRollup(seed uint64, big bool) *rollup {
-	x := newTrial(kind(seed%2), seed, big)
+	x := newTrial(kind(seed%2), seed, big, false)
 	r := x.r
 	head, _, _ := strings.Cut(x.args, "emit = ")
 	// max is exact, and so what is equal stays equal

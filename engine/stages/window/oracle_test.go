@@ -43,6 +43,7 @@ type oracleTask struct {
 	told   map[uint32]int64
 	marks  []flow.KeyMark
 	got    map[string]*outcome
+	rings  int // windows of panes that go round
 	err    error
 }
 
@@ -178,6 +179,13 @@ func (o *oracleTask) flush(marks flow.Watermarks) {
 // Emit keeps the latest revision of each window.
 func (o *oracleTask) Emit(rows arrow.RecordBatch) {
 	defer rows.Release()
+	if w, ok := o.stage.(*window); ok {
+		for i := range w.queue {
+			if w.queue[i].ring {
+				o.rings++
+			}
+		}
+	}
 	col := func(name string) arrow.Array { return rows.Column(rows.Schema().FieldIndices(name)[0]) }
 	starts, ends := col("window_start").(*array.Timestamp), col("window_end").(*array.Timestamp)
 	device, revision, final := col("device").(*array.String), col("revision").(*array.Int64), col("final").(*array.Boolean)
@@ -287,6 +295,7 @@ func (x *trial) run() (windows int, err error) {
 		if o.err != nil {
 			return 0, o.err
 		}
+		x.rings += o.rings
 		for k, v := range o.got {
 			got[k] = v
 		}
@@ -401,18 +410,22 @@ func TestOracle(t *testing.T) {
 	last := lastSeed()
 	for k, name := range []string{"tumbling", "sliding", "session", "count", "state"} {
 		t.Run(name, func(t *testing.T) {
-			var windows atomic.Int64
+			var windows, rings atomic.Int64
 			eachSeed(t, last, func(seed uint64) {
-				x := newTrial(kind(k), seed, seed > *oracleSeeds)
+				x := newTrial(kind(k), seed, seed > *oracleSeeds, kind(k) == sliding && seed%3 == 0)
 				n, err := x.run()
 				windows.Add(int64(n))
+				rings.Add(int64(x.rings))
 				if err != nil {
 					t.Errorf("seed %d, %d rows of %d devices, %d tasks: %v\n%s", seed, len(x.events), x.devices, x.tasks, err, x.args)
 				}
 			})
-			t.Logf("%d windows", windows.Load())
+			t.Logf("%d windows, %d of rings", windows.Load(), rings.Load())
 			if !t.Failed() && windows.Load() < int64(*oracleSeeds) && *oracleSeed == 0 {
 				t.Error("hardly a window: this check cannot fail")
+			}
+			if !t.Failed() && kind(k) == sliding && rings.Load() < int64(*oracleSeeds) && *oracleSeed == 0 {
+				t.Error("hardly a ring: this check cannot fail")
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package window
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -30,7 +31,9 @@ type trial struct {
 	tasks   int
 	crashes bool
 	events  []event
-	quiet   int // about so many rows stand between two ticks
+	quiet   int  // about so many rows stand between two ticks
+	rings   int  // windows of panes that go round, once it has run
+	steady  bool // sliding: devices report in every step, but for now and then, so that their panes go round
 }
 
 // bigTrials are the last trials of each kind: of so many devices.
@@ -40,10 +43,10 @@ const (
 	bigRows    = 30_000
 )
 
-// newTrial makes a trial of up to 50 devices and 2,000 rows, or a big one.
-func newTrial(k kind, seed uint64, big bool) *trial {
+// newTrial makes a trial of up to 50 devices and 2,000 rows, or a big one; a steady one is of a sliding window.
+func newTrial(k kind, seed uint64, big, steady bool) *trial {
 	r := rand.New(rand.NewPCG(seed, uint64(k)))
-	x := &trial{r: r, devices: 1 + r.IntN(1+r.IntN(50)), tasks: 1 << r.IntN(3), crashes: r.IntN(2) == 0, quiet: 30}
+	x := &trial{r: r, devices: 1 + r.IntN(1+r.IntN(50)), tasks: 1 << r.IntN(3), crashes: r.IntN(2) == 0, quiet: 30, steady: steady}
 	x.kind = k
 	sec := func(n int) int64 { return int64(n) * 1_000_000 }
 	b := &strings.Builder{}
@@ -55,6 +58,9 @@ func newTrial(k kind, seed uint64, big bool) *trial {
 	case sliding:
 		x.every = sec(5 + r.IntN(40))
 		x.size = x.every * int64(1+r.IntN(12))
+		if x.steady {
+			x.size, x.devices = max(x.size, ringLeast*x.every), 1+r.IntN(4)
+		}
 		fmt.Fprintf(b, "every = \"%ds\"\nsize = \"%ds\"\n", x.every/1e6, x.size/1e6)
 	case session:
 		x.gap = sec(5 + r.IntN(60))
@@ -83,7 +89,12 @@ func newTrial(k kind, seed uint64, big bool) *trial {
 			x.grace = sec(r.IntN(60))
 		}
 		x.drop = r.IntN(3) == 0
-		fmt.Fprintf(b, "grace = \"%ds\"\nkeep = \"9000h\"\n", x.grace/1e6)
+		keep := sec(9000 * 3600)
+		if x.steady {
+			x.keep = sec(1 + r.IntN(100))
+			keep = x.keep
+		}
+		fmt.Fprintf(b, "grace = \"%ds\"\nkeep = \"%ds\"\n", x.grace/1e6, keep/1e6)
 		if x.drop {
 			b.WriteString("late = \"drop\"\n")
 		}
@@ -92,14 +103,19 @@ func newTrial(k kind, seed uint64, big bool) *trial {
 			fmt.Fprintf(b, "offset = \"%ds\"\n", x.offset/1e6)
 		}
 	}
-	if r.IntN(3) == 0 {
+	if r.IntN(3) == 0 && !x.steady {
 		b.WriteString("idle = \"20s\"\n")
 	}
-	if r.IntN(3) == 0 {
+	if r.IntN(3) == 0 && !x.steady {
 		b.WriteString("early = \"15s\"\n")
 	}
 	b.WriteString("emit = { ")
 	all := aggregatesOf()
+	if x.steady {
+		all = slices.DeleteFunc(all, func(a [2]string) bool {
+			return slices.Contains([]string{"ta", "tl", "in", "p", "d", "k", "c", "am"}, a[0])
+		})
+	}
 	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	for _, a := range append(all[:1+r.IntN(6)], [2]string{"total_", "count() + 0"}) {
 		fmt.Fprintf(b, "%s = %s, ", a[0], a[1])
@@ -119,7 +135,10 @@ func newTrial(k kind, seed uint64, big bool) *trial {
 func (x *trial) stream(n int) {
 	r := x.r
 	times, marks := make([]int64, x.devices), make([]int64, x.devices)
-	now, disorder := int64(0), r.IntN(200)
+	now, disorder, most, jumps, hidden := int64(0), r.IntN(200), 20, 50, 15
+	if x.steady {
+		disorder, most, jumps, hidden = 0, int(x.every/1e6)-1, 300, 100
+	}
 	for i := range marks {
 		marks[i] = flow.NoMark
 		times[i] = int64(r.IntN(1000)) * 1_000_000
@@ -131,16 +150,19 @@ func (x *trial) stream(n int) {
 			continue
 		}
 		d := r.IntN(x.devices)
-		times[d] += int64(r.IntN(20)) * 1_000_000
-		if r.IntN(50) == 0 {
+		times[d] += int64(r.IntN(most)) * 1_000_000
+		if r.IntN(jumps) == 0 {
 			times[d] += int64(r.IntN(2000)) * 1_000_000
 		}
 		t := times[d]
 		if disorder > 0 && r.IntN(4) == 0 {
 			t -= int64(r.IntN(disorder)) * 1_000_000
 		}
+		if x.steady && r.IntN(100) == 0 {
+			t -= r.Int64N(2 * x.size)
+		}
 		e := event{device: d, t: t, hasTemp: r.IntN(6) > 0, temp: float64(r.IntN(2000)-1000) / 10, code: string(rune('a' + r.IntN(5))), on: r.IntN(5)/2 - r.IntN(8)/7,
-			hidden: r.IntN(15) == 0, received: now}
+			hidden: r.IntN(hidden) == 0, received: now}
 		e.on = max(-1, min(1, e.on))
 		if last := len(x.events) - 1; r.IntN(20) == 0 && last >= 0 && !x.events[last].tick {
 			e = x.events[last] // a duplicate
