@@ -15,9 +15,9 @@ type Calibrator struct {
 	fresh   uint32  // points until the table is made anew
 	most    float32 // digits that so few points can tell: twice their logarithm
 	count   [buckets]float32
-	digits  [buckets]float32 // surprise at a bucket's lower end
+	digits  [buckets]float32 // surprise at a bucket's lower end; negative: not asked for yet, and so many are at or above it
 	forgets float32
-	_       uint32
+	of      float32 // points that the table is of
 }
 
 const (
@@ -69,8 +69,19 @@ func (c *Calibrator) surprise(p float64) float64 {
 		return min(float64(c.level)+(p-float64(c.at))*float64(c.slope), maxSurprise, float64(c.most))
 	}
 	i := int(p)
-	a, b := float64(c.digits[i]), float64(c.digits[min(i+1, buckets-1)])
+	a, b := float64(c.lower(i)), float64(c.lower(min(i+1, buckets-1)))
 	return a + (b-a)*(p-float64(i))
+}
+
+// lower is the surprise at a bucket's lower end. Logarithms are dear, and few of a table's buckets are asked for
+// before it is made anew.
+func (c *Calibrator) lower(i int) float32 {
+	d := c.digits[i]
+	if d < 0 {
+		d = float32(max(0, -math.Log10(float64(-d)/float64(c.of))))
+		c.digits[i] = d
+	}
+	return d
 }
 
 // Learn takes a raw score in.
@@ -110,16 +121,13 @@ func (c *Calibrator) rebuild() {
 	c.at = float32(u)
 	c.slope = float32(step / max(index, 0.03) / math.Ln10)
 	c.level = float32(-math.Log10(float64(above+0.5) / float64(c.n+1)))
-	cum := above
+	c.of = c.n
 	for i := u; i < buckets; i++ {
 		c.digits[i] = c.level + c.slope*float32(i-u)
 	}
+	cum := above
 	for i := u - 1; i >= 0; i-- {
-		if c.count[i] == 0 && i < u-1 { // most buckets are empty, and logarithms dear
-			c.digits[i] = c.digits[i+1]
-			continue
-		}
 		cum += c.count[i]
-		c.digits[i] = float32(max(0, -math.Log10(float64(cum)/float64(c.n))))
+		c.digits[i] = -cum
 	}
 }

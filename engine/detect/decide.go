@@ -19,28 +19,65 @@ func (d *Detector) score(mem []byte, forest float64) float64 {
 		if !d.seen[s] {
 			continue
 		}
-		cals, n := d.calibrators(mem, s), 0
-		for m := range byForest {
-			if !d.has(m) {
-				continue
-			}
-			raw := d.reads[s*members+m].raw
-			digits := 0.0
-			if raw >= 0 {
-				digits = cals[n].Judge(raw)
-			}
-			n++
-			top[m] = max(top[m], digits-many)
-			d.share[s] += d.weight[m] * digits * digits
+		cals := d.calibrators(mem, s)
+		for _, a := range d.asked {
+			digits := d.reads[s*members+a.member].judge(cals[a.first:a.end])
+			top[a.member] = max(top[a.member], digits-many)
+			d.share[s] += d.weight[a.member] * digits * digits
 		}
 	}
+	mute := d.learning(mem)
 	for m, digits := range top {
-		if m != byForest && d.has(m) {
+		if m != byForest && m != mute && d.has(m) {
 			sum += d.weight[m] * digits * digits
 			total += d.weight[m]
 		}
 	}
 	return math.Sqrt(sum / total)
+}
+
+// learning is the member of an ensemble that does not know what is usual yet and so has no voice, or none: resonance, for
+// its first 64 blocks.
+func (d *Detector) learning(mem []byte) int {
+	if d.only != members {
+		return -1
+	}
+	for s := range d.x {
+		if d.res(mem, s).known >= resLearn {
+			return -1
+		}
+	}
+	return byResonance
+}
+
+// sides is how many calibrators a member has: in an ensemble two where too high and too low are different things.
+func (d *Detector) sides(m int) int {
+	if d.only != members {
+		return 1
+	}
+	switch m {
+	case byLevel, byEWMA, byRate, byShift, bySpread, bySeason, byTurn:
+		return 2
+	}
+	return 1
+}
+
+// judge is how surprising a reading is, in digits. Of a member with two sides, high and low, the other side
+// learns that this row was nothing to it, and a row has two chances to be odd.
+func (r *reading) judge(by []Calibrator) float64 {
+	const two = 0.30103 // digits of two chances
+	if r.raw < 0 {
+		return 0
+	}
+	if len(by) == 1 {
+		return by[0].Judge(r.raw)
+	}
+	side, other := &by[0], &by[1]
+	if r.low {
+		side, other = other, side
+	}
+	other.Learn(0)
+	return max(side.Judge(r.raw)-two, 0)
 }
 
 // shares says which signals the members found odd; a forest says it by itself.
@@ -73,7 +110,7 @@ func (d *Detector) verdict(j *jury, score, digits float64, v *Verdict) {
 	}
 	v.Ready, v.Raw = true, score
 	if d.only != byForest {
-		v.Score = j.shown(score, d.loud())
+		v.Score = j.shown(score, d.from(), d.loud())
 	}
 	over, quiet := d.over(j, score, digits), d.quiet(j)
 	j.recent = max(over, j.recent-1/quiet)
@@ -129,11 +166,11 @@ func (d *Detector) quiet(j *jury) float64 {
 // shown is a score as it goes out: in the quiet time after a score, what is not of a higher level is cut to under the
 // lowest one. So whoever holds scores against a threshold, whatever it is, has an alert once. Levels are half a digit
 // apart up to loud, from where on a score has to grow.
-func (j *jury) shown(score, loud float64) float64 {
-	const cut = quietFrom - 0.1
-	level := int((min(score, loud) - quietFrom) / quietStep)
+func (j *jury) shown(score, from, loud float64) float64 {
+	cut := from - 0.1
+	level := int((min(score, loud) - from) / quietStep)
 	switch over := score - loud; {
-	case score < quietFrom:
+	case score < from:
 		return score
 	case over >= 0 && j.after < defaultQuiet && over < j.top+grows:
 		return cut
@@ -146,6 +183,14 @@ func (j *jury) shown(score, loud float64) float64 {
 		j.calm[i] = j.rows
 	}
 	return score
+}
+
+// from is where a kind's scores begin a quiet time.
+func (d *Detector) from() float64 {
+	if d.only == members {
+		return ensembleFrom
+	}
+	return quietFrom
 }
 
 // loud is where a kind's scores are events of their own.

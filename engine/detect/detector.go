@@ -37,14 +37,18 @@ const (
 	byHalfSpace
 	byResonance
 	byRelation // from what the other signals say
+	byTurn     // mean of the last rows from that of those before
+	bySwing    // range of the last rows
 	byForest   // all signals together
 	members
 )
 
-// weights of the members in an ensemble. The forest sees shapes and relations,
-// and the season a whole history: each stands for several simple members.
+// weights of the members in an ensemble. Each question has one voice: is the value odd, the last step, the level of
+// late, the restlessness, the silence, the time of day, the shape, the relation to other signals? Two members that answer
+// the same one share it. The forest, which answers several, has two, and resonance as much as all others together.
 func weights() [members]float64 {
-	return [members]float64{byLevel: 1, byEWMA: 1, byRate: 1, byShift: 1, bySpread: 1, byStuck: 0.5, bySeason: 2, byDiscord: 1, byHalfSpace: 1, byRelation: 2, byForest: 4}
+	return [members]float64{byLevel: 0.5, byHalfSpace: 0.5, byEWMA: 0.5, byRate: 0.5, byShift: 0.5, byTurn: 0.5, bySpread: 0.5, bySwing: 0.5,
+		byStuck: 1, bySeason: 1, byDiscord: 1, byRelation: 1, byForest: 2, byResonance: 9}
 }
 
 const (
@@ -52,8 +56,9 @@ const (
 	memory        = 8192 // rows after which a calibrator counts what it knows half
 	gapRows       = 20   // usual intervals that make a gap
 	week          = 7 * day
-	defaultScore  = 1.8 // an ensemble's threshold
+	defaultScore  = 1.4 // an ensemble's threshold
 	defaultQuiet  = 200
+	ensembleFrom  = 0.5 // as quietFrom, of an ensemble
 	ensembleLoud  = 1.5 // digits from which a score of an ensemble is an event of its own, and so is what grows out of it
 	quietFrom     = 1   // digits from which a score begins a quiet time for scores as low
 	quietStep     = 0.5 // digits between the levels at which it does
@@ -70,10 +75,12 @@ type Detector struct {
 	weight [members]float64
 	forest *Forest
 	rel    *relation
-	tracks int // offset of the first track
+	asked  []asked // members of a signal
+	cals   int     // calibrators of a signal
+	tracks int     // offset of the first track
 	stride int
 	calm   bool // Quiet was given
-	offs   struct{ season, disc, half, res, rel, forest int }
+	offs   struct{ season, disc, half, res, blocks, cals, rel, forest int }
 	size   int
 	x, z   []float64
 	units  []float64
@@ -85,6 +92,9 @@ type Detector struct {
 	top    [members]float64 // digits of each member in the last row
 	silent Silent
 }
+
+// asked is a member that speaks of each signal, and its calibrators among those of the signal.
+type asked struct{ member, first, end int }
 
 // Silent names what of a Verdict nobody wants to know. A forest takes longer over it than over its score. Models and
 // scores are the same.
@@ -110,7 +120,7 @@ type Verdict struct {
 
 // New lays a detector out; an error is for the author of its configuration.
 func New(c Config) (*Detector, error) {
-	only := slices.Index([]string{"robust_zscore", "ewma", "rate", "changepoint", "spread", "stuck", "seasonal", "discord", "half_space_trees", "resonance", "", "rcf", "ensemble"}, c.Kind)
+	only := slices.Index([]string{"robust_zscore", "ewma", "rate", "changepoint", "spread", "stuck", "seasonal", "discord", "half_space_trees", "resonance", "", "", "", "rcf", "ensemble"}, c.Kind)
 	switch {
 	case c.Kind == "" || only < 0:
 		return nil, fmt.Errorf("there is no detector %q", c.Kind)
@@ -154,7 +164,7 @@ func (d *Detector) plan() error {
 	d.tracks = at.at
 	var in carver
 	in.take(1, int(unsafe.Sizeof(track{})))
-	d.offs.season, d.offs.disc, d.offs.half, d.offs.res = -1, -1, -1, -1
+	d.offs.season, d.offs.disc, d.offs.half, d.offs.res, d.offs.blocks = -1, -1, -1, -1, -1
 	if d.has(bySeason) {
 		d.offs.season = in.take(1, int(unsafe.Sizeof(seasonal{})))
 	}
@@ -167,13 +177,16 @@ func (d *Detector) plan() error {
 	if d.has(byResonance) {
 		d.offs.res = in.take(1, int(unsafe.Sizeof(resonance{})))
 	}
-	calibrators := 0
+	if d.has(byTurn) || d.has(bySwing) {
+		d.offs.blocks = in.take(1, int(unsafe.Sizeof(blocks{})))
+	}
 	for m := range byForest {
 		if d.has(m) {
-			calibrators++
+			d.asked = append(d.asked, asked{member: m, first: d.cals, end: d.cals + d.sides(m)})
+			d.cals += d.sides(m)
 		}
 	}
-	in.take(calibrators, int(unsafe.Sizeof(Calibrator{})))
+	d.offs.cals = in.take(d.cals, int(unsafe.Sizeof(Calibrator{})))
 	d.stride = in.at
 	at.take(d.cfg.Signals, d.stride)
 	if d.has(byRelation) {
@@ -286,16 +299,16 @@ func (d *Detector) res(mem []byte, s int) *resonance {
 	return at[resonance](mem, d.tracks+s*d.stride+d.offs.res)
 }
 
+func (d *Detector) blocks(mem []byte, s int) *blocks {
+	if d.offs.blocks < 0 {
+		return nil
+	}
+	return at[blocks](mem, d.tracks+s*d.stride+d.offs.blocks)
+}
+
 // calibrators of a signal stand at the end of its track, in the order of the members.
 func (d *Detector) calibrators(mem []byte, s int) []Calibrator {
-	n := 0
-	for m := range byForest {
-		if d.has(m) {
-			n++
-		}
-	}
-	end := d.tracks + (s+1)*d.stride
-	return words[Calibrator](mem, end-n*int(unsafe.Sizeof(Calibrator{})), n)
+	return words[Calibrator](mem, d.tracks+s*d.stride+d.offs.cals, d.cals)
 }
 
 // nan fills with no value.

@@ -18,7 +18,7 @@ type seasonal struct {
 	week     [weekBins]bin
 	found    [bins]bin
 	auto     [lags]float32
-	ring     [lags]float32
+	ring     [lags]float32 // backwards, so that it goes the way of auto
 	filled   float64
 	believed float64
 	changed  bool // the belief changed with the last row
@@ -64,7 +64,7 @@ func (m *seasonal) judge(h, best int, e, dev float64, v *view, out *reading) {
 	e -= m.offset[h]
 	if h == best {
 		w := math.Sqrt(dev*dev+m.loss[h]*m.loss[h]) + 0.05*v.unit
-		out.raw = math.Abs(e) / w
+		out.raw, out.low = math.Abs(e)/w, e < 0
 		out.expected = v.x - e
 		out.lower, out.upper = out.expected-4*w, out.expected+4*w
 	}
@@ -166,24 +166,24 @@ func (m *seasonal) correlate(z float64) {
 	at := int(m.filled) % lags
 	f := float32(z)
 	rate := float32(1 / min(m.filled+1, 2000))
+	at = lags - 1 - at
 	if m.filled >= lags {
-		past := m.ring[:]
-		for i := 0; i < at; i++ {
-			k := at - i
-			m.auto[k] += rate * (f*past[i] - m.auto[k])
-		}
-		for i := at; i < lags; i++ {
-			k := at - i + lags
-			if k < lags {
-				m.auto[k] += rate * (f*past[i] - m.auto[k])
-			}
-		}
+		lagged(m.auto[1:lags-at], m.ring[at+1:], f, rate)
+		lagged(m.auto[lags-at:], m.ring[:at], f, rate)
 		m.auto[0] += rate * (f*f - m.auto[0])
 	}
 	m.ring[at] = f
 	m.filled++
 	if int(m.filled)%256 == 0 && m.filled > 3*lags {
 		m.search()
+	}
+}
+
+// lagged lets means of products learn those of f and what was before it.
+func lagged(mean, past []float32, f, rate float32) {
+	past = past[:len(mean)]
+	for i, m := range mean {
+		mean[i] = m + rate*(f*past[i]-m)
 	}
 }
 

@@ -16,6 +16,7 @@ type discord struct {
 	ring   [stretch * coarse]float32
 	shape  [library][stretch]float32
 	held   int64
+	like   int64 // the shape that was nearest last, which probably is near again
 }
 
 const (
@@ -31,29 +32,52 @@ func (m *discord) step(v *view, out *reading) {
 	if m.n < float64(len(m.ring)) {
 		return
 	}
+	var rows [stretch * coarse]float32 // oldest first
+	copy(rows[copy(rows[:], m.ring[at+1:]):], m.ring[:at+1])
 	var now [stretch]float32
-	for i := range m.ring {
-		k := (at + 1 + i) % len(m.ring)
-		now[i/coarse] += m.ring[k] / coarse
+	for i := range now {
+		r := rows[coarse*i : coarse*i+coarse]
+		now[i] = r[0]/coarse + r[1]/coarse + r[2]/coarse + r[3]/coarse
 	}
-	best := float32(math.MaxFloat32)
-	for i := range m.held {
-		best = min(best, apart(&m.shape[i], &now, best))
-	}
+	best := m.nearest(&now)
 	if m.held >= library/4 {
 		out.raw = math.Sqrt(float64(best) / stretch)
 	}
 	m.keep(&now)
 }
 
-// apart is the squared distance of two shapes, or more than enough as soon as it is that.
-func apart(a, b *[stretch]float32, enough float32) float32 {
-	sum := float32(0)
-	for j := 0; j < stretch && sum < enough; j += 4 {
+// apart is the squared distance of two shapes.
+func apart(a, b *[stretch]float32) (sum float32) {
+	for j := 0; j < stretch; j += 4 {
 		d0, d1, d2, d3 := a[j]-b[j], a[j+1]-b[j+1], a[j+2]-b[j+2], a[j+3]-b[j+3]
 		sum += d0*d0 + d1*d1 + d2*d2 + d3*d3
 	}
 	return sum
+}
+
+// nearest is the squared distance of the nearest of the library; sums in the order of apart.
+func (m *discord) nearest(b *[stretch]float32) float32 {
+	best := float32(math.MaxFloat32)
+	if m.held > 0 {
+		best = apart(&m.shape[m.like%library], b)
+	}
+	for i := range m.shape[:m.held] {
+		a := &m.shape[i]
+		d0, d1, d2, d3 := a[0]-b[0], a[1]-b[1], a[2]-b[2], a[3]-b[3]
+		sum := d0*d0 + d1*d1 + d2*d2 + d3*d3
+		if sum >= best {
+			continue
+		}
+		d0, d1, d2, d3 = a[4]-b[4], a[5]-b[5], a[6]-b[6], a[7]-b[7]
+		if sum += d0*d0 + d1*d1 + d2*d2 + d3*d3; sum >= best {
+			continue
+		}
+		d0, d1, d2, d3 = a[8]-b[8], a[9]-b[9], a[10]-b[10], a[11]-b[11]
+		if sum += d0*d0 + d1*d1 + d2*d2 + d3*d3; sum < best {
+			best, m.like = sum, int64(i)
+		}
+	}
+	return best
 }
 
 // keep puts every 16th stretch into the library: at a random place when it is full.
@@ -114,27 +138,21 @@ func (m *halfSpace) begin(seed uint64) {
 
 func (m *halfSpace) step(v *view, out *reading) {
 	x := [2]float32{float32(squash(v.z)), float32(squash(v.step))}
-	score := 0.0
+	score := 0
 	for t := range hsTrees {
-		i, done := 1, false
-		for depth := 0; ; depth++ {
-			m.now[t][i]++
-			if !done && (m.mass[t][i] <= hsLeast || depth == hsDepth) {
-				score += float64(m.mass[t][i]) * float64(int(1)<<depth)
-				done = true
-			}
-			if depth == hsDepth {
-				break
-			}
-			next := 2 * i
-			if x[m.dim[t][i]] > m.cut[t][i] {
-				next++
-			}
-			i = next
+		i, depth := 1, 0
+		dim, cut, mass, now := &m.dim[t], &m.cut[t], &m.mass[t], &m.now[t]
+		for range hsDepth {
+			now[i]++
+			depth += int((hsLeast - int32(mass[i])) >> 31 & 1) // masses fall on the way down: so many are above the least
+			beyond := math.Float32bits(cut[i&(hsNodes-1)]-x[dim[i&(hsNodes-1)]&1]) >> 31
+			i = (2*i + int(beyond)) & (2*hsNodes - 1)
 		}
+		now[i]++
+		score += int(mass[i>>(hsDepth-depth)]) << depth
 	}
 	if m.n >= hsWindow {
-		out.raw = hsTrees * hsWindow / (score + hsTrees)
+		out.raw = hsTrees * hsWindow / float64(score+hsTrees)
 	}
 	m.n++
 	if int(m.n)%hsWindow == 0 {

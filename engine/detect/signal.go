@@ -92,6 +92,7 @@ func (s *signal) width(scale float64) float64 {
 type reading struct {
 	raw                    float64 // higher is odder; negative: nothing to say yet; never NaN or infinite
 	expected, lower, upper float64 // NaN where it has none
+	low                    bool    // odd for being too low, or for falling; else for being too high
 }
 
 // ewma is the member that expects what was lately, exponentially weighted.
@@ -105,7 +106,7 @@ func (m *ewma) step(v *view, s *signal, out *reading) {
 	}
 	d := v.x - m.mean
 	w := s.width(m.spread)
-	out.raw = math.Abs(d) / w
+	out.raw, out.low = math.Abs(d)/w, d < 0
 	out.expected, out.lower, out.upper = m.mean, m.mean-4*w, m.mean+4*w
 	m.n++
 	m.mean += ewmaRate * d
@@ -121,7 +122,7 @@ func (m *shift) step(v *view, out *reading) {
 	z := min(max(v.z, -3), 3)
 	m.up = max(0, 0.995*m.up+z-0.5)
 	m.down = max(0, 0.995*m.down-z-0.5)
-	out.raw = max(m.up, m.down)
+	out.raw, out.low = max(m.up, m.down), m.down > m.up
 	out.expected = v.level
 	out.lower, out.upper = out.expected-4*v.unit, out.expected+4*v.unit
 }
@@ -139,7 +140,7 @@ func (m *spread) step(v *view, out *reading) {
 	l := math.Log(m.short + 0.02)
 	d := l - m.mean
 	if m.n > 24 {
-		out.raw = math.Abs(d) / max(m.dev, 0.05)
+		out.raw, out.low = math.Abs(d)/max(m.dev, 0.05), d < 0
 	}
 	rate := 1 / min(m.n+1, 1000)
 	m.mean += rate * d

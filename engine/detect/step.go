@@ -1,6 +1,9 @@
 package detect
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // track is the small part of a signal's state.
 type track struct {
@@ -20,7 +23,7 @@ type jury struct {
 	since    int64   // rows since then
 	top      float64 // as peak and since, of scores as they go out
 	after    int64
-	calm     [4]int64 // the row of the last score that went out at this level or above
+	calm     [6]int64 // the row of the last score that went out at this level or above
 	nudge    float64  // digits by which labels have moved the threshold
 	recent   float64  // the highest over the threshold lately, a digit less with every quiet time; not nudged
 	lean     float64  // digits by which the alerts that there were have moved the threshold of a wanted rate
@@ -111,10 +114,10 @@ func (d *Detector) signal(mem []byte, s int, at int64, gap bool, out *Verdict) {
 	r := d.reads[s*members : (s+1)*members]
 	nothing := reading{expected: math.NaN(), lower: math.NaN(), upper: math.NaN()}
 	r[byLevel] = nothing
-	r[byLevel].raw = math.Abs(v.z)
+	r[byLevel].raw, r[byLevel].low = math.Abs(v.z), v.z < 0
 	level := v.level
 	r[byLevel].expected, r[byLevel].lower, r[byLevel].upper = level, level-4*v.unit, level+4*v.unit
-	r[byRate].raw = math.Abs(v.step)
+	r[byRate].raw, r[byRate].low = math.Abs(v.step), v.step < 0
 	r[byRate].expected, r[byRate].lower, r[byRate].upper = d.x[s]-step, math.NaN(), math.NaN()
 	if d.cfg.MaxRate > 0 && known && !gap && math.Abs(step) > d.cfg.MaxRate*seconds {
 		r[byRate].raw = wide
@@ -135,14 +138,17 @@ func (d *Detector) signal(mem []byte, s int, at int64, gap bool, out *Verdict) {
 	if p := d.half(mem, s); p != nil {
 		p.step(&v, &r[byHalfSpace])
 	}
+	if p := d.blocks(mem, s); p != nil {
+		p.step(&v, &r[byTurn], &r[bySwing])
+	}
 	if p := d.res(mem, s); p != nil {
 		p.step(&v, &r[byResonance])
 		if p.anew > 0 {
-			d.calibrators(mem, s)[d.nth(byResonance)].Init(memory)
+			d.anew(mem, s, byResonance)
 		}
 	}
 	if changed {
-		d.calibrators(mem, s)[d.nth(bySeason)].Init(memory)
+		d.anew(mem, s, bySeason)
 	}
 	band := bySeason
 	if d.only < byForest {
@@ -153,15 +159,13 @@ func (d *Detector) signal(mem []byte, s int, at int64, gap bool, out *Verdict) {
 	}
 }
 
-// nth is a member's place among the calibrators of a signal.
-func (d *Detector) nth(member int) int {
-	n := 0
-	for m := range member {
-		if d.has(m) {
-			n++
-		}
+// anew lets a member's calibrators forget.
+func (d *Detector) anew(mem []byte, s, member int) {
+	i := slices.IndexFunc(d.asked, func(a asked) bool { return a.member == member })
+	cals := d.calibrators(mem, s)[d.asked[i].first:d.asked[i].end]
+	for i := range cals {
+		cals[i].Init(memory)
 	}
-	return n
 }
 
 // absent stands in for a missing value: the last one, or the level where none was.

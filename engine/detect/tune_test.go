@@ -69,7 +69,7 @@ func judged(all []heard, weight [members]float64) (out [3]nab.Result) {
 			}
 			j.rows++
 			j.after = min(j.after+1, math.MaxInt32)
-			if scores[k] = j.shown(math.Sqrt(sum/total), ensembleLoud); scores[k] < quietFrom-0.1 {
+			if scores[k] = j.shown(math.Sqrt(sum/total), ensembleFrom, ensembleLoud); scores[k] < ensembleFrom-0.1 {
 				scores[k] = math.NaN() // nobody would choose such a threshold, and sorting takes longest
 			}
 		}

@@ -273,7 +273,7 @@ func (p *program) bound(at stage.At, hasKey bool, size int) stage.Bound {
 	p.out = p.schema()
 	names := []string{}
 	f := p.cfg.Forest
-	digest := fmt.Sprintf("4 %s %d %d %d %g seed %d key %q", p.cfg.Kind, f.Shingle, f.Trees, f.Samples, f.Decay, p.seed, at.Channel.Key)
+	digest := fmt.Sprintf("5 %s %d %d %d %g seed %d key %q", p.cfg.Kind, f.Shingle, f.Trees, f.Samples, f.Decay, p.seed, at.Channel.Key)
 	for _, group := range []struct {
 		word string
 		cols []stage.Column

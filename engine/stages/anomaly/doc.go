@@ -13,7 +13,8 @@
 //
 //	score              how odd, null while the model warms up or where the row was not judged. Of rcf the forest's own
 //	                   score, about 1 for what is usual; of the others digits of surprise: 3 is once in a thousand rows
-//	                   (in the quiet time after a score, what is not of a higher level is cut to 0.9, so that any threshold gives an alert once)
+//	                   (in the quiet time after a score, what is not of a higher level is cut to 0.9, of an ensemble to 0.4, so that any
+//	                   threshold gives an alert once). The threshold is 1.4 of an ensemble, 1.5 of resonance and 3 of others where none is given
 //	grade              0: no alert; else 0.5 to 1. An alert is not repeated for `quiet` rows, unless it grows
 //	expected, lower,   what would have been usual, where the detector has an opinion; with several
 //	upper, attribution signals a column each, expected.temp_avg and so on. Attributions sum to 1
