@@ -179,6 +179,9 @@ func (w *window) sumsFirst() bool {
 }
 
 // noteAndSum is noteLatest and addSums at once, for a sum that stands right behind the place of the latest row: the pane is found once.
+// Within add, where the compiler's profile would have it, its loop has too few registers.
+//
+//go:noinline
 func (w *window) noteAndSum(cells []int64, idx []uint32, offs []int64, recv []arrow.Timestamp, index []int32, vals []float64) {
 	offs, recv, index, vals = offs[:len(idx)], recv[:len(idx)], index[:len(idx)], vals[:len(idx)]
 	panes, at := w.panes, slotsOf(cells, w.words)
