@@ -1,6 +1,10 @@
 package mqtt
 
-import "slices"
+import (
+	"crypto/tls"
+	"io"
+	"slices"
+)
 
 // catchUp is what a new subscription has yet to get of what was retained when it was made.
 type catchUp struct {
@@ -35,16 +39,17 @@ func (c *conn) catchUp(sub *subscription) {
 }
 
 // sendRetained sends new subscriptions what is retained, as far as the client takes it: messages of QoS 0 wait
-// here until there is room, others for answers, which loop reads. false: the connection is over.
-func (c *conn) sendRetained() bool {
+// here until there is room, others for answers, which loop reads. waited: it has waited for room, and is to be called again once what the
+// client has sent meanwhile is dealt with; not ok: the connection is over.
+func (c *conn) sendRetained() (waited, ok bool) {
 	for len(c.sess.behind) > 0 {
 		u := &c.sess.behind[0]
 		for len(u.topics) > 0 {
-			if !c.roomForMore() {
-				return false
+			if waited, ok = c.roomForMore(); waited || !ok {
+				return waited, ok
 			}
 			if !c.sendOne(u, u.topics[0]) {
-				return true
+				return false, true
 			}
 			u.topics = u.topics[1:]
 		}
@@ -52,17 +57,34 @@ func (c *conn) sendRetained() bool {
 		c.sess.behind = slices.Delete(c.sess.behind, 0, 1)
 	}
 	c.sess.behind = nil
-	return true
+	return false, true
 }
 
-// roomForMore waits until the client has taken so much that there is room for messages of others, too; false: the connection is over.
-func (c *conn) roomForMore() bool {
+// roomForMore waits until the client has taken so much that there is room for messages of others, too; not ok: the connection is over.
+func (c *conn) roomForMore() (waited, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for !c.closing && !c.dead && len(c.out) > highWater/2 {
+		waited = true
 		c.await()
 	}
-	return !c.closing && !c.dead
+	return waited, !c.closing && !c.dead
+}
+
+// glance reads what has come, if something has, without waiting for more. Of a WebSocket it reads nothing, since that cannot stop within a frame:
+// nobody can tell whether that client is silent.
+func (c *conn) glance() error {
+	if _, encrypted := c.t.(*tls.Conn); !encrypted && c.t != io.ReadWriteCloser(c.sock) {
+		c.sock.touch(c.s.o.Env.Clock.Now())
+		return nil
+	}
+	c.sock.sweep(true)
+	err := c.read()
+	c.sock.sweep(false)
+	if err == errAgain {
+		return nil
+	}
+	return err
 }
 
 // sendOne sends what is retained of a topic; false: not before the client has answered what it has. It is what is retained now,

@@ -101,6 +101,53 @@ func TestCatchUp(t *testing.T) {
 	}
 }
 
+// TestCatchUpIsHeard: a client to which the network brings little at a time, so that it gets what is retained for longer than its keep-alive, is
+// heard meanwhile: its pings are answered between the messages, and it is not taken for silent.
+func TestCatchUpIsHeard(t *testing.T) {
+	t.Parallel()
+	const n = 3_000
+	s, count := counted(t, Options{})
+	address := listen(t, s, Listener{})
+	for i := range n {
+		s.Publish(&Message{Topic: fmt.Sprintf("t/%04d", i), Retain: true, Payload: make([]byte, 6_000)}) // more in all than the network keeps
+	}
+	nc, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	nc.(*net.TCPConn).SetReadBuffer(64 << 10)
+	send(t, nc, &Packet{Type: Connect, Login: Login{Version: V311, CleanStart: true, ClientID: []byte("s"), KeepAlive: 1}})
+	answer(t, nc, []byte{0x20, 2, 0, 0})
+	send(t, nc, &Packet{Type: Subscribe, ID: 1, Filters: []Filter{{Name: []byte("#")}}})
+	answer(t, nc, []byte{0x90, 3, 0, 1, 0})
+	for range 10 {
+		send(t, nc, &Packet{Type: Pingreq})
+		time.Sleep(200 * time.Millisecond) // so long nothing gets through: more than the keep-alive and a half
+	}
+	var buf []byte
+	pings := 0
+	for came := 0; came < n; {
+		switch p := next(t, nc, &buf); p.Type {
+		case Publish:
+			came++
+		case Pingresp:
+			pings++
+		}
+	}
+	if pings == 0 {
+		t.Error("no ping is answered before all is delivered")
+	}
+	for ; pings < 10; pings++ {
+		if p := next(t, nc, &buf); p.Type != Pingresp {
+			t.Fatalf("a %s came", p.Type)
+		}
+	}
+	if count("keep_alive_timeouts") != 0 || count("dropped_slow_reader") != 0 {
+		t.Error("it was taken for silent, or lost something")
+	}
+}
+
 // TestCatchUpEnds: after UNSUBSCRIBE nothing more of the subscription is sent, and one client does not get a list of everything many times.
 func TestCatchUpEnds(t *testing.T) {
 	s, count := counted(t, Options{Inflight: 2, MaxRetained: 100})

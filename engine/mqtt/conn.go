@@ -198,11 +198,21 @@ func (c *conn) loop() error {
 		if err := c.submit(); err != nil {
 			return err
 		}
-		if !c.breathe() || !c.sendRetained() {
+		if !c.breathe() {
+			return io.EOF
+		}
+		waited, ok := c.sendRetained()
+		if !ok {
 			return io.EOF
 		}
 		for c.s.log.Load().full() && !c.s.stopped() {
 			c.s.wait(10 * time.Millisecond)
+		}
+		if waited {
+			if err := c.glance(); err != nil {
+				return err
+			}
+			continue
 		}
 		parked, more, err := c.park()
 		switch {
