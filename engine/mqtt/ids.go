@@ -41,7 +41,7 @@ func (s *ids) add(id uint16) {
 	s.many[id/64] |= 1 << (id % 64)
 }
 
-// remove says whether the identifier was there. A set that becomes empty gives its memory back.
+// remove says whether the identifier was there. The array goes when nothing is left in it; the map stays, for the next.
 func (s *ids) remove(id uint16) bool {
 	if !s.has(id) {
 		return false

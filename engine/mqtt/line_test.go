@@ -80,6 +80,26 @@ func TestLine(t *testing.T) {
 	}
 }
 
+// TestLineWakesOthers: what a writer leaves is taken by another one, though many that come together wake only one of them.
+func TestLineWakesOthers(t *testing.T) {
+	l := line{clock: env.Real().Clock}
+	l.some.L = &l.mu
+	took := make(chan int)
+	for range 2 {
+		go func() { took <- len(l.take(nil)) }()
+	}
+	time.Sleep(20 * time.Millisecond) // both wait now, or come later and find something
+	l.push(make([]*conn, atOnce+8)...)
+	for n := 0; n < atOnce+8; {
+		select {
+		case k := <-took:
+			n += k
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%d are taken, and nobody takes the others", n)
+		}
+	}
+}
+
 // Answers stand in the connection's own memory while they fit and it is not being written, and what follows them follows them.
 func TestAnswersMemory(t *testing.T) {
 	answers := func(n int) []byte {
