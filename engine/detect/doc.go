@@ -96,7 +96,7 @@
 // voice for every question 52 and 53 (TestTune). Resonance gains nothing on them either, 54 and 50 where the fifth has 56 and 54: whoever made
 // their faults had values and steps in mind, and few shapes.
 //
-// What does a point cost? Without the forest 1.9 us, of which the shapes of discord take a quarter and calibrating a third. A calibrator's table
+// What does a point cost? Without the forest 1.8 us (`go test ./engine/detect -run xxx -bench Detectors`), of which the shapes of discord take a quarter and calibrating a third. A calibrator's table
 // takes logarithms when somebody asks, since most are of buckets that nobody asks for before the table is made anew.
 //
 // What else was tried on made telemetry? With the fifth, all of this made less of a difference than the seed of a corpus does (two points
