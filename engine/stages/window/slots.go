@@ -5,8 +5,8 @@ import "unsafe"
 // sumWords are those of a pane up to a sum of floats that stands first.
 const sumWords = metaWords + 3
 
-// slots is words as those of slots of a width, so that the sum in one is found with a single comparison. What a slice of a slice, as an
-// array, takes for it is four times as many instructions, which was a third of the loops that use it.
+// slots is words as those of slots of a width, so that the sum in one is found with a single comparison. A slice of a slice that is made an
+// array takes a comparison, a subtraction and a mask more, and the registers for them.
 type slots struct {
 	base unsafe.Pointer
 	n    uint32
