@@ -13,8 +13,10 @@ type catchUp struct {
 	bytes  int64    // counted in the server's backlog
 }
 
-// catchUp notes what is retained for a new subscription, for loop to send as the client takes it.
+// catchUp notes what is retained for a new subscription, for loop to send as the client takes it. What an older one to the same filter
+// has yet to get is in it.
 func (c *conn) catchUp(sub *subscription) {
+	c.drop(sub.filter)
 	u := catchUp{sub: sub, topics: c.s.retained.topics(sub.filter)}
 	left := len(u.topics)
 	for _, topic := range u.topics {
@@ -36,6 +38,17 @@ func (c *conn) catchUp(sub *subscription) {
 	slices.Sort(u.topics)
 	c.s.backlog.Add(u.bytes)
 	c.sess.behind = append(c.sess.behind, u)
+}
+
+// drop forgets what a subscription to the filter has yet to get: it is gone, or gets all anew.
+func (c *conn) drop(filter string) {
+	c.sess.behind = slices.DeleteFunc(c.sess.behind, func(u catchUp) bool {
+		if u.sub.filter != filter {
+			return false
+		}
+		c.s.backlog.Add(-u.bytes)
+		return true
+	})
 }
 
 // sendRetained sends new subscriptions what is retained, as far as the client takes it: messages of QoS 0 wait

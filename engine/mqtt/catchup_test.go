@@ -148,6 +148,51 @@ func TestCatchUpIsHeard(t *testing.T) {
 	}
 }
 
+// TestCatchUpAgain: whoever subscribes to a filter again, or leaves it and comes back without wanting what is retained, before all has come, gets
+// nothing more of the older list.
+func TestCatchUpAgain(t *testing.T) {
+	t.Parallel()
+	const n = 100
+	s, _ := counted(t, Options{Inflight: 2})
+	address := listen(t, s, Listener{})
+	for i := range n {
+		s.Publish(&Message{Topic: fmt.Sprintf("t/%02d", i), QoS: 1, Retain: true, Payload: []byte("x")})
+	}
+	nc, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	say := func(packets ...Packet) {
+		var b []byte
+		for i := range packets {
+			b = Append(b, &packets[i], V5)
+		}
+		if _, err := nc.Write(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	subscribe := Packet{Type: Subscribe, ID: 1, Filters: []Filter{{Name: []byte("t/+"), QoS: 1}}}
+	one := int64(n * (len("t/00") + 16)) // bytes of a list; no message is answered, so that it stays
+	say(Packet{Type: Connect, Login: Login{Version: V5, CleanStart: true, ClientID: []byte("s")}}, subscribe, subscribe, subscribe, Packet{Type: Pingreq})
+	var got []byte
+	for b := make([]byte, 4096); !bytes.Contains(got, []byte{0xd0, 0}); { // the answer to the ping
+		nc.SetReadDeadline(time.Now().Add(20 * time.Second))
+		n, err := nc.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, b[:n]...)
+	}
+	if held := s.backlog.Load(); held < one/2 || held > 2*one {
+		t.Errorf("%d bytes wait, where one list has %d", held, one)
+	}
+	again := subscribe
+	again.Filters = []Filter{{Name: []byte("t/+"), QoS: 1, RetainHandling: 2}}
+	say(Packet{Type: Unsubscribe, ID: 2, Filters: []Filter{{Name: []byte("t/+")}}}, again)
+	eventually(t, "the list of a client that has left waits", func() bool { return s.backlog.Load() < one/2 })
+}
+
 // TestCatchUpEnds: after UNSUBSCRIBE nothing more of the subscription is sent, and one client does not get a list of everything many times.
 func TestCatchUpEnds(t *testing.T) {
 	s, count := counted(t, Options{Inflight: 2, MaxRetained: 100})

@@ -283,6 +283,7 @@ func (c *conn) unsubscribe(p *Packet) {
 		delete(c.sess.subs, old.filter)
 		c.s.tree.remove(old)
 		c.s.noteSub(c.sess, old, true)
+		c.drop(old.filter)
 	}
 	c.sess.mu.Unlock()
 	if c.s.log.Load().wait() != nil {
