@@ -272,38 +272,19 @@ func (d *Detector) jury(mem []byte) *jury { return at[jury](mem, 0) }
 func (d *Detector) track(mem []byte, s int) *track { return at[track](mem, d.tracks+s*d.stride) }
 
 func (d *Detector) season(mem []byte, s int) *seasonal {
-	if d.offs.season < 0 {
-		return nil
-	}
-	return at[seasonal](mem, d.tracks+s*d.stride+d.offs.season)
+	return part[seasonal](d, mem, s, d.offs.season)
 }
+func (d *Detector) disc(mem []byte, s int) *discord   { return part[discord](d, mem, s, d.offs.disc) }
+func (d *Detector) half(mem []byte, s int) *halfSpace { return part[halfSpace](d, mem, s, d.offs.half) }
+func (d *Detector) res(mem []byte, s int) *resonance  { return part[resonance](d, mem, s, d.offs.res) }
+func (d *Detector) blocks(mem []byte, s int) *blocks  { return part[blocks](d, mem, s, d.offs.blocks) }
 
-func (d *Detector) disc(mem []byte, s int) *discord {
-	if d.offs.disc < 0 {
+// part is what stands at off of a signal's track; nil where the detector has no such member.
+func part[T any](d *Detector, mem []byte, s, off int) *T {
+	if off < 0 {
 		return nil
 	}
-	return at[discord](mem, d.tracks+s*d.stride+d.offs.disc)
-}
-
-func (d *Detector) half(mem []byte, s int) *halfSpace {
-	if d.offs.half < 0 {
-		return nil
-	}
-	return at[halfSpace](mem, d.tracks+s*d.stride+d.offs.half)
-}
-
-func (d *Detector) res(mem []byte, s int) *resonance {
-	if d.offs.res < 0 {
-		return nil
-	}
-	return at[resonance](mem, d.tracks+s*d.stride+d.offs.res)
-}
-
-func (d *Detector) blocks(mem []byte, s int) *blocks {
-	if d.offs.blocks < 0 {
-		return nil
-	}
-	return at[blocks](mem, d.tracks+s*d.stride+d.offs.blocks)
+	return at[T](mem, d.tracks+s*d.stride+off)
 }
 
 // calibrators of a signal stand at the end of its track, in the order of the members.
