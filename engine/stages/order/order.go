@@ -111,6 +111,7 @@ func (s *order) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
 		}
 		w := s.words(k)
 		w[keyReceived] = max(w[keyReceived], int64(received[i]))
+		s.keys.Touch(k)
 		if int64(times[i]) < w[keyOut] {
 			s.late(rows, i, marks[i])
 		} else {

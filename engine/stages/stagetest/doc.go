@@ -18,6 +18,8 @@
 //	-- rejects --         _offset and reason of each reject
 //	-- counts --          counters
 //
+// Streams does the same with random streams, in which some rows are such as a stage refuses.
+//
 // # Why is a stage's memory full of something else?
 //
 // An engine's buffers go round, and what they held is still in them. What takes new memory for zeros, or reads what it has let go

@@ -26,7 +26,9 @@
 // where a stage before has dropped rows, from Marks. A row acts at once. Marks
 // act at the next clock tick: they come wherever a batch was cut, and a tick is
 // where it is in the journal, so that what goes out, and in which order, does
-// not depend on cuts.
+// not depend on cuts. Groups that are due at one tick go out in the order of their slots.
+// A group gets the lowest that is free, in the order of rows, also if the row is
+// refused, and slots become free at ticks only.
 //
 //	late rows      up to keep after the close they change the window, and it is emitted again with
 //	               revision + 1: once, when the key's watermark next moves, at the next tick or at

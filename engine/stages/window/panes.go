@@ -2,6 +2,7 @@ package window
 
 import (
 	"fmt"
+	"math/bits"
 
 	"github.com/apache/arrow-go/v18/arrow/array"
 
@@ -126,7 +127,7 @@ func (w *window) endOf(p uint32) int64 {
 // leave ends the way of a row that has no pane.
 func (w *window) leave(g, no uint32) uint32 {
 	w.setLane(no, noLane())
-	w.emptied = append(w.emptied, g)
+	w.setBare(g)
 	return noPane
 }
 
@@ -411,7 +412,7 @@ func (w *window) expire(g uint32, m int64) {
 	for {
 		at := w.groupLinks(g)[groupOldest]
 		if at == 0 {
-			w.emptied = append(w.emptied, g)
+			w.setBare(g)
 			return
 		}
 		links := w.paneLinks(at - 1)
@@ -423,26 +424,37 @@ func (w *window) expire(g uint32, m int64) {
 	}
 }
 
-// forget deletes groups that have no panes. Lanes of a batch name groups, so
-// it waits for the batch's end.
+// setBare notes that a group may have no panes.
+func (w *window) setBare(g uint32) {
+	w.bare = longer(w.bare, g>>6)
+	w.bare[g>>6] |= 1 << (g & 63)
+}
+
+// forget deletes groups that have no panes. It does so at ticks, and not as soon as it can: the order in which groups go out is
+// that of their slots, and a slot that were free earlier would be the next group's, or not, as batches were cut.
 func (w *window) forget() {
-	for _, g := range w.emptied {
-		if w.kind == counting || w.kind == holding {
-			break // what is known of a key is more than its window
+	for i, b := range w.bare {
+		for w.bare[i] = 0; b != 0; b &= b - 1 {
+			if g := uint32(i<<6 + bits.TrailingZeros64(b)); w.groups.Live(g) && w.groupLinks(g)[groupNewest] == 0 {
+				w.forgetGroup(g)
+			}
 		}
-		if !w.groups.Live(g) || w.groupLinks(g)[groupNewest] != 0 {
-			continue
-		}
-		if no := w.laneOf(g); int(no) < len(w.lanes) {
-			w.lanes[no] = noLane()
-		}
-		if w.groupLinks(g)[groupReady] != 0 {
-			w.unlink(g)
-		}
-		if int(g>>6) < len(w.due) {
-			w.due[g>>6] &^= 1 << (g & 63)
-		}
-		w.groups.Delete(g)
 	}
-	w.emptied = w.emptied[:0]
+}
+
+// forgetGroup deletes a group. Of a count or state window's more is known than its window.
+func (w *window) forgetGroup(g uint32) {
+	if w.kind == counting || w.kind == holding {
+		return
+	}
+	if no := w.laneOf(g); int(no) < len(w.lanes) {
+		w.lanes[no] = noLane()
+	}
+	if w.groupLinks(g)[groupReady] != 0 {
+		w.unlink(g)
+	}
+	if int(g>>6) < len(w.due) {
+		w.due[g>>6] &^= 1 << (g & 63)
+	}
+	w.groups.Delete(g)
 }

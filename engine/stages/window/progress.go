@@ -17,6 +17,7 @@ type round struct {
 	now   int64
 	early bool
 	ends  bool // the input has
+	acts  bool // it began with a tick or the end, and not with watermarks alone
 }
 
 // doing is what a round is at.
@@ -39,7 +40,7 @@ func (w *window) Advance(_ int, marks flow.Watermarks, _ flow.Emitter) error {
 	for _, k := range marks.Keys {
 		w.note(k)
 	}
-	w.round.ends = marks.Ended
+	w.round.ends, w.round.acts = marks.Ended, marks.Ticked || marks.Ended
 	switch {
 	case marks.Ticked:
 		w.beginTick(marks.Tick)
@@ -57,7 +58,8 @@ func (w *window) More(out flow.Emitter) (more bool, err error) {
 		}
 	}
 	w.emit(out)
-	if w.round.phase == resting {
+	if w.round.phase == resting && w.round.acts {
+		w.round.acts = false
 		w.forget()
 	}
 	if w.fault != nil {

@@ -61,8 +61,8 @@ func (w *window) placeSession(i int, no uint32, out flow.Emitter) (uint32, error
 		return w.leave(g, no), nil
 	}
 	for _, at := range [2]uint32{near, second} {
-		if second != 0 || at != 0 && w.paneLinks(at - 1)[paneFlags]&flagQueued != 0 {
-			w.add(i) // rows that came before are in their own session, until the two are one
+		if second != 0 || at != 0 && (w.paneLinks(at - 1)[paneFlags]&flagQueued != 0 || t < w.cells(at - 1)[paneStart] && w.paneLinks(at - 1)[paneRevision] > 0) {
+			w.add(i) // rows that came before are in their own session, until the two are one or it is taken back
 			w.emit(out)
 			break
 		}

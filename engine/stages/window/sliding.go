@@ -197,7 +197,7 @@ func (w *window) expireStale() {
 		for {
 			at := w.groupLinks(g)[groupOldest]
 			if at == 0 {
-				w.emptied = append(w.emptied, g)
+				w.setBare(g)
 				break
 			}
 			links := w.paneLinks(at - 1)

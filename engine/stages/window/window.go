@@ -146,7 +146,7 @@ type window struct {
 	ats      []uint32 // and which slot of it, by emission
 	groupsOf []uint32 // of a batch of emissions
 	dead     []uint32 // panes to delete after the queue is emitted
-	emptied  []uint32 // groups that may have lost their last pane
+	bare     []uint64 // bitmap of groups that may have no panes
 	found    []uint32
 	laneNos  []uint32
 	running  []int64
@@ -191,6 +191,9 @@ func open(p program, o stage.Opening) (*window, error) {
 		times := w.groupTimes(g)
 		if times[groupDirty] != flow.NoMark || times[groupMark] >= times[groupNext] {
 			w.setDue(g)
+		}
+		if w.groupLinks(g)[groupNewest] == 0 {
+			w.setBare(g)
 		}
 		return true
 	})
@@ -309,7 +312,6 @@ func (w *window) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error 
 	}
 	w.add(n)
 	w.emit(out)
-	w.forget()
 	if w.fault != nil {
 		return w.explain(w.fault)
 	}
