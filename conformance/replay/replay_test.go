@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -70,7 +72,7 @@ pipeline "p" {
   window "session" "trip" {
     from = rule.over
     by   = [device]
-    gap  = "5m"
+    gap  = "45s"
     emit = { n = count(), far = time_avg(speed) }
   }
   window "count" "fifty" {
@@ -118,14 +120,14 @@ pipeline "p" {
   window "tumbling" "site" {
     from  = rule.over
     by    = [site]
-    every = "1h"
+    every = "20m"
     keep  = "3h"
     emit  = { n = count(), over_avg = avg(over), devices = distinct(device) }
   }
   window "tumbling" "tens" {
     from      = window.ten
     by        = [device]
-    every     = "6h"
+    every     = "30m"
     revisions = "latest"
     emit      = { n = sum(n), lo = min(over_avg), last = last(last_seq), rows = count() }
   }
@@ -192,6 +194,9 @@ var edges = map[string]string{
 	"tens": "pipeline.p.window.tens",
 }
 
+// revising are windows of which late rows must have revised some.
+var revising = []string{"above", "ten", "tens", "slide", "site", "trip"}
+
 // together is the edge whose rows come from several partitions. They are compared as a multiset.
 const together = "site"
 
@@ -218,8 +223,13 @@ func TestSameJournalSameRows(t *testing.T) {
 	}
 	want := first.rows(t)
 	for name := range edges {
-		if t.Logf("%s: %d lines in partition 0", name, want[name][0].lines); want[name][0].lines == 0 {
+		if t.Logf("%s: %d lines in partition 0, %d of them revised", name, want[name][0].lines, want[name][0].revised); want[name][0].lines == 0 {
 			t.Fatalf("nothing came of %s: this is half a check", name)
+		}
+	}
+	for _, name := range revising {
+		if want[name][0].revised < 10 {
+			t.Fatalf("%d lines of %s are revised: this is half a check", want[name][0].revised, name)
 		}
 	}
 	if err := errors.Join(os.Remove(filepath.Join(first.dir, "in.ndjson")), os.RemoveAll(filepath.Join(first.dir, "out"))); err != nil {
@@ -244,12 +254,15 @@ func TestSameJournalSameRows(t *testing.T) {
 	t.Run("replay", func(t *testing.T) { equal(t, want, first.replayed(t)) })
 }
 
-// folder is a configuration with its data.
-type folder struct{ dir string }
+// folder is a configuration with its data; the first has an input, and makes the journal.
+type folder struct {
+	dir   string
+	first bool
+}
 
 // newFolder makes a folder, with a copy of another's journal and without an input of its own where there is one.
 func newFolder(t *testing.T, journalOf string) *folder {
-	f := &folder{t.TempDir()}
+	f := &folder{dir: t.TempDir(), first: journalOf == ""}
 	text := pipeline
 	if journalOf != "" {
 		from, to := filepath.Join(journalOf, ".tidemill/journal"), filepath.Join(f.dir, ".tidemill/journal")
@@ -265,10 +278,11 @@ func newFolder(t *testing.T, journalOf string) *folder {
 	return f
 }
 
-// fill writes the input: a fleet with everything that goes wrong with one.
+// fill writes the input: a fleet with everything that goes wrong with one. Of each device's records one in fifty comes up to
+// half an hour late, behind others of the device.
 func (f *folder) fill(t *testing.T) {
 	o := simulate.Demo()
-	o.Devices, o.Duration, o.Records = 300, 0, records()
+	o.Devices, o.Duration, o.Records = devices, 0, records()
 	fleet, err := simulate.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -278,20 +292,36 @@ func (f *folder) fill(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
+	out, r, late := bufio.NewWriterSize(file, 1<<20), rand.New(rand.NewPCG(1, 2)), map[int][]byte{}
 	var buf []byte
+	n := 0
 	for {
 		var ok bool
-		if buf, _, ok = fleet.Next(buf); !ok || len(buf) > 1<<20 {
-			if _, err := file.Write(buf); err != nil {
-				t.Fatal(err)
-			}
-			buf = buf[:0]
+		if buf, _, ok = fleet.Next(buf[:0]); !ok {
+			break
 		}
-		if !ok {
-			return
+		if n++; r.IntN(50) == 0 {
+			due := n + 1 + r.IntN(latest)
+			late[due] = append(late[due], buf...)
+		} else {
+			out.Write(buf)
 		}
+		out.Write(late[n])
+		delete(late, n)
+	}
+	for end := n + latest; n <= end; n++ {
+		out.Write(late[n])
+	}
+	if err := out.Flush(); err != nil {
+		t.Fatal(err)
 	}
 }
+
+// The fleet reports every half a minute; a record that is late comes behind so many others at most.
+const (
+	devices = 300
+	latest  = 60 * devices
+)
 
 func (f *folder) plan(t *testing.T) *plan.Plan {
 	c, diags := config.Load(env.Real(), f.dir, config.Options{})
@@ -319,7 +349,8 @@ func (f *folder) run(t *testing.T, restarts bool) (lives int) {
 	defer cancel()
 	for done := false; !done; lives++ {
 		world, clock := env.Real(), env.NewSim(1)
-		stepped := restarts && lives < mostLives
+		first := f.first && lives == 0
+		stepped := first || restarts && lives < mostLives
 		if stepped {
 			world.Clock = clock.Env().Clock
 			clock.Advance(time.Since(world.Clock.Now()))
@@ -329,9 +360,12 @@ func (f *folder) run(t *testing.T, restarts bool) (lives int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if stepped {
-			done, err = toCheckpoint(e, clock, 1+uint64(lives%mostEpochs))
-		} else {
+		switch {
+		case first:
+			done, err = toCheckpoint(e, clock, math.MaxUint32, firstTurn)
+		case stepped:
+			done, err = toCheckpoint(e, clock, 1+uint64(lives%mostEpochs), turn)
+		default:
 			done, err = true, e.Run(ctx)
 		}
 		if err == nil {
@@ -351,8 +385,11 @@ const blockBytes = 32 << 10
 // checkpoints there are follows from the rows, and not from how quick the machine is.
 const turn = 10 * time.Millisecond
 
+// firstTurn is that of the run that makes the journal: long enough that ticks stand between its rows.
+const firstTurn = 100 * time.Millisecond
+
 // toCheckpoint lets the engine move until it has taken so many checkpoints, of which the last is committed or not as it comes.
-func toCheckpoint(e *run.Engine, clock *env.Sim, epochs uint64) (done bool, err error) {
+func toCheckpoint(e *run.Engine, clock *env.Sim, epochs uint64, turn time.Duration) (done bool, err error) {
 	began := e.Status().Checkpoint.Epoch
 	for !e.Done() {
 		for _, a := range e.Actors() {
@@ -370,17 +407,24 @@ func toCheckpoint(e *run.Engine, clock *env.Sim, epochs uint64) (done bool, err 
 
 // tally is what is remembered of lines: all bytes of ten million records would not fit.
 type tally struct {
-	lines int
-	bytes hash.Hash // of all lines in their order
-	sum   uint64    // of the lines' own hashes, in any order
+	lines   int
+	revised int       // of them, those with a revision behind the first
+	bytes   hash.Hash // of all lines in their order
+	sum     uint64    // of the lines' own hashes, in any order
 }
 
 // parts are a file's lines, by partition.
 type parts [partitions]tally
 
 func (p *parts) add(name string, partition int, line []byte) {
+	_, revision, ok := bytes.Cut(line, []byte(`"revision":`))
+	revised := 0
+	if ok && revision[0] != '0' {
+		revised = 1
+	}
 	if name == together {
 		p[0].lines++
+		p[0].revised += revised
 		own := sha256.Sum256(line)
 		p[0].sum += binary.LittleEndian.Uint64(own[:])
 		return
@@ -390,6 +434,7 @@ func (p *parts) add(name string, partition int, line []byte) {
 		t.bytes = sha256.New()
 	}
 	t.lines++
+	t.revised += revised
 	t.bytes.Write(line)
 	t.bytes.Write([]byte{'\n'})
 }

@@ -94,13 +94,10 @@ func (r *ringWindow) process(t *testing.T, rows []ringRow) {
 	}
 }
 
-// advance sorts what comes out: groups that are due at one tick go in the order of their slots, and those depend on when slots came free.
 func (r *ringWindow) advance(t *testing.T, marks flow.Watermarks) {
-	n := len(r.out)
 	if err := stage.AdvanceWhole(r.w, 0, marks, r); err != nil {
 		t.Fatal(err)
 	}
-	slices.Sort(r.out[n:])
 }
 
 // disturb does what happens to a stage between two batches: snapshots are taken, part of them ahead, and it begins anew over the same tables, or
