@@ -63,6 +63,7 @@ type column struct {
 	field Field
 	kind  kind
 	skip  bool
+	below *topicColumns // the field comes from topics, and is a column of the payload only where they lack it; nil: it is the payload's
 
 	f64   []float64 // kindFloat
 	i64   []int64   // kindInt, kindTime

@@ -22,6 +22,9 @@ type Field struct {
 	// Config.Topics, and not of the payload, whose member of that name is ignored and counted. Its
 	// type is utf8. Such fields stand before all others.
 	Topic bool
+	// OrPayload says of a field with Topic that where a record's topic does not give it, the payload's member of
+	// that name does, if it is a text. In the other records that member is ignored and counted, whatever it is.
+	OrPayload bool
 	// Property says of a field with Topic that it is a property of the record's
 	// envelope, and not a level of its topic.
 	Property bool
@@ -40,7 +43,7 @@ type Config struct {
 	Explode string
 
 	// Topics say where in a topic the fields with Topic stand; the first that a
-	// topic is like counts. They are null where none is.
+	// topic is like counts. Where none is they are null, or come from the payload (Field.OrPayload).
 	Topics []TopicTemplate
 
 	MaxDepth  int // nesting of objects and lists; default 64

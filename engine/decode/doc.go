@@ -42,6 +42,13 @@
 // included: a limit on learned fields alone would depend on when the engine was
 // started. A record that is rejected teaches nothing.
 //
+// # What if the payload has a field that comes from the topic?
+//
+// The topic counts, since who may publish there can be checked (mqtt's allow), and nobody can where a payload claims a name. Where
+// some way into the channel has no such level (Field.OrPayload) the payload's text counts in the records that lack it, which is where
+// their partition was chosen by as well. In the other records it is ignored and counted even where it is no text, or stands twice. Records that were
+// written before payloads counted give the same when they are replayed, but for columns that were null then.
+//
 // # When is a time without a zone?
 //
 // Then it is UTC, with a T or a space in it, or without a time of day. Offsets

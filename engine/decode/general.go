@@ -226,6 +226,11 @@ func (d *jsonDecoder) known(p int, n *node, depth int) int {
 
 // blame rejects the field n for what stands at p, once a record or element.
 func (d *jsonDecoder) blame(n *node, p int, why string) {
+	if n.col != nil && n.col.below.gives(n.name, d.offset) { // nobody asks what the payload says
+		d.plain = false
+		d.out.Stats.Ignored++
+		return
+	}
 	if n.blamed != d.stamp {
 		n.blamed = d.stamp
 		d.rejectField(n.name, "byte %d: %s", p+1, why)

@@ -109,6 +109,9 @@ func newJSON(c Config) (*jsonDecoder, error) {
 		}
 		d.addField(f)
 	}
+	for _, f := range d.topics.orPayload() {
+		d.addField(f).col.below = topics
+	}
 	d.c.Fields = nil // from here on the columns tell
 	d.reset()
 	return d, nil
@@ -171,7 +174,9 @@ func (d *jsonDecoder) Fields() []Field {
 		fields = append(fields, d.topics.fields...)
 	}
 	for _, c := range d.cols {
-		fields = append(fields, c.field)
+		if c.below == nil {
+			fields = append(fields, c.field)
+		}
 	}
 	return fields
 }
@@ -309,11 +314,15 @@ func (d *jsonDecoder) close() arrow.RecordBatch {
 	shells := flow.NewShells(schema.NumFields())
 	arrays := make([]arrow.Array, flow.MetaColumns, schema.NumFields())
 	if d.topics != nil {
-		arrays = d.topics.close(arrays, d.meta.offset[:d.rows], d.c.Alloc, &shells)
+		arrays = d.topics.close(arrays, d.meta.offset[:d.rows], d.cols, d.c.Alloc, &shells)
+		d.out.Stats.Ignored += d.topics.ignored
 	}
 	d.meta.close(arrays, d.rows, &shells)
 	for _, c := range d.cols {
-		if !c.skip {
+		switch {
+		case c.below != nil:
+			c.discard()
+		case !c.skip:
 			arrays = append(arrays, c.close(d.rows, &shells))
 		}
 	}

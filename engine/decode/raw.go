@@ -87,7 +87,7 @@ func (d *raw) Decode(b *journal.Block, from uint64, out *Result) {
 	cols := make([]arrow.Array, flow.MetaColumns, d.schema.NumFields())
 	if d.topics != nil {
 		d.topics.open(b)
-		cols = d.topics.close(cols, offsets, d.alloc, &shells)
+		cols = d.topics.close(cols, offsets, nil, d.alloc, &shells)
 	}
 	cols = append(cols, d.topicOf(b, first), d.payloads(b, first))
 	d.meta.close(cols, n, &shells)

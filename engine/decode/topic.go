@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
@@ -113,8 +114,8 @@ func (t TopicTemplate) Match(topic string, values []string) (_ []string, ok bool
 // maxKnownTopics is how many topics the decoder remembers the columns of.
 const maxKnownTopics = 1 << 16
 
-// topicColumns fills the columns that come from the topic. They have no node: what a
-// payload has under such a name is ignored.
+// topicColumns fills the columns that come from the topic. They have no node, and what a
+// payload has under such a name is ignored; but for those with OrPayload, which have a column of the payload below them.
 type topicColumns struct {
 	fields    []Field
 	templates []TopicTemplate
@@ -125,6 +126,7 @@ type topicColumns struct {
 	block     *journal.Block
 	of        []int32    // numbers of the block's topics
 	places    []int32    // of the rows that become columns: where the values of their topics begin
+	ignored   int        // values of payloads in the rows made last whose topics had the field too
 	list      []level    // values of a property
 	order     []int32    // and their numbers
 	sealed    []Envelope // of the block's records, where some field is a property
@@ -142,12 +144,14 @@ func splitTopicFields(c *Config) (*topicColumns, error) {
 	for len(c.Fields) > 0 && c.Fields[0].Topic {
 		if f := c.Fields[0]; f.Type == nil || f.Type.ID() != arrow.STRING {
 			return nil, fmt.Errorf("field %q: a field from the topic is a string", f.Name)
+		} else if f.Property && f.OrPayload {
+			return nil, fmt.Errorf("field %q: a property does not come from the payload", f.Name)
 		}
 		t.fields = append(t.fields, c.Fields[0])
 		c.Fields = c.Fields[1:]
 	}
 	for i, f := range c.Fields {
-		if f.Topic || t.has(f.Name) {
+		if f.Topic || f.OrPayload || t.has(f.Name) {
 			return nil, fmt.Errorf("field %q, number %d: fields from the topic stand once, and before the others", f.Name, i+len(t.fields))
 		}
 	}
@@ -159,6 +163,32 @@ func splitTopicFields(c *Config) (*topicColumns, error) {
 
 func (t *topicColumns) has(name string) bool {
 	return t != nil && slices.ContainsFunc(t.fields, func(f Field) bool { return f.Name == name })
+}
+
+// orPayload returns the fields that payloads give where topics do not, as fields of payloads.
+func (t *topicColumns) orPayload() (fields []Field) {
+	if t == nil {
+		return nil
+	}
+	for _, f := range t.fields {
+		if f.OrPayload {
+			fields = append(fields, Field{Name: f.Name, Type: f.Type, Skip: f.Skip})
+		}
+	}
+	return fields
+}
+
+// gives tells whether the topic of the block's record with that offset gives a field. Nothing is below a column without topics.
+func (t *topicColumns) gives(name string, offset int64) bool {
+	if t == nil {
+		return false
+	}
+	of := 0
+	if list := t.block.TopicOf; list != nil {
+		of = int(list[offset-int64(t.block.First)])
+	}
+	i := slices.IndexFunc(t.fields, func(f Field) bool { return f.Name == name })
+	return t.values[int(t.of[of])*len(t.fields)+i].ok
 }
 
 // open looks the block's topics up.
@@ -231,8 +261,8 @@ func (t *topicColumns) split(topic string) []level {
 	return out
 }
 
-// close appends the columns of rows with these offsets.
-func (t *topicColumns) close(out []arrow.Array, offsets []int64, alloc memory.Allocator, shells *flow.Shells) []arrow.Array {
+// close appends the columns of rows with these offsets; below are columns of the payload, some of which fill what topics lack.
+func (t *topicColumns) close(out []arrow.Array, offsets []int64, below []*column, alloc memory.Allocator, shells *flow.Shells) []arrow.Array {
 	for i := range t.of {
 		t.of[i] *= int32(len(t.fields))
 	}
@@ -246,9 +276,10 @@ func (t *topicColumns) close(out []arrow.Array, offsets []int64, alloc memory.Al
 			t.places[row] = t.of[0]
 		}
 	}
+	t.ignored = 0
 	for i, f := range t.fields {
 		if !f.Skip {
-			out = append(out, t.column(i, offsets, alloc, shells))
+			out = append(out, t.column(i, offsets, below, alloc, shells))
 		}
 	}
 	t.block = nil
@@ -256,15 +287,37 @@ func (t *topicColumns) close(out []arrow.Array, offsets []int64, alloc memory.Al
 }
 
 // valuesOf says where the values of field i stand: that of a row at its number in at. Valid until the next call.
-func (t *topicColumns) valuesOf(offsets []int64, i int) (values []level, at []int32) {
-	if !t.fields[i].Property {
+func (t *topicColumns) valuesOf(offsets []int64, i int, below []*column) (values []level, at []int32) {
+	f := &t.fields[i]
+	c := slices.IndexFunc(below, func(c *column) bool { return c.below != nil && c.field.Name == f.Name })
+	if !f.Property && c < 0 {
 		return t.values[i:], t.places
 	}
 	t.list, t.order = t.list[:0], t.order[:0]
 	for row, offset := range offsets {
-		t.list, t.order = append(t.list, t.property(offset, i)), append(t.order, int32(row))
+		var v level
+		if f.Property {
+			v = t.property(offset, i)
+		} else {
+			v = t.either(i, below[c], row, row == 0 || offsets[row-1] != offset)
+		}
+		t.list, t.order = append(t.list, v), append(t.order, int32(row))
 	}
 	return t.list, t.order
+}
+
+// either is what the topic of a row gives for field i, or else the row's text in c, as long as that lasts. first: it is its record's first row.
+func (t *topicColumns) either(i int, c *column, row int, first bool) level {
+	v := t.values[int(t.places[row])+i]
+	said := c.valid == nil || c.valid[row>>3]>>(row&7)&1 != 0
+	switch from, to := c.ends[row], c.ends[row+1]; {
+	case !said:
+	case !v.ok:
+		return level{unsafe.String(unsafe.SliceData(c.data[from:]), to-from), true}
+	case first:
+		t.ignored++
+	}
+	return v
 }
 
 func (t *topicColumns) property(offset int64, i int) level {
@@ -275,9 +328,9 @@ func (t *topicColumns) property(offset int64, i int) level {
 	return level{string(v), ok && utf8.Valid(v)}
 }
 
-func (t *topicColumns) column(i int, offsets []int64, alloc memory.Allocator, shells *flow.Shells) arrow.Array {
+func (t *topicColumns) column(i int, offsets []int64, below []*column, alloc memory.Allocator, shells *flow.Shells) arrow.Array {
 	size, nulls := 0, 0
-	values, at := t.valuesOf(offsets, i)
+	values, at := t.valuesOf(offsets, i, below)
 	for _, p := range at {
 		if v := &values[p]; v.ok {
 			size += len(v.text)
@@ -306,6 +359,6 @@ func (t *topicColumns) column(i int, offsets []int64, alloc memory.Allocator, sh
 			bitutil.SetBit(bits.Bytes(), row)
 		}
 	}
-	clear(t.list) // texts of properties need not live until the next block
+	clear(t.list) // texts of properties and payloads need not live until the next block
 	return shells.Column(arrow.BinaryTypes.String, len(offsets), nulls, nil, bits, ends, texts)
 }

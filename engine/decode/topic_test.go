@@ -131,20 +131,10 @@ func TestTopicColumns(t *testing.T) {
 		b.Topics, b.TopicOf = topics, c.of
 		var out Result
 		d.Decode(b, c.from, &out)
-		var rows []string
-		schema := out.Rows.Schema()
-		for i := range int(out.Rows.NumRows()) {
-			var cells []string
-			for at, f := range schema.Fields() {
-				if f.Name[0] != '_' {
-					cells = append(cells, strings.Trim(valueText(out.Rows.Column(at), i), `"`))
-				}
-			}
-			rows = append(rows, strings.Join(cells, " "))
-		}
+		got := rowTexts(&out)
 		out.Rows.Release()
 		alloc.AssertSize(t, 0)
-		if got := strings.Join(rows, "|"); got != c.want {
+		if got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 		if n := len(cfg.Fields); len(d.Fields()) < n || d.Fields()[0].Name != "site" {
@@ -166,6 +156,138 @@ func TestTopicFieldMistakes(t *testing.T) {
 		if _, err := NewJSON(c); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", fields, err, want)
 		}
+	}
+}
+
+// TestTopicOrPayload: what a topic does not give comes from the payload, and the payload is asked for nothing that the topic gives.
+func TestTopicOrPayload(t *testing.T) {
+	topics := []string{"dt/berlin/d1", "", "x/d3"}
+	for _, c := range []struct {
+		name, fields, explode string
+		learn                 bool
+		of                    []uint16
+		records               []string
+		want, rejects         string
+		ignored               int
+	}{
+		{name: "in turn", fields: "site:string device:string temp:number", of: []uint16{0, 1, 2, 1},
+			records: []string{`{"temp":1,"site":"s","device":"p"}`, `{"temp":2,"site":"s","device":"p\u0061"}`, `{"temp":3,"site":"s","device":"p"}`, `{"temp":4}`},
+			want:    "berlin d1 1|s pa 2|s d3 3|null null 4", ignored: 3},
+		{name: "no topics at all", fields: "site:string device:string", of: []uint16{1, 1}, records: []string{`{"device":"p","site":null}`, `{"device":""}`}, want: "null p|null "},
+		{name: "no text", fields: "site:string device:string", of: []uint16{0, 1, 2, 1},
+			records: []string{`{"device":7,"site":{"a":1}}`, `{"device":7,"site":"s"}`, `{"device":[1],"device":7}`, `{"device":"a","device":"b"}`},
+			want:    "berlin d1|s null|null d3|null null", rejects: "101 device|103 device", ignored: 4},
+		{name: "named twice where the topic tells", fields: "site:string device:string", of: []uint16{0, 1}, records: []string{`{"device":"a","device":"b"}`, `{"site":"s"}`},
+			want: "berlin d1|s null", ignored: 1},
+		{name: "a record that is none", fields: "site:string device:string temp:number", of: []uint16{1, 1, 0},
+			records: []string{`{"device":"p","temp":1`, `{"device":"q","temp":2}`, `{"device":"r" "temp":2}`}, want: "null q 2", rejects: "100 |102 "},
+		{name: "learned beside", fields: "site:string device:string", learn: true, of: []uint16{1, 0},
+			records: []string{`{"device":"p","temp":1}`, `{"temp":2,"device":"liar","site":false}`}, want: "null p 1|berlin d1 2", ignored: 2},
+		{name: "nobody reads one", fields: "site:string device:string! temp:number", of: []uint16{1, 0}, records: []string{`{"temp":1,"device":"p"}`, `{"temp":2}`}, want: "null 1|berlin 2"},
+		{name: "exploded", fields: "site:string device:string m.v:number", explode: "m", of: []uint16{1, 0, 2},
+			records: []string{`{"device":"p","m":[{"v":1},{"v":2}]}`, `{"m":[{"v":3},{"v":4}],"device":"p"}`, `{"m":[{"v":5}],"site":"s"}`},
+			want:    "null p 1|null p 2|berlin d1 3|berlin d1 4|s d3 5", ignored: 1},
+	} {
+		cfg := topicConfig(t, c.fields, "dt/{site}/{device}", "x/{device}")
+		for i := range cfg.Fields {
+			cfg.Fields[i].OrPayload = cfg.Fields[i].Topic
+		}
+		alloc := memory.NewCheckedAllocator(memory.DefaultAllocator)
+		cfg.Learn, cfg.Explode, cfg.Alloc = c.learn, c.explode, alloc
+		d, err := NewJSON(cfg)
+		if err != nil {
+			t.Fatal(c.name, err)
+		}
+		for range 3 { // at first, when all is known, and once more
+			b := blockOf(100, c.records...)
+			b.Topics, b.TopicOf = topics, c.of
+			var out Result
+			d.Decode(b, 0, &out)
+			if got := rowTexts(&out); got != c.want {
+				t.Errorf("%s: %s, want %s", c.name, got, c.want)
+			}
+			var rejects []string
+			for _, r := range out.Rejects {
+				rejects = append(rejects, fmt.Sprintf("%d %s", r.Offset, r.Field))
+			}
+			if got := strings.Join(rejects, "|"); got != c.rejects || out.Stats.Ignored != c.ignored {
+				t.Errorf("%s: rejects %s, want %s; %d ignored, want %d", c.name, got, c.rejects, out.Stats.Ignored, c.ignored)
+			}
+			out.Rows.Release()
+		}
+		alloc.AssertSize(t, 0)
+		seen := map[string]bool{}
+		for _, f := range d.Fields() {
+			if seen[f.Name] {
+				t.Errorf("%s: %s stands twice", c.name, f.Name)
+			}
+			seen[f.Name] = true
+		}
+	}
+}
+
+// rowTexts is what rows hold beside metadata, in one line.
+func rowTexts(out *Result) string {
+	var rows []string
+	for i := range int(out.Rows.NumRows()) {
+		var cells []string
+		for at, f := range out.Rows.Schema().Fields() {
+			if f.Name[0] != '_' {
+				cells = append(cells, strings.Trim(valueText(out.Rows.Column(at), i), `"`))
+			}
+		}
+		rows = append(rows, strings.Join(cells, " "))
+	}
+	return strings.Join(rows, "|")
+}
+
+// TestTopicOrPayloadWays: all ways through a record give the same where topics and payloads take turns.
+func TestTopicOrPayloadWays(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	forms := []string{`"device":"p%[1]d","temp":%[1]d`, `"temp":%[1]d,"device":"p%[1]d"`, `"device":"a longer name than fits p%[1]d","temp":%[1]d`,
+		`"temp":%[1]d`, `"device":%[1]d,"temp":1`, `"device":"\u0061%[1]d","temp":2`, `"device":null,"temp":%[1]d`}
+	cfg := topicConfig(t, "device:string temp:number", "dt/{device}")
+	cfg.Fields[0].OrPayload = true
+	fast, err := NewJSON(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow, err := NewJSON(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow.(*jsonDecoder).noPlans = true
+	strips := 0
+	for round := range 200 {
+		var records []string
+		var of []uint16
+		form := random.IntN(len(forms))
+		for i := range 300 {
+			if random.IntN(150) == 0 {
+				form = random.IntN(len(forms))
+			}
+			records, of = append(records, "{"+fmt.Sprintf(forms[form], i)+"}"), append(of, uint16(random.IntN(2)))
+		}
+		var a, b Result
+		for d, out := range map[Decoder]*Result{fast: &a, slow: &b} {
+			block := blockOf(uint64(1000*round), records...)
+			block.Topics, block.TopicOf = []string{"dt/d1", "elsewhere"}, of
+			d.Decode(block, 0, out)
+		}
+		if rowTexts(&a) != rowTexts(&b) || len(a.Rejects) != len(b.Rejects) || a.Stats.Ignored != b.Stats.Ignored {
+			t.Fatalf("round %d: %s\nwant %s; %d rejects and %d; %d ignored and %d", round, rowTexts(&a), rowTexts(&b), len(a.Rejects), len(b.Rejects), a.Stats.Ignored, b.Stats.Ignored)
+		}
+		for i := range a.Rejects {
+			if a.Rejects[i].Offset != b.Rejects[i].Offset || of[a.Rejects[i].Offset-int64(1000*round)] == 0 {
+				t.Fatalf("round %d: %+v, want %+v", round, a.Rejects[i], b.Rejects[i])
+			}
+		}
+		strips += a.Stats.Fast
+		a.Rows.Release()
+		b.Rows.Release()
+	}
+	if strips < 10_000 {
+		t.Errorf("%d records went the fast way", strips)
 	}
 }
 

@@ -51,6 +51,8 @@ type Channel struct {
 	Fields []decode.Field
 	// Topics say how the topics of its records look; their names are the first of Fields.
 	Topics []decode.TopicTemplate
+	// Partly are those of their names that not all records have in their topics: payloads then give them. Without repetition.
+	Partly []string
 	// Properties are the fields that come from envelopes, sorted.
 	Properties []string
 	Schema     *arrow.Schema // of the channel's rows
@@ -177,7 +179,7 @@ func (p *Plan) With(channel string, learned []decode.Field) (*Plan, hcl.Diagnost
 		ch := *was
 		ch.Fields = slices.Clone(ch.Fields)
 		if ch.Config.Learn && ch.Config.Name == channel {
-			ch = *newChannel(ch.Config, learned, ch.Topics, ch.Properties)
+			ch = *newChannel(ch.Config, learned, ch.Topics, ch.Partly, ch.Properties)
 		}
 		if ch.Decoder != nil && ch.Config.Name == channel {
 			q.rebindDecoder(&ch)
@@ -270,6 +272,7 @@ func (p *Plan) bindOnce(inferred *inference) hcl.Diagnostics {
 // are columns, from the ingests that feed it. What is wrong with an ingest is told when all are bound.
 func (p *Plan) newChannel(c *config.Channel) *Channel {
 	var topics []decode.TopicTemplate
+	var ways [][]decode.TopicTemplate // by ingest
 	var properties []string
 	for _, b := range p.Config.Ingests {
 		spec, diags := p.findSpec(b)
@@ -282,9 +285,10 @@ func (p *Plan) newChannel(c *config.Channel) *Channel {
 		}
 		bound, _ := args.Bind(nil, p.at(&Node{Block: b, Address: "ingest." + b.Name}, &Channel{Config: c}))
 		topics, properties = append(topics, bound.Topics...), append(properties, bound.Properties...)
+		ways = append(ways, bound.Topics)
 	}
 	slices.Sort(properties)
-	ch := newChannel(c, p.learned[c.Name], topics, slices.Compact(properties))
+	ch := newChannel(c, p.learned[c.Name], topics, partly(topics, ways), slices.Compact(properties))
 	if p.isFed(c.Name) {
 		ch = newFed(c)
 	}
@@ -292,11 +296,12 @@ func (p *Plan) newChannel(c *config.Channel) *Channel {
 	return ch
 }
 
-func newChannel(c *config.Channel, learned []decode.Field, topics []decode.TopicTemplate, properties []string) *Channel {
-	ch := &Channel{Config: c, Topics: topics, Properties: properties, Open: c.Learn && len(learned) == 0}
+func newChannel(c *config.Channel, learned []decode.Field, topics []decode.TopicTemplate, partly, properties []string) *Channel {
+	ch := &Channel{Config: c, Topics: topics, Partly: partly, Properties: properties, Open: c.Learn && len(learned) == 0}
 	for _, t := range topics {
 		for _, name := range t.Columns() {
-			ch.declare(decode.Field{Name: name, Type: arrow.BinaryTypes.String, Topic: true})
+			ch.declare(decode.Field{Name: name, Type: arrow.BinaryTypes.String, Topic: true,
+				OrPayload: c.Decode == nil && slices.Contains(partly, name)})
 		}
 	}
 	for _, name := range properties {

@@ -14,7 +14,8 @@ import (
 	"github.com/tidemill/tidemill/engine/stages"
 )
 
-// TestTopicsOfSome: a column that some ingests take from topics is null in the records of others, which is told where the channel goes by it.
+// TestTopicsOfSome: a column that some ingests take from topics comes from the payload in the records of others; where a plugin reads
+// payloads it is null there, which is told where the channel goes by it.
 func TestTopicsOfSome(t *testing.T) {
 	const listener = `ingest "mqtt" "a" {
 to = channel.c
@@ -28,14 +29,20 @@ listen = "127.0.0.1:8080"
 ENABLED
 }
 `
-	for _, x := range []struct{ name, schema, topic, more, want string }{
-		{"one way in", "", `"dt/{device}"`, "", ""},
-		{"another without topics", "", `"dt/{device}"`, post, `device of channel.c comes from topics, and records of ingest.b have none`},
-		{"one that is not enabled", "", `"dt/{device}"`, strings.Replace(post, "ENABLED", "enabled = false", 1), ""},
-		{"a name that the channel does not go by", "", `"dt/{site}/x"`, post, ""},
-		{"a name in the schema", "schema = { device = string, site = string }", `"dt/{site}/x"`, post, `site of channel.c comes from topics, and records of ingest.b have none`},
-		{"a topic without the name", "", `["dt/{device}", "all/{site}"]`, "", `those of "all/{site}" have no {device}`},
-		{"another name", "", `"dt/{topic_device}"`, post, ""},
+	const plugin = "\ndecode = plugin.p"
+	for _, x := range []struct{ name, schema, topic, more, want, payload string }{
+		{"one way in", "", `"dt/{device}"`, "", "", ""},
+		{"another without topics", "", `"dt/{device}"`, post, "", "device"},
+		{"one that is not enabled", "", `"dt/{device}"`, strings.Replace(post, "ENABLED", "enabled = false", 1), "", ""},
+		{"a name that the channel does not go by", "", `"dt/{site}/x"`, post, "", "site"},
+		{"a name in the schema", "schema = { device = string, site = string }", `"dt/{site}/x"`, post, "", "site"},
+		{"topics without a name each", "", `["dt/{device}", "all/{site}"]`, "", "", "device site"},
+		{"a name that all topics have", "", `["dt/{device}/{site}", "all/{device}"]`, "", "", "site"},
+		{"another name", "", `"dt/{topic_device}"`, post, "", "topic_device"},
+		{"a plugin, one way in", plugin, `"dt/{device}"`, "", "", ""},
+		{"a plugin", plugin, `"dt/{device}"`, post, `device of channel.c comes from topics, and records of ingest.b have none`, ""},
+		{"a plugin, and a name that the channel does not go by", plugin, `"dt/{site}/x"`, post, "", ""},
+		{"a plugin, and a topic without the name", plugin, `["dt/{device}", "all/{site}"]`, "", `those of "all/{site}" have no {device}`, ""},
 	} {
 		dir := t.TempDir()
 		text := "channel \"c\" {\nkey = device\n" + x.schema + "\n}\n" + strings.Replace(listener, "TOPIC", x.topic, 1) + strings.Replace(x.more, "ENABLED", "", 1)
@@ -43,17 +50,29 @@ ENABLED
 			t.Fatal(err)
 		}
 		cfg, diags := config.Load(env.Real(), dir, config.Options{})
-		if !diags.HasErrors() {
-			_, diags = plan.Build(cfg, stages.Builtin(), nil)
+		if diags.HasErrors() {
+			t.Fatalf("%s: %s", x.name, diags)
 		}
-		var told []string
+		p, diags := plan.Build(cfg, stages.Builtin(), nil)
+		var told, payload []string
 		for _, d := range diags {
-			if d.Severity == hcl.DiagError || d.Summary == "A column that is null" {
+			if d.Summary == "A column that is null" || d.Severity == hcl.DiagError && !strings.Contains(d.Detail, "plugin") {
 				told = append(told, d.Detail)
 			}
 		}
 		if all := strings.Join(told, "\n"); len(told) > 1 || (x.want == "") != (all == "") || !strings.Contains(all, x.want) {
 			t.Errorf("%s: %q, want %q", x.name, all, x.want)
+		}
+		if p == nil { // there is no such plugin
+			continue
+		}
+		for _, f := range p.Channel("c").Fields {
+			if f.OrPayload {
+				payload = append(payload, f.Name)
+			}
+		}
+		if got := strings.Join(payload, " "); got != x.payload {
+			t.Errorf("%s: the payload gives %q, want %q", x.name, got, x.payload)
 		}
 	}
 }

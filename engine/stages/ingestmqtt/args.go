@@ -36,7 +36,7 @@ type args struct {
 	Password       string          `hcl:"password,optional" help:"With url: its password, by env(...)."`
 	ClientID       string          `hcl:"client_id,optional" help:"With url: client identifier, by which the broker knows the session; tidemill- and the ingest's name when left out."`
 	Protocol       string          `hcl:"protocol,optional" help:"With url: version of MQTT that the broker speaks, \"5\" or \"3.1.1\"; 5 when left out."`
-	Topic          hcl.Expression  `hcl:"topic" help:"Topics whose messages are records, such as dt/{site}/{device}/telemetry, or a list; names become columns."`
+	Topic          hcl.Expression  `hcl:"topic" help:"Topics whose messages are records, such as dt/{site}/{device}/telemetry, or a list; names become columns, which come from payloads where another ingest of the channel has none."`
 	TLS            *tlsArgs        `hcl:"tls,block" help:"Certificates for tls:// and wss://."`
 	Users          string          `hcl:"users,optional" help:"File of users, a line each: name:hash, by bcrypt or argon2id."`
 	Allow          hcl.Expression  `hcl:"allow,optional" help:"Topic filters that clients may use; ${client_id}, ${username} and ${cn} stand for who the client is. A list, or { publish = [...], subscribe = [...] }."`
