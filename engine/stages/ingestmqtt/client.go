@@ -41,8 +41,15 @@ type upstream struct {
 	mu      sync.Mutex
 	trouble error
 	up      bool
+	owed    []*batch  // handed to the journal, in order
 	acks    []message // durable, in order
 	some    sync.Cond // there are acks, or the end has come
+}
+
+// batch is what goes to the journal together, and settled that it has answered.
+type batch struct {
+	messages []message
+	settled  bool
 }
 
 // message is one that a link has brought in.
@@ -211,30 +218,32 @@ func (c *upstream) take(m message) {
 // feed appends what has come, as much at one time as is there.
 func (c *upstream) feed() {
 	const most = 512 // messages a batch
-	var batch []message
 	for {
+		b := &batch{}
 		select {
 		case m := <-c.in:
-			batch = append(batch, m)
+			b.messages = append(b.messages, m)
 		case <-c.ctx.Done():
 			return
 		}
-		for len(batch) < most && len(c.in) > 0 {
-			batch = append(batch, <-c.in)
+		for len(b.messages) < most && len(c.in) > 0 {
+			b.messages = append(b.messages, <-c.in)
 		}
-		if !c.append(batch) {
+		c.mu.Lock()
+		c.owed = append(c.owed, b)
+		c.mu.Unlock()
+		if !c.append(b) {
 			return
 		}
-		batch = nil // Done holds it
 	}
 }
 
 // append hands a batch to the journal, and waits for room there.
-func (c *upstream) append(batch []message) bool {
-	b := journal.Batch{Done: func(err error) { c.durable(batch, err) }}
+func (c *upstream) append(of *batch) bool {
+	b := journal.Batch{Done: func(err error) { c.durable(of, err) }}
 	var envelopes []byte
-	for i := range batch {
-		m := &batch[i]
+	for i := range of.messages {
+		m := &of.messages[i]
 		partition, ok := c.partition(m)
 		if !ok {
 			c.op.Count("other_topics", 1)
@@ -311,17 +320,26 @@ func (c *upstream) envelope(m *message) *decode.Envelope {
 	return e
 }
 
-// durable is told by the journal, which must not wait.
-func (c *upstream) durable(batch []message, err error) {
+// durable is told by the journal, which must not wait. Acknowledgements go out in the
+// order in which messages came [MQTT-4.6.0-2]: a batch of other topics only, which is settled at
+// once, waits for those before it.
+func (c *upstream) durable(b *batch, err error) {
 	if err != nil {
 		c.tell(err)
-		return // not acknowledged: it comes again
 	}
 	c.mu.Lock()
-	for _, m := range batch {
-		if m.ack != nil {
-			c.acks = append(c.acks, m)
+	b.settled = true
+	if err != nil {
+		b.messages = nil // not acknowledged: they come again
+	}
+	for len(c.owed) > 0 && c.owed[0].settled {
+		for _, m := range c.owed[0].messages {
+			if m.ack != nil {
+				c.acks = append(c.acks, m)
+			}
 		}
+		c.owed[0] = nil
+		c.owed = c.owed[1:]
 	}
 	c.mu.Unlock()
 	c.some.Signal()

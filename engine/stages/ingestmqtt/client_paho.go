@@ -12,6 +12,8 @@ import (
 
 	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
+	"github.com/eclipse/paho.golang/paho/session"
+	"github.com/eclipse/paho.golang/paho/session/state"
 	paho3 "github.com/eclipse/paho.mqtt.golang"
 
 	"github.com/tidemill/tidemill/engine/mqtt"
@@ -58,10 +60,20 @@ func refused(what string, code byte) error {
 // link5 speaks MQTT 5.0.
 type link5 struct {
 	end
-	c      *upstream
-	client *paho.Client
-	conn   net.Conn
+	c       *upstream
+	client  *paho.Client
+	conn    net.Conn
+	session unanswered
 }
+
+// unanswered is a session in which the library's own acknowledgement, sent when the
+// handler of a message returns, does nothing: the ones behind the journal are sent by
+// the session within. What the library offers for this (EnableManualAcknowledgment)
+// forgets the messages that come between CONNACK and the end of Connect: a broker that resumes a
+// session sends receive_maximum of them, and nothing more before they are acknowledged.
+type unanswered struct{ session.SessionManager }
+
+func (unanswered) Ack(*packets.Publish) error { return nil }
 
 func (l *link5) connect(ctx context.Context, take func(message)) error {
 	o := &l.c.opts
@@ -78,8 +90,9 @@ func (l *link5) connect(ctx context.Context, take func(message)) error {
 		conn = t
 	}
 	l.conn = packets.NewThreadSafeConn(conn)
+	l.session = unanswered{state.NewInMemory()}
 	l.client = paho.NewClient(paho.ClientConfig{
-		Conn: l.conn, EnableManualAcknowledgment: true, SendAcksInterval: 5 * time.Millisecond, PacketTimeout: o.timeout,
+		Conn: l.conn, Session: l.session, PacketTimeout: o.timeout,
 		OnClientError:      l.fail,
 		OnServerDisconnect: func(d *paho.Disconnect) { l.fail(refused("to go on", d.ReasonCode)) },
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
@@ -131,7 +144,7 @@ func (l *link5) message(p *paho.Publish) message {
 	if p.QoS > 0 {
 		m.ack = func() {
 			if !l.gone.Load() {
-				_ = l.client.Ack(p) // the packet is unknown once the connection is lost
+				_ = l.session.SessionManager.Ack(&packets.Publish{PacketID: p.PacketID, QoS: p.QoS}) // it fails with the connection, which says so itself
 			}
 		}
 	}
@@ -147,6 +160,7 @@ func (l *link5) close() error {
 		}
 		l.conn.Close()
 		<-l.client.Done()
+		_ = l.session.Close() // in memory
 	}
 	return l.why
 }

@@ -1,13 +1,19 @@
 package ingestmqtt
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/eclipse/paho.golang/packets"
 
 	broker "github.com/tidemill/tidemill/conformance/mosquitto"
 	"github.com/tidemill/tidemill/engine/config"
@@ -115,6 +121,120 @@ func eventually(t *testing.T, what string, f func() bool) {
 	}
 }
 
+// TestResumed: a broker sends receive_maximum messages right behind its CONNACK, where paho.golang's
+// own acknowledgements by hand lose some; all of them are acknowledged, in their order, once the journal has them.
+func TestResumed(t *testing.T) {
+	const most = 20
+	for i := range 60 { // what was lost hung on when goroutines ran
+		qos := byte(i%2 + 1)
+		t.Run(fmt.Sprint(qos), func(t *testing.T) {
+			t.Parallel()
+			port, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer port.Close()
+			l := &ledger{stuck: true}
+			over := make(chan error, 1)
+			var broker sync.WaitGroup
+			broker.Go(func() {
+				conn, err := port.Accept()
+				if err != nil {
+					over <- err
+					return
+				}
+				defer conn.Close()
+				conn.SetDeadline(time.Now().Add(clientPatience))
+				over <- resume(conn, qos, most, l)
+				_, _ = io.Copy(io.Discard, conn) // until the client has gone
+			})
+			s := startClient(t, fmt.Sprintf("url = \"mqtt://%s\"\ntopic = \"dt/{site}/{device}\"\nqos = %d\nreceive_maximum = %d\n", port.Addr(), qos, most), l)
+			if err := <-over; err != nil {
+				t.Error(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			broker.Wait()
+		})
+	}
+}
+
+// resume is the broker's side: it reads CONNECT, sends CONNACK and the messages in one piece, lets
+// the journal go on when it has them, and reads their acknowledgements. The second half is of another topic,
+// which the journal never sees.
+func resume(conn net.Conn, qos byte, most int, l *ledger) error {
+	p, err := packets.ReadPacket(conn)
+	if err != nil {
+		return err
+	}
+	if r := p.Content.(*packets.Connect).Properties.ReceiveMaximum; r == nil || int(*r) != most {
+		return fmt.Errorf("CONNECT says receive maximum %v, want %d", r, most)
+	}
+	var first bytes.Buffer
+	if _, err := (&packets.Connack{SessionPresent: true, Properties: &packets.Properties{}}).WriteTo(&first); err != nil {
+		return err
+	}
+	want := 0
+	for id := range most {
+		topic := "dt/a/d1"
+		if id >= most/2 {
+			topic = "other/d1"
+		} else {
+			want++
+		}
+		m := &packets.Publish{QoS: qos, Topic: topic, PacketID: uint16(id + 1), Payload: []byte("1"), Properties: &packets.Properties{}}
+		if _, err := m.WriteTo(&first); err != nil {
+			return err
+		}
+	}
+	if _, err := conn.Write(first.Bytes()); err != nil {
+		return err
+	}
+	for id := 0; id < most; {
+		p, err := packets.ReadPacket(conn)
+		if err != nil {
+			return fmt.Errorf("%d of %d messages are acknowledged: %w", id, most, err)
+		}
+		got := uint16(0)
+		switch a := p.Content.(type) {
+		case *packets.Pingreq:
+			if _, err := (&packets.Pingresp{}).WriteTo(conn); err != nil {
+				return err
+			}
+			continue
+		case *packets.Subscribe:
+			if _, err := (&packets.Suback{PacketID: a.PacketID, Reasons: []byte{qos}, Properties: &packets.Properties{}}).WriteTo(conn); err != nil {
+				return err
+			}
+			for end := time.Now().Add(clientPatience); l.release(want); time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					return errors.New("the journal does not get all messages")
+				}
+			}
+			continue
+		case *packets.Puback:
+			got = a.PacketID
+		case *packets.Pubrec:
+			got = a.PacketID
+		default:
+			return fmt.Errorf("a packet of type %d", p.Type)
+		}
+		if id++; int(got) != id {
+			return fmt.Errorf("message %d is acknowledged, want %d", got, id)
+		}
+	}
+	return nil
+}
+
+// release lets a journal go on that has n records, and says whether there are fewer.
+func (l *ledger) release(n int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stuck = len(l.records) < n
+	return l.stuck
+}
+
 // TestClientOfABroker: a real broker is stopped and started, the ingest is closed and
 // opened, the journal is stuck for a while: every message that the broker has taken is in the journal,
 // and where messages come twice, they say so.
@@ -142,18 +262,7 @@ func TestClientOfABroker(t *testing.T) {
 				}
 				cancel()
 				switch round {
-				case 5:
-					l.mu.Lock()
-					n := 0
-					for _, w := range l.waiting {
-						n += len(w.Records)
-					}
-					if n > 20 {
-						t.Errorf("%d messages are not acknowledged at one time", n)
-					}
-					l.mu.Unlock()
-					fallthrough
-				case 1:
+				case 1, 5:
 					if !strings.Contains(c, "share") { // mosquitto 2.0.11 forgets shared subscriptions when it restarts
 						b.Stop()
 						b.Restart()
@@ -183,7 +292,12 @@ func TestClientOfABroker(t *testing.T) {
 				}
 				return len(got) == len(want)
 			})
-			if got := l.texts(); !slices.Equal(got, want) {
+			// Not in which order, nor how many at one time: 2.0.11 counts what is under way wrongly where
+			// sessions are resumed (its issue 2306, mended in 2.0.13). See TestResumed for these.
+			got := l.texts()
+			slices.Sort(got)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
 				t.Errorf("%d messages, want %d: %q", len(got), len(want), got)
 			}
 			if err := s.Close(); err != nil {
