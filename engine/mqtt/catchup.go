@@ -1,10 +1,6 @@
 package mqtt
 
-import (
-	"crypto/tls"
-	"io"
-	"slices"
-)
+import "slices"
 
 // catchUp is what a new subscription has yet to get of what was retained when it was made.
 type catchUp struct {
@@ -84,13 +80,8 @@ func (c *conn) roomForMore() (waited, ok bool) {
 	return waited, !c.closing && !c.dead
 }
 
-// glance reads what has come, if something has, without waiting for more. Of a WebSocket it reads nothing, since that cannot stop within a frame:
-// nobody can tell whether that client is silent.
+// glance reads what has come, if something has, without waiting for more.
 func (c *conn) glance() error {
-	if _, encrypted := c.t.(*tls.Conn); !encrypted && c.t != io.ReadWriteCloser(c.sock) {
-		c.sock.touch(c.s.o.Env.Clock.Now())
-		return nil
-	}
 	c.sock.sweep(true)
 	err := c.read()
 	c.sock.sweep(false)

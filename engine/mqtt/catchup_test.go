@@ -2,12 +2,15 @@ package mqtt
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 // next reads one packet.
@@ -104,49 +107,74 @@ func TestCatchUp(t *testing.T) {
 // TestCatchUpIsHeard: a client to which the network brings little at a time, so that it gets what is retained for longer than its keep-alive, is
 // heard meanwhile: its pings are answered between the messages, and it is not taken for silent.
 func TestCatchUpIsHeard(t *testing.T) {
-	t.Parallel()
 	const n = 3_000
-	s, count := counted(t, Options{})
-	address := listen(t, s, Listener{})
-	for i := range n {
-		s.Publish(&Message{Topic: fmt.Sprintf("t/%04d", i), Retain: true, Payload: make([]byte, 6_000)}) // more in all than the network keeps
-	}
-	nc, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	nc.(*net.TCPConn).SetReadBuffer(64 << 10)
-	send(t, nc, &Packet{Type: Connect, Login: Login{Version: V311, CleanStart: true, ClientID: []byte("s"), KeepAlive: 1}})
-	answer(t, nc, []byte{0x20, 2, 0, 0})
-	send(t, nc, &Packet{Type: Subscribe, ID: 1, Filters: []Filter{{Name: []byte("#")}}})
-	answer(t, nc, []byte{0x90, 3, 0, 1, 0})
-	for range 10 {
-		send(t, nc, &Packet{Type: Pingreq})
-		time.Sleep(200 * time.Millisecond) // so long nothing gets through: more than the keep-alive and a half
-	}
-	var buf []byte
-	pings := 0
-	for came := 0; came < n; {
-		switch p := next(t, nc, &buf); p.Type {
-		case Publish:
-			came++
-		case Pingresp:
-			pings++
-		}
-	}
-	if pings == 0 {
-		t.Error("no ping is answered before all is delivered")
-	}
-	for ; pings < 10; pings++ {
-		if p := next(t, nc, &buf); p.Type != Pingresp {
-			t.Fatalf("a %s came", p.Type)
-		}
-	}
-	if count("keep_alive_timeouts") != 0 || count("dropped_slow_reader") != 0 {
-		t.Error("it was taken for silent, or lost something")
+	serverTLS, clientTLS := selfSigned(t)
+	for name, l := range map[string]Listener{"tcp": {}, "tls": {TLS: serverTLS}, "ws": {WebSocket: true}, "wss": {WebSocket: true, TLS: serverTLS}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, count := counted(t, Options{})
+			address := listen(t, s, l)
+			for i := range n {
+				s.Publish(&Message{Topic: fmt.Sprintf("t/%04d", i), Retain: true, Payload: make([]byte, 6_000)}) // more in all than the network keeps
+			}
+			nc, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			nc.(*net.TCPConn).SetReadBuffer(64 << 10)
+			if l.TLS != nil {
+				nc = tls.Client(nc, clientTLS)
+			}
+			if l.WebSocket {
+				d := websocket.Dialer{Subprotocols: []string{"mqtt"}, NetDial: func(string, string) (net.Conn, error) { return nc, nil }}
+				ws, _, err := d.Dial("ws://"+address+"/mqtt", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				nc = framed{nc, &socket{Conn: ws, piece: 7}}
+			}
+			send(t, nc, &Packet{Type: Connect, Login: Login{Version: V311, CleanStart: true, ClientID: []byte("s"), KeepAlive: 1}})
+			answer(t, nc, []byte{0x20, 2, 0, 0})
+			send(t, nc, &Packet{Type: Subscribe, ID: 1, Filters: []Filter{{Name: []byte("#")}}})
+			answer(t, nc, []byte{0x90, 3, 0, 1, 0})
+			for range 10 {
+				send(t, nc, &Packet{Type: Pingreq})
+				time.Sleep(200 * time.Millisecond) // so long nothing gets through: more than the keep-alive and a half
+			}
+			var buf []byte
+			pings := 0
+			for came := 0; came < n; {
+				switch p := next(t, nc, &buf); p.Type {
+				case Publish:
+					came++
+				case Pingresp:
+					pings++
+				}
+			}
+			if pings == 0 {
+				t.Error("no ping is answered before all is delivered")
+			}
+			for ; pings < 10; pings++ {
+				if p := next(t, nc, &buf); p.Type != Pingresp {
+					t.Fatalf("a %s came", p.Type)
+				}
+			}
+			if count("keep_alive_timeouts") != 0 || count("dropped_slow_reader") != 0 {
+				t.Error("it was taken for silent, or lost something")
+			}
+		})
 	}
 }
+
+// framed is a connection that is read and written as a WebSocket.
+type framed struct {
+	net.Conn
+	socket *socket
+}
+
+func (f framed) Read(p []byte) (int, error)  { return f.socket.Read(p) }
+func (f framed) Write(p []byte) (int, error) { return f.socket.Write(p) }
 
 // TestCatchUpAgain: whoever subscribes to a filter again, or leaves it and comes back without wanting what is retained, before all has come, gets
 // nothing more of the older list.

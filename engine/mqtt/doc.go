@@ -54,7 +54,7 @@
 // # How does a new subscription get ten thousand retained messages?
 //
 // As its client takes them: QoS 0 waits until the network has room, QoS 1 and 2 until the client has answered. In between, what the
-// client sends is read, so that its pings are answered however long it takes (over a WebSocket only after what is of QoS 0). They
+// client sends is read, so that its pings are answered however long it takes. They
 // leave half of what may wait to live messages. What the client has not fetched it gets when its session goes on, unless the server has
 // been restarted between (catchup.go).
 //

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/gorilla/websocket"
 )
@@ -15,10 +16,10 @@ import (
 const maxUpgrade = 8 << 10
 
 // webSocket is MQTT in binary WebSocket messages; where they are cut means
-// nothing (MQTT-6.0.0-2).
+// nothing (MQTT-6.0.0-2). The library writes; it is read by frames.go, which can stop within a frame.
 type webSocket struct {
 	*websocket.Conn
-	message io.Reader
+	frames
 }
 
 // upgrade takes the HTTP request that turns the connection into a WebSocket. A
@@ -32,7 +33,7 @@ func (c *conn) upgrade() error {
 		return err
 	}
 	limited.N = 1 << 62
-	up := websocket.Upgrader{ReadBufferSize: 1024, WriteBufferSize: 1024, Subprotocols: []string{"mqtt"}}
+	up := websocket.Upgrader{ReadBufferSize: 1, WriteBufferSize: 1024, Subprotocols: []string{"mqtt"}}
 	w := &hijacked{c: c, r: r, header: http.Header{}}
 	if !websocket.IsWebSocketUpgrade(request) || !offers(request, "mqtt") {
 		http.Error(w, "Only the WebSocket subprotocol mqtt is served here.", http.StatusBadRequest)
@@ -42,7 +43,7 @@ func (c *conn) upgrade() error {
 	if err != nil {
 		return err
 	}
-	c.t = &webSocket{Conn: ws}
+	c.t = &webSocket{Conn: ws, frames: frames{from: c.t, reply: func(kind int, payload []byte) { _ = ws.WriteControl(kind, payload, time.Time{}) }}}
 	return nil
 }
 
@@ -55,27 +56,7 @@ func offers(r *http.Request, protocol string) bool {
 	return false
 }
 
-func (w *webSocket) Read(p []byte) (int, error) {
-	for {
-		if w.message == nil {
-			kind, r, err := w.NextReader()
-			if err != nil {
-				return 0, err
-			}
-			if kind != websocket.BinaryMessage {
-				return 0, protocol("MQTT-6.0.0-1", "a WebSocket message that is not binary")
-			}
-			w.message = r
-		}
-		n, err := w.message.Read(p)
-		if err == io.EOF {
-			w.message, err = nil, nil
-		}
-		if n > 0 || err != nil {
-			return n, err
-		}
-	}
-}
+func (w *webSocket) Read(p []byte) (int, error) { return w.frames.Read(p) }
 
 func (w *webSocket) Write(p []byte) (int, error) {
 	return len(p), w.WriteMessage(websocket.BinaryMessage, p)
