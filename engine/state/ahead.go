@@ -124,7 +124,7 @@ func (t *Table) rawBytes(slot uint32) (n int64) {
 // cover gives the bitmap the length of the table's, which may have grown.
 func (a *ahead) cover(t *Table) {
 	if a.full && len(a.todo) < len(t.live) {
-		a.todo = resized(a.todo, len(t.live))
+		a.todo = Larger(a.todo, len(t.live))
 	}
 }
 

@@ -82,26 +82,28 @@ func (t *Table) zero(slot uint32) {
 }
 
 // grow makes room for n slots or more: double while small, then a quarter more,
-// since a large table's memory matters more than its copies.
+// since a large table's memory matters more than its copies. Of what is large itself, what nothing has come to takes none.
 func (t *Table) grow(n int) {
 	size := roomier(t.size, n)
 	t.size = size
 	if t.refs != nil {
-		t.refs = resized(t.refs, size)
+		t.refs = Larger(t.refs, size)
 	}
-	t.live = resized(t.live, size/64)
-	t.dirty = resized(t.dirty, size/64)
+	t.live = Larger(t.live, size/64)
+	t.dirty = Larger(t.dirty, size/64)
 	for i := range t.cols {
 		c := &t.cols[i]
 		switch c.Type {
 		case F64:
-			c.f64 = resized(c.f64, size*c.w)
+			c.f64 = Larger(c.f64, size*c.w)
 		case I64:
-			c.i64 = resized(c.i64, size*c.w)
+			c.i64 = Larger(c.i64, size*c.w)
 		case U32:
-			c.u32 = resized(c.u32, size*c.w)
+			c.u32 = Larger(c.u32, size*c.w)
 		case Bytes:
-			c.raw = resized(c.raw, size)
+			more := make([][]byte, size)
+			copy(more, c.raw)
+			c.raw = more
 		}
 	}
 }
@@ -114,12 +116,6 @@ func roomier(size, n int) int {
 		size += size / 4
 	}
 	return (max(size, n, 64) + 63) &^ 63
-}
-
-func resized[T any](old []T, n int) []T {
-	s := make([]T, n)
-	copy(s, old)
-	return s
 }
 
 // insert gives a new slot to a key that the table does not have.

@@ -32,7 +32,7 @@ func (t *Table) SnapshotTo(place, clean uint64, most int64) *Snapshot {
 
 func (t *Table) settle(slots []uint32, place uint64) {
 	if n := int(t.high); len(t.seldom.places) < n {
-		t.seldom.places = resized(t.seldom.places, max(n, len(t.seldom.places)*5/4))
+		t.seldom.places = Larger(t.seldom.places, max(n, len(t.seldom.places)*5/4))
 	}
 	for _, slot := range slots {
 		t.seldom.places[slot] = place

@@ -99,9 +99,16 @@ func (d Decl) PlannedBytes(parts int) int64 {
 	for room < int64(keys) {
 		room = int64(roomier(int(room), int(room)+1))
 	}
-	slot, raw := int64(d.Beside), int64(0)
+	// One slot after the other takes so many bytes, and room takes them too as long as it is not large.
+	total := func(bytes int) int64 {
+		if bytes*int(room) >= largeBytes {
+			return int64(bytes * keys)
+		}
+		return int64(bytes) * room
+	}
+	raw := total(d.Beside)
 	if !d.Keyless {
-		slot += 24
+		raw += total(24)
 		raw += 20 * int64(keys) // with the room of the arena
 		var x index
 		for x.init(0); 3*keys > len(x.cells); {
@@ -112,19 +119,18 @@ func (d Decl) PlannedBytes(parts int) int64 {
 	for _, c := range d.Columns {
 		switch c.Type {
 		case U32:
-			slot += 4 * int64(c.width())
+			raw += total(4 * c.width())
 		case Bytes:
 			planned := int64(d.BytesPlanned)
 			if planned <= 0 {
 				planned = 64
 			}
-			slot += 24
-			raw += planned * int64(keys)
+			raw += 24*room + planned*int64(keys)
 		default:
-			slot += 8 * int64(c.width())
+			raw += total(8 * c.width())
 		}
 	}
-	return int64(parts) * (room*slot + raw)
+	return int64(parts) * raw
 }
 
 // Table maps keys to slots, small dense numbers, and holds value columns that
@@ -416,13 +422,14 @@ func (t *Table) Range(f func(slot uint32) bool) {
 
 // MemoryBytes is about how much memory the table holds.
 func (t *Table) MemoryBytes() int64 {
-	n := int64(cap(t.arena)) + int64(cap(t.refs))*24 + int64(len(t.index.cells))*8 + int64(cap(t.live)+cap(t.dirty)+cap(t.seldom.places))*8 + t.heap
+	n := int64(cap(t.arena)) + Held(t.refs, int(t.high)) + int64(len(t.index.cells))*8 + int64(cap(t.live)+cap(t.dirty)+cap(t.seldom.places))*8 + t.heap
 	if t.ahead != nil {
 		n += t.ahead.bytes
 	}
 	for i := range t.cols {
 		c := &t.cols[i]
-		n += int64(cap(c.f64)+cap(c.i64))*8 + int64(cap(c.u32))*4 + int64(cap(c.raw))*24
+		used := int(t.high) * c.w
+		n += Held(c.f64, used) + Held(c.i64, used) + Held(c.u32, used) + int64(cap(c.raw))*24
 	}
 	return n
 }

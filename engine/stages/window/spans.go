@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/state"
 )
 
 // What is in a sliding window:
@@ -99,7 +100,10 @@ func (w *window) forgetSpans(g uint32) {
 
 // spanBytes is about how much memory spans take.
 func (w *window) spanBytes() int64 {
-	return int64(cap(w.merged)+cap(w.suffix)+cap(w.prefix)+cap(w.span)*6+cap(w.lastRows)*4)*8 + int64(cap(w.after)+cap(w.hops))*4 + int64(cap(w.closed))*8
+	panes, groups := w.panes.Slots(), len(w.span)
+	n := state.Held(w.suffix, panes*w.suffixWords()) + state.Held(w.after, panes)
+	n += state.Held(w.prefix, groups*w.prefixWords()) + state.Held(w.lastRows, groups) + state.Held(w.closed, groups)
+	return n + int64(cap(w.merged)+cap(w.span)*6)*8 + int64(cap(w.hops))*4
 }
 
 // chased is how many groups' windows are merged in a turn, and their suffixes built together: each next pane is a miss of the cache, and
@@ -129,14 +133,12 @@ func (w *window) merge(lo, hi int) {
 	w.mergedTo = hi
 }
 
-// grown is s with n elements or more: an eighth more, since append would double what is large.
+// grown is all of a slice with n elements or more: an eighth more, since append would double what is large. See state.Larger.
 func grown[T any](s []T, n int) []T {
 	if len(s) >= n {
 		return s
 	}
-	more := make([]T, n+n/8)
-	copy(more, s)
-	return more
+	return state.Larger(s, n+n/8)
 }
 
 func (w *window) blank(words []int64) {
