@@ -104,11 +104,12 @@ func (c *conn) sendOne(u *catchUp, topic string) bool {
 	if u.sub.id != 0 {
 		o.ids = []uint32{u.sub.id}
 	}
-	c.sess.mu.Lock()
-	subscribed := c.sess.subs[u.sub.filter] != nil
-	n := len(c.sess.inflight)
-	full := n >= c.window || len(c.sess.queue) > 0 || c.sess.held+m.size() > c.s.o.MaxQueuedBytes/2
-	c.sess.mu.Unlock()
+	subscribed, n, waiting, held := c.sess.load(u.sub.filter)
+	if o.qos > 0 && n == 0 && waiting > 0 { // nothing is on its way whose answer would let them go
+		c.s.pump(c.sess)
+		subscribed, n, waiting, held = c.sess.load(u.sub.filter)
+	}
+	full := n >= c.window || waiting > 0 || held+m.size() > c.s.o.MaxQueuedBytes/2
 	switch {
 	case !subscribed:
 	case o.qos > 0 && n > 0 && full:
@@ -121,6 +122,13 @@ func (c *conn) sendOne(u *catchUp, topic string) bool {
 		c.send(&o, false)
 	}
 	return true
+}
+
+// load says whether the session has a subscription to the filter, how many messages are in flight and wait, and how many bytes both have.
+func (sess *session) load(filter string) (subscribed bool, inflight, waiting, held int) {
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
+	return sess.subs[filter] != nil, len(sess.inflight), len(sess.queue), sess.held
 }
 
 // forget takes what is left off the server's backlog: the session has ended.

@@ -259,6 +259,87 @@ func TestCatchUpEnds(t *testing.T) {
 	eventually(t, "something stays counted", func() bool { return s.backlog.Load() == 0 })
 }
 
+// TestCatchUpLimits: what waits for all clients together has a limit, for lists of topics too, and for messages of QoS 0 on their way.
+func TestCatchUpLimits(t *testing.T) {
+	const n, limit = 100, 10_000
+	s, count := counted(t, Options{MaxBacklog: limit})
+	address := listen(t, s, Listener{})
+	for i := range n {
+		s.Publish(&Message{Topic: fmt.Sprintf("t/%02d", i), Retain: true, Payload: []byte("x")})
+	}
+	nc := login(t, address, "s")
+	var buf []byte
+	come := func() (publishes int) {
+		for {
+			switch next(t, nc, &buf).Type {
+			case Publish:
+				publishes++
+			case Suback:
+				send(t, nc, &Packet{Type: Pingreq}) // which is read after all has been sent
+			case Pingresp:
+				return publishes
+			}
+		}
+	}
+	subscribe := func() { send(t, nc, &Packet{Type: Subscribe, ID: 1, Filters: []Filter{{Name: []byte("#")}}}) }
+	list := int64(n * (len("t/00") + 16))
+	s.backlog.Add(limit - list + 1)
+	s.retaining.Lock() // so that no message is looked at yet
+	subscribe()
+	eventually(t, "there is a list", func() bool { return count("dropped_backlog_full") == n })
+	s.retaining.Unlock()
+	if came := come(); came != 0 || count("dropped_backlog_full") != n {
+		t.Errorf("%d came without room for the list, %d are counted as dropped", came, count("dropped_backlog_full"))
+	}
+	s.backlog.Add(-5_001) // room for the messages, too
+	subscribe()
+	if came := come(); came != n || count("dropped_backlog_full") != n {
+		t.Errorf("%d came with room for the list, %d are counted as dropped", came, count("dropped_backlog_full"))
+	}
+	s.backlog.Add(5_000 + list - limit)
+	s.retaining.Lock() // so that none is sent yet
+	subscribe()
+	eventually(t, "the list is not there", func() bool { return s.backlog.Load() >= list })
+	s.backlog.Add(limit)
+	s.retaining.Unlock()
+	if came := come(); came != 0 || count("dropped_backlog_full") != 2*n {
+		t.Errorf("%d came without room for messages, %d are counted as dropped", came, count("dropped_backlog_full"))
+	}
+	eventually(t, "something stays counted", func() bool { return s.backlog.Load() == limit })
+	s.backlog.Add(-limit)
+}
+
+// TestCatchUpBehindAQueue: what waits for a client, of which nothing is in flight, goes first, and what is retained is not dropped for want of room beside it.
+func TestCatchUpBehindAQueue(t *testing.T) {
+	const many = 10
+	s, count := counted(t, Options{MaxQueued: many})
+	address := listen(t, s, Listener{})
+	s.Publish(&Message{Topic: "t", QoS: 1, Retain: true, Payload: []byte("x")})
+	nc := login(t, address, "s")
+	s.mu.Lock()
+	sess := s.sessions["s"]
+	s.mu.Unlock()
+	sess.mu.Lock()
+	for i := range many {
+		m := &Message{Topic: fmt.Sprintf("q/%d", i), QoS: 1}
+		s.hold(sess, m.size())
+		sess.queue = append(sess.queue, outbound{message: m, qos: 1})
+	}
+	sess.mu.Unlock()
+	send(t, nc, &Packet{Type: Subscribe, ID: 1, Filters: []Filter{{Name: []byte("t"), QoS: 1}}})
+	var buf []byte
+	var got []string
+	for len(got) <= many {
+		if p := next(t, nc, &buf); p.Type == Publish {
+			got = append(got, string(p.Topic))
+			send(t, nc, &Packet{Type: Puback, ID: p.ID})
+		}
+	}
+	if got[many] != "t" || count("dropped_queue_full") != 0 {
+		t.Errorf("%q came, %d are dropped", got, count("dropped_queue_full"))
+	}
+}
+
 // TestRetainedExpire: messages that nobody gets any more make room.
 func TestRetainedExpire(t *testing.T) {
 	r := retained{maxCount: 3, maxBytes: 1 << 20}
@@ -271,12 +352,12 @@ func TestRetainedExpire(t *testing.T) {
 	}{
 		{"a/1", 5 * second, 1 * second, true},
 		{"a/2", 0, 1 * second, true},
-		{"b", 9 * second, 1 * second, true},
+		{"b", 5*second + 1, 1 * second, true},
 		{"c", 0, 4 * second, false},
-		{"b", 9 * second, 4 * second, true}, // in place of itself
+		{"b", 5*second + 1, 4 * second, true}, // in place of itself
 		{"c", 0, 5 * second, true},
-		{"d", 0, 5*second + 1, false}, // nothing was expired a moment ago
-		{"d", 0, 9 * second, true},
+		{"d", 0, 6*second - 1, false}, // b is expired, but all were looked at a moment ago
+		{"d", 0, 6 * second, true},
 	} {
 		if _, ok := r.set(&Message{Topic: x.topic, Expires: x.expires, Payload: []byte("x")}, x.now); ok != x.ok {
 			t.Errorf("%s at %d: %v", x.topic, x.now/second, ok)
