@@ -27,11 +27,15 @@ func (b Branch) MarshalJSON() ([]byte, error) {
 // probe counts a condition: the rule that has it, or a rule beside another stage,
 // which passes the rows for which it is true to nobody.
 type probe struct {
-	rule   string   // address of the rule
+	rule   string   // address of the rule; of having, that of the window
 	inputs []string // addresses of what it reads
 	name   string   // "pipeline.p.rule.r where"
 	at     hcl.Range
+	having bool // the window counts itself what is held back
 }
+
+// heldBack is the counter of windows of which having was false.
+const heldBack = "held_back"
 
 // conditions are the arguments that decide about rows, by kind of stage.
 func conditions(kind string) []string {
@@ -55,6 +59,10 @@ func (w *world) addProbes(c *config.Config) {
 			body, ok := s.Body.(*hclsyntax.Body)
 			if !ok || !s.Enabled {
 				continue
+			}
+			if a := body.Attributes["having"]; a != nil && s.Kind == "window" {
+				at := "pipeline." + p.Name + "." + s.Address()
+				w.probes = append(w.probes, probe{rule: at, name: at + " having", at: a.Expr.Range(), having: true})
 			}
 			for _, name := range conditions(s.Kind) {
 				if a := body.Attributes[name]; a != nil {
@@ -111,6 +119,9 @@ func (w *world) measureBranches(out *Outcome) {
 			in += w.counters[from+" rows"]
 		}
 		yes := w.counters[p.rule+" rows"]
+		if p.having {
+			in = yes + w.counters[p.rule+" "+heldBack]
+		}
 		out.Branches[p.name] = Branch{True: yes, False: max(0, in-yes), At: p.at}
 		if strings.Contains(p.rule, ".rule."+ownType) {
 			delete(out.Rows, p.rule)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/stage"
+	"github.com/tidemill/tidemill/engine/stages"
 )
 
 // Outcome is how a test went.
@@ -79,9 +81,12 @@ func (o *Outcome) fail(x *expectBlock, more, format string, args ...any) {
 func (w *world) judgeMetric(out *Outcome, x *expectBlock) hcl.Diagnostics {
 	var n int64
 	var known []string
+	meant := func(address string) bool {
+		return !strings.Contains(address, ownType) && (x.from == "" || address == x.from || strings.HasSuffix(address, "."+x.from))
+	}
 	for name, v := range w.counters {
 		address, metric, _ := strings.Cut(name, " ")
-		if x.from != "" && address != x.from && !strings.HasSuffix(address, "."+x.from) {
+		if !meant(address) {
 			continue
 		}
 		known = append(known, metric)
@@ -89,27 +94,55 @@ func (w *world) judgeMetric(out *Outcome, x *expectBlock) hcl.Diagnostics {
 			n += v
 		}
 	}
+	for address, names := range w.counts {
+		if meant(address) {
+			known = append(known, names...)
+		}
+	}
 	if x.from != "" && len(known) == 0 {
 		return config.Errorf(x.From.Range(), "Nothing to look at", "There is no %s.", x.from)
 	}
-	what := x.Metric
-	if x.from != "" {
-		what += " of " + x.from
-	}
 	sort.Strings(known)
-	w.bounds(out, x, n, x.Value, what+" is", ". There is "+config.List(slices.Compact(known)))
+	known = slices.Compact(known)
+	what, whose := x.Metric, "No stage or channel here counts"
+	if x.from != "" {
+		what, whose = what+" of "+x.from, x.from+" does not count"
+	}
+	if !slices.Contains(known, x.Metric) { // what is never counted is 0, whatever comes
+		hint := ""
+		if near := config.Nearest(x.Metric, known); near != "" {
+			hint = fmt.Sprintf(" Did you mean %q?", near)
+		}
+		return config.Errorf(x.MetricRange, "Unknown metric", "%s %q.%s There is %s.", whose, x.Metric, hint, config.List(known))
+	}
+	w.bounds(out, x, n, x.Value, what+" is")
 	return nil
 }
 
+// countsOf are the names under which each stage may count, by address.
+func countsOf(c *config.Config) map[string][]string {
+	out := map[string][]string{}
+	specs := stages.Builtin()
+	for _, p := range c.Pipelines {
+		for _, b := range p.Stages {
+			i := slices.IndexFunc(specs, func(s stage.Spec) bool { return s.Kind == b.Kind && s.Type == b.Type })
+			if i >= 0 && b.Enabled && b.Kind != "sink" {
+				out["pipeline."+p.Name+"."+b.Address()] = append([]string{"rows"}, specs[i].Counts...)
+			}
+		}
+	}
+	return out
+}
+
 // bounds checks a number.
-func (w *world) bounds(out *Outcome, x *expectBlock, n int64, exactly *int64, what, hint string) {
+func (w *world) bounds(out *Outcome, x *expectBlock, n int64, exactly *int64, what string) {
 	switch {
 	case exactly != nil && n != *exactly:
-		out.fail(x, "", "%s %d, not %d%s", what, n, *exactly, hint)
+		out.fail(x, "", "%s %d, not %d", what, n, *exactly)
 	case x.AtLeast != nil && n < *x.AtLeast:
-		out.fail(x, "", "%s %d, at least %d were expected%s", what, n, *x.AtLeast, hint)
+		out.fail(x, "", "%s %d, at least %d were expected", what, n, *x.AtLeast)
 	case x.AtMost != nil && n > *x.AtMost:
-		out.fail(x, "", "%s %d, at most %d were expected%s", what, n, *x.AtMost, hint)
+		out.fail(x, "", "%s %d, at most %d were expected", what, n, *x.AtMost)
 	}
 }
 
@@ -120,7 +153,7 @@ func (w *world) judgeRows(out *Outcome, x *expectBlock) hcl.Diagnostics {
 	if c == nil {
 		return config.Errorf(x.From.Range(), "Nothing to look at", "No rows of %s can be seen: it is switched off, or feeds a channel; look at that channel.", x.from)
 	}
-	w.bounds(out, x, c.total(e.in), x.Rows, "rows of "+x.from+":", "")
+	w.bounds(out, x, c.total(e.in), x.Rows, "rows of "+x.from+":")
 	if x.table == nil {
 		return nil
 	}

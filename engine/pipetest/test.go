@@ -2,6 +2,7 @@ package pipetest
 
 import (
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"sort"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/stages"
 )
 
 // Test is one test block.
@@ -124,6 +127,8 @@ type expectBlock struct {
 	Value     *int64    `hcl:"value,optional"`
 	Range     hcl.Range `hcl:",def_range"`
 
+	MetricRange hcl.Range `hcl:"metric,attr_value_range"`
+
 	from  string
 	table *table
 }
@@ -181,6 +186,20 @@ func Load(e *env.Env, dir string) (*Suite, hcl.Diagnostics) {
 	}
 	sort.SliceStable(s.Tests, func(i, j int) bool { return s.Tests[i].Range.Filename < s.Tests[j].Range.Filename })
 	return s, config.Sort(diags)
+}
+
+// Pipelines are the mistakes of the pipelines beside tests that cannot be run, with the files that they are in: so that who mends
+// the tests need not find the others afterwards.
+func (s *Suite) Pipelines(e *env.Env) (hcl.Diagnostics, map[string]*hcl.File) {
+	vars := map[string]string{}
+	for _, t := range s.Tests {
+		maps.Copy(vars, t.Vars)
+	}
+	c, diags := config.Load(e, s.Dir, config.Options{Vars: vars})
+	if !diags.HasErrors() {
+		_, diags = plan.Build(c, stages.Builtin(), nil)
+	}
+	return slices.DeleteFunc(diags, func(d *hcl.Diagnostic) bool { return d.Severity != hcl.DiagError }), c.Files
 }
 
 // newTest decodes a test block.

@@ -37,7 +37,8 @@ type world struct {
 	answers  map[string][]answer // by the address of who asks
 	notes    []string            // of the engine
 	status   run.Status
-	counters map[string]int64 // "address name", of lives before
+	counters map[string]int64    // "address name", of lives before
+	counts   map[string][]string // names under which a stage may count, by address
 	crashed  int
 	probes   []probe
 	linger   time.Duration
@@ -90,16 +91,15 @@ func (t *Test) Run(dir string, o Options) (*Outcome, hcl.Diagnostics, error) {
 	if diags = append(diags, more...); diags.HasErrors() {
 		return &Outcome{Test: t, files: c.Files}, config.Sort(diags), nil
 	}
+	w.counts = countsOf(c)
 	own, more := w.rewrite(c)
-	if diags = append(diags, more...); diags.HasErrors() {
-		return &Outcome{Test: t, files: c.Files}, config.Sort(diags), nil
-	}
-	p, more := plan.Build(own, append(stages.Builtin(), specs()...), nil)
-	if !more.HasErrors() {
+	diags = append(diags, more...)
+	p, more := plan.Build(own, append(stages.Builtin(), specs()...), nil) // also where the test is wrong: all mistakes at once
+	if !diags.HasErrors() && !more.HasErrors() {
 		more = append(w.answerable(p), w.failable(p)...)
 	}
-	if more.HasErrors() {
-		return &Outcome{Test: t, files: c.Files}, config.Sort(more), nil
+	if diags = append(diags, more...); diags.HasErrors() {
+		return &Outcome{Test: t, files: c.Files}, config.Sort(diags), nil
 	}
 	if err := w.copyFiles(); err != nil {
 		return nil, nil, err

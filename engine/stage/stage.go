@@ -30,6 +30,9 @@ type Spec struct {
 	// Args returns a new argument struct with its defaults filled in. Its fields
 	// carry hcl tags, and a `help:"..."` tag each.
 	Args func() Args
+	// Counts are the names under which the stage counts (Opening.Count), so that a name that is
+	// asked for and is none of them can be told from one of which there was nothing to count.
+	Counts []string
 }
 
 // Args are a block's decoded arguments.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/xml"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"runtime"
@@ -14,6 +15,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/pipetest"
 )
 
@@ -155,6 +157,11 @@ func (t *tester) summary() error {
 // folder runs the tests of one folder.
 func (t *tester) folder(dir string) error {
 	suite, diags := pipetest.Load(t.env, dir)
+	if diags.HasErrors() && len(suite.Files) > 0 {
+		more, files := suite.Pipelines(t.env)
+		diags = config.Sort(append(diags, more...))
+		maps.Copy(suite.Files, files)
+	}
 	if err := t.told(dir, "", diags, suite.Files); err != nil || diags.HasErrors() {
 		return err
 	}
@@ -174,13 +181,8 @@ func (t *tester) folder(dir string) error {
 		if err != nil {
 			return fmt.Errorf("test %q: %w", test.Name, err)
 		}
-		files := map[string]*hcl.File{}
-		for name, f := range suite.Files {
-			files[name] = f
-		}
-		for name, f := range out.Files() {
-			files[name] = f
-		}
+		files := maps.Clone(suite.Files)
+		maps.Copy(files, out.Files())
 		if err := t.told(dir, test.Name, diags, files); err != nil {
 			return err
 		}

@@ -20,9 +20,10 @@ import (
 // Spec is the stage alarm.
 func Spec() stage.Spec {
 	return stage.Spec{
-		Kind: "alarm",
-		Help: "Emits a row whenever a condition begins or ends to hold for a key.",
-		Args: func() stage.Args { return &args{Severity: "warning"} },
+		Kind:   "alarm",
+		Help:   "Emits a row whenever a condition begins or ends to hold for a key.",
+		Args:   func() stage.Args { return &args{Severity: "warning"} },
+		Counts: []string{"out_of_order"},
 	}
 }
 

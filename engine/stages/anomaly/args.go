@@ -22,7 +22,8 @@ func Specs() []stage.Spec {
 	for _, kind := range detect.Kinds() {
 		all = append(all, stage.Spec{
 			Kind: "anomaly", Type: kind, Help: help(kind),
-			Args: func() stage.Args { return &args{kind: kind} },
+			Args:   func() stage.Args { return &args{kind: kind} },
+			Counts: []string{"empty", "out_of_order", "suppressed"},
 		})
 	}
 	return all

@@ -16,9 +16,10 @@ import (
 // Spec is the stage dedupe.
 func Spec() stage.Spec {
 	return stage.Spec{
-		Kind: "dedupe",
-		Help: "Lets each row pass once: rows that agree in some columns, or in all, within a time are the same.",
-		Args: func() stage.Args { return &args{Within: "1h", Max: 1 << 20} },
+		Kind:   "dedupe",
+		Help:   "Lets each row pass once: rows that agree in some columns, or in all, within a time are the same.",
+		Args:   func() stage.Args { return &args{Within: "1h", Max: 1 << 20} },
+		Counts: []string{"forgotten", "repeated"},
 	}
 }
 

@@ -20,17 +20,19 @@ import (
 
 // File is the stage enrich "file".
 func File() stage.Spec {
-	return stage.Spec{Kind: "enrich", Type: "file", Help: "Adds columns from a table in a CSV, JSON or Parquet file, by key.",
+	return stage.Spec{Kind: "enrich", Type: "file", Counts: counts(), Help: "Adds columns from a table in a CSV, JSON or Parquet file, by key.",
 		Args: func() stage.Args { return &fileArgs{Refresh: "1m", MaxBytes: "64MiB", MaxRows: 1 << 20} }}
 }
 
 // HTTP is the stage enrich "http".
 func HTTP() stage.Spec {
-	return stage.Spec{Kind: "enrich", Type: "http", Help: "Adds columns from a table that a web server gives out, by key.",
+	return stage.Spec{Kind: "enrich", Type: "http", Counts: counts(), Help: "Adds columns from a table that a web server gives out, by key.",
 		Args: func() stage.Args {
 			return &httpArgs{Refresh: "1m", Timeout: "10s", MaxBytes: "64MiB", MaxRows: 1 << 20}
 		}}
 }
+
+func counts() []string { return []string{"missing", "refresh_failed", "refreshed"} }
 
 type fileArgs struct {
 	Path     string          `hcl:"path" help:"The file; a relative path starts at the configuration's folder."`
@@ -92,6 +94,7 @@ type program struct {
 	shown   string // as messages may show it
 	headers map[string]string
 	timeout time.Duration
+	servers *servers
 }
 
 // Bind checks the arguments; see stage.Args.
@@ -109,7 +112,7 @@ func (a *fileArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 
 // Bind checks the arguments; see stage.Args. No message holds what may be a secret in a URL.
 func (a *httpArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
-	p := &program{url: a.URL, headers: a.Headers, timeout: a.Timeout.Length(), bytes: a.MaxBytes.Bytes(), maxRows: a.MaxRows}
+	p := &program{servers: &servers{}, url: a.URL, headers: a.Headers, timeout: a.Timeout.Length(), bytes: a.MaxBytes.Bytes(), maxRows: a.MaxRows}
 	var diags hcl.Diagnostics
 	name := ""
 	u, err := url.Parse(a.URL)

@@ -13,8 +13,12 @@
 // # What if the file is half written, or the server hangs?
 //
 // Then the table stays what it was, the failure is counted (refresh_failed) and reported: once until
-// the reason changes or the table can be had again, by the first partition, since each of them looks for itself. At the very first start there is no table, and
+// the reason changes or the table can be had again, by the first partition, though each of them counts it: each looks at a file, and a server is asked
+// once for all. At the very first start there is no table, and
 // the stage does not open. A text has to end with a line end, so that half a last line is not taken for a whole one.
+//
+// Each partition uses what the server said from a tick of its own journal on, and keeps its own log of versions below: a partition can be
+// replayed without the others. One that lags gets a table when it comes to the tick after the answer, at whatever time of its own that is.
 //
 // A table that is asked for is used from the tick on at which it is there, however long the server took within timeout. A test beside
 // a pipeline answers in its place (stage.Opening.Ask), by the time of the ticks.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,7 +88,14 @@ func (l *lab) open(s *state.Snapshot) error {
 		l.table, err = state.Restore(bound.State[0], s)
 		l.must(err)
 	}
-	st, err := bound.OpenStage(stage.Opening{Env: l.sim.Env(), DataDir: "/data", Address: "enrich.it", Alloc: l.mem, Tables: []*state.Table{l.table}, Partition: l.part,
+	return l.start()
+}
+
+func (l *lab) program() *program { return l.stage.(*enrich).program }
+
+// start opens the stage that is bound.
+func (l *lab) start() error {
+	st, err := l.bound.OpenStage(stage.Opening{Env: l.sim.Env(), DataDir: "/data", Address: "enrich.it", Alloc: l.mem, Tables: []*state.Table{l.table}, Partition: l.part,
 		Report: func(line string) { l.told = append(l.told, line) },
 		Reject: func(r stage.Reject) { l.rejects = append(l.rejects, r.Reason) }, Count: func(name string, n int64) { l.counts[name] += n }})
 	l.stage = st
@@ -325,7 +333,7 @@ func TestServer(t *testing.T) {
 	}))
 	defer s.Close()
 	defer end()
-	body := common3 + fmt.Sprintf("url = %q\nformat = \"csv\"\nrefresh = \"1s\"\nheaders = { Token = \"t\" }\ntimeout = \"300ms\"\nmax_bytes = \"1KiB\"\n", s.URL+"/t?secret=1")
+	body := common3 + fmt.Sprintf("url = %q\nformat = \"csv\"\nrefresh = \"1s\"\nheaders = { Token = \"t\" }\ntimeout = \"1s\"\nmax_bytes = \"1KiB\"\n", s.URL+"/t?secret=1")
 	l := newLab(t, HTTP(), body)
 	l.must(l.open(nil))
 	if got := l.look("a", "b"); got != strings.TrimSpace(found) {
@@ -334,9 +342,9 @@ func TestServer(t *testing.T) {
 	second := int64(10)
 	until := func(what string, is func() bool) {
 		t.Helper()
-		for limit := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+		for limit := time.Now().Add(time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
 			if second++; time.Now().After(limit) {
-				t.Fatalf("not in 20 s: %s", what)
+				t.Fatalf("not in a minute: %s", what)
 			}
 			l.tick(second)
 		}
@@ -358,5 +366,54 @@ func TestServer(t *testing.T) {
 	fresh := newLab(t, HTTP(), body)
 	if err := fresh.open(nil); err == nil || !strings.Contains(err.Error(), "no answer") || strings.Contains(err.Error(), "secret") {
 		t.Errorf("a server that hangs at the start gives %v", err)
+	}
+}
+
+// TestServerOnce: the partitions of a stage ask a server once, at the start and each time that the table is asked for again; what it says reaches
+// all of them, and the last one that ends lets go of it.
+func TestServerOnce(t *testing.T) {
+	var asked, region atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		fmt.Fprintf(w, "id,region,lat\na,r%d,1\n", region.Load())
+	}))
+	defer s.Close()
+	first := newLab(t, HTTP(), common3+fmt.Sprintf("url = %q\nformat = \"csv\"\nrefresh = \"10s\"\n", s.URL))
+	labs := []*lab{first}
+	first.must(first.open(nil))
+	for part := 1; part < 4; part++ {
+		l := newLab(t, HTTP(), first.body)
+		l.sim, l.part, l.bound, l.table = first.sim, part, first.bound, state.New(first.bound.State[0])
+		l.must(l.start())
+		labs = append(labs, l)
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d requests at the start", n)
+	}
+	for round := range int64(3) {
+		region.Store(round + 1)
+		want, second := fmt.Sprintf("r%d", round+1), 100*(round+1)
+		for limit := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+			all := true
+			for _, l := range labs { // each is at the same tick: nobody asks again
+				l.tick(second)
+				all = all && strings.Contains(l.look("a"), want)
+			}
+			if all {
+				break
+			}
+			if time.Now().After(limit) {
+				t.Fatalf("not in 20 s: %s", want)
+			}
+		}
+		if n := asked.Load(); n != round+2 {
+			t.Errorf("%d requests after %d rounds", n, round+1)
+		}
+	}
+	for _, l := range labs {
+		l.close()
+	}
+	if now := first.program().servers.now; now != nil {
+		t.Error("a server is asked that nobody uses any more")
 	}
 }

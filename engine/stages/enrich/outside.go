@@ -2,14 +2,11 @@ package enrich
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/stage"
@@ -34,113 +31,6 @@ func (f *file) answer(int64) ([]byte, bool, error) {
 	f.asked = false
 	data, err := f.wait()
 	return data, true, err
-}
-
-// server is a table that a web server gives out. A goroutine of its own asks for it, so that a server that hangs
-// holds nobody up.
-type server struct {
-	p      *program
-	client *http.Client
-	stop   context.CancelFunc
-	done   chan struct{}
-	asks   chan struct{}
-
-	mu    sync.Mutex
-	data  []byte
-	err   error
-	came  bool          // an answer or an error, which nobody has taken yet
-	asked chan struct{} // closed when an answer or an error is there
-	tag   string
-}
-
-func newServer(p *program) *server {
-	ctx, stop := context.WithCancel(context.Background())
-	s := &server{p: p, client: &http.Client{Timeout: p.timeout}, stop: stop, done: make(chan struct{}), asks: make(chan struct{}, 1), asked: make(chan struct{})}
-	go s.run(ctx)
-	return s
-}
-
-func (s *server) ask(int64) {
-	select {
-	case s.asks <- struct{}{}:
-	default: // it is being asked
-	}
-}
-
-func (s *server) wait() ([]byte, error) {
-	s.ask(0)
-	<-s.asked
-	data, _, err := s.answer(0)
-	return data, err
-}
-
-func (s *server) answer(int64) ([]byte, bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	data, came, err := s.data, s.came, s.err
-	s.data, s.came, s.err = nil, false, nil
-	return data, came, err
-}
-
-func (s *server) run(ctx context.Context) {
-	defer close(s.done)
-	first := true
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.asks:
-		}
-		data, err := s.get(ctx)
-		s.mu.Lock()
-		if s.err, s.came = err, true; data != nil {
-			s.data = data
-		}
-		s.mu.Unlock()
-		if first {
-			close(s.asked)
-			first = false
-		}
-	}
-}
-
-// get asks once. nil without an error says that nothing has changed.
-func (s *server) get(ctx context.Context) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, max(s.p.timeout, 100*time.Millisecond))
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.p.url, nil)
-	if err != nil {
-		return nil, errors.New("no request can be made of the URL")
-	}
-	for name, value := range s.p.headers {
-		req.Header.Set(name, value)
-	}
-	if s.tag != "" {
-		req.Header.Set("If-None-Match", s.tag)
-	}
-	resp, err := s.client.Do(req)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, s.p.silent()
-		}
-		return nil, errUnreachable
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusNotModified && s.tag != "" {
-		return nil, nil
-	}
-	data, err := s.p.read(resp.StatusCode, resp.Body)
-	if err != nil {
-		return nil, err
-	}
-	s.tag = resp.Header.Get("ETag")
-	return data, nil
-}
-
-func (s *server) close() error {
-	s.stop()
-	<-s.done
-	return nil
 }
 
 var errUnreachable = errors.New("the server cannot be reached")

@@ -23,6 +23,7 @@ func Interval() stage.Spec {
 		Args: func() stage.Args {
 			return &intervalArgs{Before: "0s", After: "0s", Grace: "0s", Wait: "1h", Rows: "inner", Late: "side", Revisions: "first", MaxRows: 1000, MaxTotal: 1 << 22}
 		},
+		Counts: []string{"late", "refused", "waited"},
 	}
 }
 

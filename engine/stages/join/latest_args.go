@@ -17,8 +17,9 @@ import (
 func Latest() stage.Spec {
 	return stage.Spec{
 		Kind: "join", Type: "latest",
-		Help: "Gives rows of one input the latest values of the same key in another: a view that follows a channel.",
-		Args: func() stage.Args { return &latestArgs{MaxKeys: 1 << 20} },
+		Help:   "Gives rows of one input the latest values of the same key in another: a view that follows a channel.",
+		Args:   func() stage.Args { return &latestArgs{MaxKeys: 1 << 20} },
+		Counts: []string{"missing", "older"},
 	}
 }
 

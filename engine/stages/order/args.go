@@ -23,6 +23,7 @@ func Spec() stage.Spec {
 		Args: func() stage.Args {
 			return &args{Late: "side", Wait: "10m", MaxRows: 10_000, MaxTotal: 1 << 22}
 		},
+		Counts: []string{"late", "pushed_out"},
 	}
 }
 

@@ -365,6 +365,9 @@ func (x *run) open() {
 			if !strings.HasPrefix(name, "cost_") { // what it cost may depend on the cuts
 				x.counts[name] += n
 			}
+			if !slices.Contains(x.c.spec.Counts, name) {
+				x.t.Errorf("%q is counted, which is none of the stage's Counts, %q", name, x.c.spec.Counts)
+			}
 		},
 	})
 	x.must(err)

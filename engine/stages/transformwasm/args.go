@@ -27,10 +27,17 @@ func Specs() (decode, transform stage.Spec) {
 	}
 	transform = stage.Spec{
 		Kind: "transform", Type: "wasm",
-		Help: "Runs a plugin, a WebAssembly module, over the rows.",
-		Args: func() stage.Args { return &args{plugins: shared} },
+		Help:   "Runs a plugin, a WebAssembly module, over the rows.",
+		Args:   func() stage.Args { return &args{plugins: shared} },
+		Counts: counts(),
 	}
 	return decode, transform
+}
+
+// counts are a plugin's, most of them the host's (wasm).
+func counts() []string {
+	return []string{"cost_fuel", "cost_instances", "cost_log_debug", "cost_log_dropped", "cost_log_error", "cost_log_info", "cost_log_warning", "cost_splits", "cost_tried",
+		"failed", "quarantined", "refused", "unfounded"}
 }
 
 // plugins makes the pool when the first stage opens.

@@ -38,7 +38,7 @@
 //	               with final = false; when they close, they are emitted again.
 //	early          every so often, by ticks, open windows that have changed are emitted with final = false.
 //	having         lets a window out once it is true of it; what was let out is let out again when it changes,
-//	               so that nothing stale stays behind. Revisions count what was let out.
+//	               so that nothing stale stays behind. Revisions count what was let out, held_back what was not.
 //	end of input   all that is open is emitted, in order of window_start and then of group.
 //
 // Many windows may close at once: at the end, or when the watermark jumps. They are emitted in pieces of some 8,000, each when

@@ -56,7 +56,7 @@ func (w *window) emit(out flow.Emitter) {
 }
 
 // let lets those windows out for which having is true, and those of which an earlier revision was
-// let out. Others have no revision yet. It takes rows.
+// let out. Others have no revision yet, and are counted. It takes rows.
 func (w *window) let(q []emission, rows arrow.RecordBatch) arrow.RecordBatch {
 	if w.having == nil {
 		return rows
@@ -71,6 +71,9 @@ func (w *window) let(q []emission, rows arrow.RecordBatch) arrow.RecordBatch {
 		}
 		links[paneFlags] |= flagShown
 		sel = append(sel, int32(i))
+	}
+	if back := len(q) - len(sel); back > 0 {
+		w.o.Count("held_back", int64(back))
 	}
 	return flow.Take(rows, sel, w.o.Alloc)
 }

@@ -23,8 +23,9 @@ const (
 func Tumbling() stage.Spec {
 	return stage.Spec{
 		Kind: "window", Type: "tumbling",
-		Help: "Sums rows up over windows of equal length in event time, key by key.",
-		Args: func() stage.Args { return &tumblingArgs{Late: "revise", Keep: "1h", Phases: 2} },
+		Help:   "Sums rows up over windows of equal length in event time, key by key.",
+		Args:   func() stage.Args { return &tumblingArgs{Late: "revise", Keep: "1h", Phases: 2} },
+		Counts: counts(),
 	}
 }
 
@@ -32,8 +33,9 @@ func Tumbling() stage.Spec {
 func Sliding() stage.Spec {
 	return stage.Spec{
 		Kind: "window", Type: "sliding",
-		Help: "Sums rows up over windows of equal length that overlap, such as the last hour, every minute.",
-		Args: func() stage.Args { return &slidingArgs{Late: "revise", Keep: "1h", Phases: 2} },
+		Help:   "Sums rows up over windows of equal length that overlap, such as the last hour, every minute.",
+		Args:   func() stage.Args { return &slidingArgs{Late: "revise", Keep: "1h", Phases: 2} },
+		Counts: counts(),
 	}
 }
 
@@ -41,8 +43,9 @@ func Sliding() stage.Spec {
 func Session() stage.Spec {
 	return stage.Spec{
 		Kind: "window", Type: "session",
-		Help: "Sums rows up over sessions: rows of a key without a gap between them that is too long.",
-		Args: func() stage.Args { return &sessionArgs{Late: "revise", Keep: "1h"} },
+		Help:   "Sums rows up over sessions: rows of a key without a gap between them that is too long.",
+		Args:   func() stage.Args { return &sessionArgs{Late: "revise", Keep: "1h"} },
+		Counts: counts(),
 	}
 }
 
@@ -50,8 +53,9 @@ func Session() stage.Spec {
 func Count() stage.Spec {
 	return stage.Spec{
 		Kind: "window", Type: "count",
-		Help: "Sums up a number of rows of a key at a time, in the order in which they come.",
-		Args: func() stage.Args { return &countArgs{} },
+		Help:   "Sums up a number of rows of a key at a time, in the order in which they come.",
+		Args:   func() stage.Args { return &countArgs{} },
+		Counts: counts(),
 	}
 }
 
@@ -59,9 +63,14 @@ func Count() stage.Spec {
 func State() stage.Spec {
 	return stage.Spec{
 		Kind: "window", Type: "state",
-		Help: "Sums rows of a key up for as long as a condition holds, and says for how long it did.",
-		Args: func() stage.Args { return &stateArgs{Late: "side", Keep: "1h", MaxRows: 10_000} },
+		Help:   "Sums rows of a key up for as long as a condition holds, and says for how long it did.",
+		Args:   func() stage.Args { return &stateArgs{Late: "side", Keep: "1h", MaxRows: 10_000} },
+		Counts: counts(),
 	}
+}
+
+func counts() []string {
+	return []string{"held_back", "late_dropped", "late_expired", "late_side", "percentile_ignored", "values_ignored"}
 }
 
 type tumblingArgs struct {

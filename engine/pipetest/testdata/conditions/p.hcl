@@ -15,6 +15,12 @@ pipeline "p" {
     on       = [temp]
     suppress = open
   }
+  window "tumbling" "many" {
+    by     = [device]
+    every  = "10m"
+    having = count() > 5
+    emit   = { n = count() }
+  }
   window "count" "pairs" {
     by   = [device]
     size = 2

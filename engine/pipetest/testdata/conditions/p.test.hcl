@@ -27,4 +27,14 @@ test "a door that is opened" {
     from = window.door
     rows = 1
   }
+  expect {
+    from   = window.many
+    metric = "held_back"
+    value  = 1
+  }
+  expect {
+    from   = window.many
+    metric = "late_dropped"
+    value  = 0
+  }
 }

@@ -60,3 +60,24 @@ test "e" {
     EOT
   }
 }
+
+test "f" {
+  rows {
+    to     = channel.c
+    ndjson = "{\"device\":\"a\",\"v\":11}"
+  }
+  expect {
+    from   = channel.c
+    metric = "regects"
+    value  = 0
+  }
+  expect {
+    metric  = "late_droped"
+    at_most = 0
+  }
+  expect {
+    from   = rule.high
+    metric = "rows"
+    value  = 1
+  }
+}
