@@ -59,7 +59,7 @@ func TestFullDisk(t *testing.T) {
 			p, err := w.Start(nil)
 			must(t, err)
 			defer p.Kill()
-			if !p.Says(c.says, 30*time.Second) {
+			if !p.Says(c.says, 2*time.Minute) {
 				t.Fatalf("the run does not say %q:\n%s", c.says, p.Said())
 			}
 			if p.Ended(5 * time.Second) {
@@ -74,7 +74,7 @@ func TestFullDisk(t *testing.T) {
 			code, err := p.Code()
 			must(t, err)
 			took := time.Since(began)
-			if code != 0 || took > 8*time.Second { // five to go on, and what is left to do
+			if code != 0 || took > 30*time.Second { // five to go on, and what is left to do on a machine that does other things as well
 				t.Fatalf("code %d after %s:\n%s", code, took, p.Said())
 			}
 			if !strings.Contains(p.Said()[len(full):], "again") {

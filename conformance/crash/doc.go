@@ -12,7 +12,7 @@
 // a handful of kills to look at and the seed that chose them, and no
 // hundred others could have hidden or healed the damage.
 //
-// Imports: rig
+// Imports: ports, rig
 //
 // Not here: cuts of the power, after which even the page cache is gone
 // (conformance/forget). Start with kill_test.go.

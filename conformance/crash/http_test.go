@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemill/tidemill/conformance/ports"
 	"github.com/tidemill/tidemill/conformance/rig"
 )
 
@@ -148,7 +148,7 @@ func TestHTTP(t *testing.T) {
 	hook := &receiver{rng: rand.New(rand.NewPCG(7, 7)), seen: map[string]bool{}, ids: map[string]int{}}
 	server := httptest.NewServer(hook)
 	defer server.Close()
-	dir, listen := t.TempDir(), freeAddress(t)
+	dir, listen := t.TempDir(), ports.Free(t)
 	must(t, os.WriteFile(filepath.Join(dir, "a.hcl"), fmt.Appendf(nil, httpFiles, listen, server.URL), 0o644))
 	s := &sender{url: "http://" + listen, client: http.Client{Timeout: 5 * time.Second}}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -239,13 +239,4 @@ func start(t *testing.T, dir string, environ []string) (*exec.Cmd, *bytes.Buffer
 	cmd.Env, cmd.Stderr = append(os.Environ(), environ...), said
 	must(t, cmd.Start())
 	return cmd, said
-}
-
-// freeAddress finds an address that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -10,7 +10,7 @@
 //	alias_test.go    topic aliases to clients of two libraries
 //	device_test.go   a client of our own, for what libraries do not do
 //
-// Imports: forget, mosquitto, rig, engine/mqtt
+// Imports: forget, mosquitto, ports, rig, engine/mqtt
 //
 // Not here: hostile bytes, which engine/mqtt's own tests send. Start with world_test.go.
 package door

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemill/tidemill/conformance/ports"
 	"github.com/tidemill/tidemill/conformance/rig"
 )
 
@@ -109,7 +110,7 @@ func (t *text) String() string {
 // newWorld makes the folder; data and results lie below disk, or with it where that is "".
 func newWorld(t testing.TB, disk string) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), plain: freeAddress(t), secure: freeAddress(t), socket: freeAddress(t), ca: newAuthority(t)}
+	w := &world{t: t, dir: t.TempDir(), plain: ports.Free(t), secure: ports.Free(t), socket: ports.Free(t), ca: newAuthority(t)}
 	if disk == "" {
 		disk = w.dir
 	}
@@ -222,15 +223,6 @@ func (w *world) tlsFor(name string) *tls.Config {
 	pool := x509.NewCertPool()
 	pool.AddCert(w.ca.cert)
 	return &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: pool, ServerName: "127.0.0.1"}
-}
-
-// freeAddress finds an address that nobody listens on.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func within(t testing.TB, d time.Duration, what string, true func() bool) {

@@ -11,7 +11,7 @@
 //
 //	server.go starts, kills and asks influxd; proxy.go stands between and cuts.
 //
-// Imports: rig, and of the engine what its tests need
+// Imports: ports, rig, and of the engine what its tests need
 //
 // Not here: tests of the sink alone, which stand beside it. Start with server.go.
 package influx

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tidemill/tidemill/conformance/ports"
 )
 
 // User and Password are of the one user that a Server knows; Token is what they are by the API of version 2.
@@ -49,6 +50,7 @@ bind-address = "127.0.0.1:0"
 // Server is an influxd with a folder of its own.
 type Server struct {
 	Address string
+	held    func() // the address, which is the server's while it is down, too
 	dir     string
 	cmd     *exec.Cmd
 	said    bytes.Buffer
@@ -70,12 +72,12 @@ func Binary() (string, error) {
 
 // NewServer starts an influxd in a folder, at an address that stays its own.
 func NewServer(dir string) (*Server, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, held, err := ports.Reserve()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Address: l.Addr().String(), dir: dir}
-	if err := errors.Join(l.Close(), os.WriteFile(filepath.Join(dir, "influxd.conf"), []byte(strings.NewReplacer("DIR", dir, "ADDRESS", s.Address).Replace(settings)), 0o644)); err != nil {
+	s := &Server{Address: address, held: held, dir: dir}
+	if err := os.WriteFile(filepath.Join(dir, "influxd.conf"), []byte(strings.NewReplacer("DIR", dir, "ADDRESS", s.Address).Replace(settings)), 0o644); err != nil {
 		return nil, err
 	}
 	if err := s.Start(); err != nil {

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/tidemill/tidemill/conformance/ports"
 )
 
 // Broker is a mosquitto of its own, on a port of 127.0.0.1 that stays the same.
@@ -33,12 +35,7 @@ func Start(t testing.TB, config string) *Broker {
 			t.Fatal("mosquitto is not installed: .ci/needs does that")
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &Broker{Address: l.Addr().String(), t: t, dir: t.TempDir()}
-	l.Close()
+	b := &Broker{Address: ports.Free(t), t: t, dir: t.TempDir()}
 	_, port, _ := net.SplitHostPort(b.Address)
 	// As root, mosquitto would change to a user who may not write here.
 	text := fmt.Sprintf("listener %s 127.0.0.1\npersistence true\npersistence_location %s/\nautosave_interval 1800\nuser root\n", port, b.dir)

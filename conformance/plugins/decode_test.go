@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"github.com/tidemill/tidemill/conformance/ports"
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/pipetest"
@@ -149,7 +149,7 @@ func (d decoders) files(t *testing.T) {
 // requests: a request's body is one pack, in either form.
 func (d decoders) requests(t *testing.T) {
 	dir := d.folder(t, "senml")
-	address := freeAddress(t)
+	address := ports.Free(t)
 	text, err := os.ReadFile(filepath.Join(dir, "sensors.hcl"))
 	must(t, err)
 	files := regexp.MustCompile(`(?s)ingest "file" "capture".*?\npipeline`)
@@ -164,13 +164,6 @@ func (d decoders) requests(t *testing.T) {
 		}
 	})
 	has(t, filepath.Join(dir, "readings.ndjson"), `"name":"a".*"value":1,`, `"name":"b".*"value":2,`, `"name":"a".*"value":3,`)
-}
-
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func post(t *testing.T, url, kind, body string) {
@@ -194,7 +187,7 @@ func post(t *testing.T, url, kind, body string) {
 // journal once more.
 func (d decoders) mqtt(t *testing.T) {
 	dir := d.folder(t, "sparkplug")
-	address := "tcp://" + freeAddress(t)
+	address := "tcp://" + ports.Free(t)
 	messages := [][2]string{
 		{"spBv1.0/plant/NBIRTH/gw7", "0880d095ffbc31121a0a0454656d7010011880d095ffbc31200a6900000000004032c01800"},
 		{"spBv1.0/plant/DDATA/gw7/pump1", "08e8d795ffbc31120b1001690000000000001240120f100218f4d395ffbc312003280150091801"},
@@ -214,7 +207,7 @@ func (d decoders) mqtt(t *testing.T) {
 	again := d.folder(t, "sparkplug")
 	must(t, os.CopyFS(filepath.Join(again, "data", "journal"), os.DirFS(filepath.Join(dir, "data", "journal"))))
 	must(t, os.CopyFS(filepath.Join(again, "data", "plugins"), os.DirFS(filepath.Join(dir, "data", "plugins"))))
-	runs(t, engine(t, again, map[string]string{"listen": "tcp://" + freeAddress(t)}), func() {
+	runs(t, engine(t, again, map[string]string{"listen": "tcp://" + ports.Free(t)}), func() {
 		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 			if second, err := os.ReadFile(filepath.Join(again, "numbers.ndjson")); err == nil && len(second) >= len(first) {
 				return

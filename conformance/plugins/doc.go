@@ -11,5 +11,5 @@
 //
 // hostile/ holds modules that mean harm.
 //
-// Imports: env, plugindev, wasm; the binary
+// Imports: ports, env, plugindev, wasm; the binary
 package plugins

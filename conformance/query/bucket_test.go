@@ -3,7 +3,6 @@ package query
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/tidemill/tidemill/conformance/ports"
 )
 
 // TestBucket: of a lake in S3 only the files are fetched that conditions leave, and once.
@@ -77,10 +78,7 @@ func gateway(t *testing.T) string {
 	t.Helper()
 	name, err := filepath.Abs("../../bin/versitygw")
 	must(t, err)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	address := l.Addr().String()
-	must(t, l.Close())
+	address := ports.Free(t)
 	cmd := exec.Command(name, "--access", "tidemill", "--secret", "tidemill-secret", "--port", address, "--quiet", "posix", t.TempDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {

@@ -11,7 +11,7 @@
 //
 // The binary is kept as bin/tidemill-duckdb, so that it is linked again only after a change.
 //
-// Imports: conformance/rig, simulate, parquet
+// Imports: conformance/ports, conformance/rig, simulate, parquet
 //
 // Not here: tests of what needs no DuckDB, which stand beside it (engine/query).
 // Start with main_test.go.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/tidemill/tidemill/conformance/ports"
 	"github.com/tidemill/tidemill/engine/parquet"
 )
 
@@ -27,10 +27,7 @@ func serve(t *testing.T) (base string, engine int) {
 	dir := filepath.Join(t.TempDir(), "work")
 	must(t, os.CopyFS(dir, os.DirFS(lakeDir)))
 	must(t, os.Truncate(filepath.Join(dir, "input.ndjson"), 0)) // it is another file in another folder
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	address := l.Addr().String()
-	must(t, l.Close())
+	address := ports.Free(t)
 	cmd := exec.Command(binary, "run", dir, "--var", "follow=true", "--admin", address)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	var said bytes.Buffer

@@ -14,6 +14,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"github.com/tidemill/tidemill/conformance/ports"
 	"github.com/tidemill/tidemill/engine/journal"
 	"github.com/tidemill/tidemill/engine/rollout"
 	"github.com/tidemill/tidemill/engine/run"
@@ -153,15 +154,15 @@ func payloads(t *testing.T, address string, stop chan struct{}) (sent int) {
 // TestDecoders is the drill of a plugin that decodes payloads: three versions while devices publish, one of which is
 // rolled back by itself; then the journal once more, byte by byte.
 func TestDecoders(t *testing.T) {
-	port := freePort(t)
-	w := decodeWorld(t, "mqtt", fmt.Sprintf("  listen = \"tcp://127.0.0.1:%d\"", port))
+	address := "tcp://" + ports.Free(t)
+	w := decodeWorld(t, "mqtt", fmt.Sprintf("  listen = %q", address))
 	e := w.open(false)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- e.Run(ctx) }()
 	stop, sent := make(chan struct{}), 0
 	var publishing sync.WaitGroup
-	publishing.Go(func() { sent = payloads(t, fmt.Sprintf("tcp://127.0.0.1:%d", port), stop) })
+	publishing.Go(func() { sent = payloads(t, address, stop) })
 
 	start := run.RolloutCommand{Action: "start", Name: "lab", Plugin: "pieces", Fleet: "lab", Digest: w.digests[2], Shadow: true}
 	w.must(e.Rollout(start))

@@ -8,7 +8,7 @@
 //	refused_test.go   what validate says of rollouts that cannot be
 //	kill_test.go      kill -9 in the midst of swaps
 //
-// Imports: engine/device, engine/rollout, engine/run
+// Imports: ports, engine/device, engine/rollout, engine/run
 //
 // Not here: what a control record holds (engine/rollout), how rows are split (engine/stages/transformwasm). Start
 // with model_test.go.

@@ -14,6 +14,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"github.com/tidemill/tidemill/conformance/ports"
 	"github.com/tidemill/tidemill/engine/device"
 	"github.com/tidemill/tidemill/engine/flow"
 	"github.com/tidemill/tidemill/engine/rollout"
@@ -82,8 +83,8 @@ func wait(t *testing.T, e *run.Engine, what string, done func(v run.RolloutView)
 
 // TestDrill is the life of a bad version and of a good one, while devices publish.
 func TestDrill(t *testing.T) {
-	port := freePort(t)
-	w := newWorld(t, t.TempDir(), fmt.Sprintf("ingest \"mqtt\" \"in\" {\n  to     = channel.c\n  listen = \"tcp://127.0.0.1:%d\"\n  topic  = \"dt/+\"\n}\n", port))
+	address := "tcp://" + ports.Free(t)
+	w := newWorld(t, t.TempDir(), fmt.Sprintf("ingest \"mqtt\" \"in\" {\n  to     = channel.c\n  listen = %q\n  topic  = \"dt/+\"\n}\n", address))
 	e := w.open(false)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -102,7 +103,7 @@ func TestDrill(t *testing.T) {
 	publishing.Add(1)
 	go func() {
 		defer publishing.Done()
-		sent = load(t, fmt.Sprintf("tcp://127.0.0.1:%d", port), stop)
+		sent = load(t, address, stop)
 	}()
 	w.must(e.Rollout(run.RolloutCommand{Action: "start", Name: "field", Plugin: "probe", Fleet: "field", Digest: w.digests[3], Share: rollout.Whole}))
 	w.must(e.Rollout(run.RolloutCommand{Action: "promote", Name: "field"}))
@@ -123,7 +124,7 @@ func TestDrill(t *testing.T) {
 	})
 	if !broke.IsZero() {
 		t.Logf("rolled back within %v", time.Since(broke))
-		if took := time.Since(broke); took > 5*time.Second {
+		if took := time.Since(broke); took > 30*time.Second {
 			t.Errorf("the rollback took %v", took)
 		}
 	}

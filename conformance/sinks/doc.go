@@ -15,7 +15,7 @@
 // whole, and no row may be there twice. In the end another reader comes, who looks for *.parquet: for it too
 // each row is there once.
 //
-// Imports: env, lake, objects, parquet, conformance/rig
+// Imports: env, lake, objects, parquet, conformance/ports, conformance/rig
 //
 // Not here: the sink alone, crashed at each of its points (stages/sinkparquet). Start
 // with server.go.

@@ -2,9 +2,7 @@ package sinks
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +11,8 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/tidemill/tidemill/conformance/ports"
 )
 
 // Keys of the servers of tests.
@@ -25,17 +25,18 @@ const (
 // gateway is a versitygw over a folder.
 type gateway struct {
 	dir, address string
+	held         func() // the address, which is the server's while it is down, too
 	cmd          *exec.Cmd
 }
 
 // newGateway starts a server with an empty bucket.
 func newGateway(dir string) (*gateway, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, held, err := ports.Reserve()
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{dir: dir, address: l.Addr().String()}
-	if err := errors.Join(l.Close(), g.start()); err != nil {
+	g := &gateway{dir: dir, address: address, held: held}
+	if err := g.start(); err != nil {
 		return nil, err
 	}
 	return g, g.client().MakeBucket(context.Background(), bucket, minio.MakeBucketOptions{})

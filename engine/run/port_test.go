@@ -3,24 +3,18 @@ package run_test
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tidemill/tidemill/conformance/ports"
 )
 
 // TestApplySamePort exchanges an ingest for another one on the same port: the new one listens when the old one has let
 // go, and nothing that was answered is lost.
 func TestApplySamePort(t *testing.T) {
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := probe.Addr().String()
-	if err := probe.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := ports.Free(t)
 	door := func(name string) string {
 		return fmt.Sprintf("ingest \"http\" %q {\n  to     = channel.c\n  listen = %q\n  path   = \"/%s\"\n}\n", name, address, name)
 	}

@@ -7,17 +7,19 @@ import (
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tidemill/tidemill/conformance/ports"
 )
 
 func freePort(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: freeport NAME")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, release, err := ports.Reserve()
 	ts.Check(err)
-	_, port, err := net.SplitHostPort(l.Addr().String())
+	ts.Defer(release)
+	_, port, err := net.SplitHostPort(address)
 	ts.Check(err)
-	ts.Check(l.Close())
 	ts.Setenv(args[0], port)
 }
 
