@@ -53,7 +53,7 @@ func TestAddressLimit(t *testing.T) {
 			eventually(t, "it is counted", func() bool { return s.Stats().Connections == 2 })
 			continue
 		}
-		nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+		nc.SetReadDeadline(time.Now().Add(longEnough))
 		if _, err := nc.Read(make([]byte, 1)); err != io.EOF || count("connections_over_address_limit") != 1 {
 			t.Error("a third connection:", err)
 		}

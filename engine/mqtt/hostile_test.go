@@ -50,9 +50,12 @@ func login(t testing.TB, address, id string) net.Conn {
 	return nc
 }
 
+// longEnough is how long the tests wait for what must come, on machines that do other things as well.
+const longEnough = 30 * time.Second
+
 func answer(t testing.TB, nc net.Conn, want []byte) {
 	t.Helper()
-	nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+	nc.SetReadDeadline(time.Now().Add(longEnough))
 	got := make([]byte, len(want))
 	if _, err := io.ReadFull(nc, got); err != nil || !bytes.Equal(got, want) {
 		t.Fatalf("% x came, not % x: %v", got, want, err)
@@ -68,19 +71,17 @@ func send(t testing.TB, nc net.Conn, p *Packet) {
 
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for range 1000 {
-		if is() {
-			return
+	for end := time.Now().Add(longEnough); !is(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal(what)
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatal(what)
 }
 
 // TestSlowReader has a subscriber that reads nothing. The publisher and
 // another subscriber go on; the slow one loses messages, and then the connection.
 func TestSlowReader(t *testing.T) {
-	s, count := counted(t, Options{Inlet: newInlet(), WriteTimeout: time.Second, MaxQueued: 10})
+	s, count := counted(t, Options{Inlet: newInlet(), WriteTimeout: 2 * time.Second, MaxQueued: 10})
 	address := listen(t, s, Listener{})
 	slow, good, publisher := login(t, address, "slow"), login(t, address, "good"), login(t, address, "p")
 	for _, nc := range []net.Conn{slow, good} {
@@ -103,7 +104,7 @@ func TestSlowReader(t *testing.T) {
 // a server that lets one handshake compute at a time.
 func TestSilence(t *testing.T) {
 	serverTLS, clientTLS := selfSigned(t)
-	s, count := counted(t, Options{Inlet: newInlet(), ConnectTimeout: 2 * time.Second, Handshakes: 1})
+	s, count := counted(t, Options{Inlet: newInlet(), ConnectTimeout: 4 * time.Second, Handshakes: 1})
 	plain, secure := listen(t, s, Listener{}), listen(t, s, Listener{TLS: serverTLS})
 	for i := range 150 {
 		for _, address := range []string{plain, secure} {
@@ -128,7 +129,7 @@ func TestSilence(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if d := time.Since(begin); d > 1500*time.Millisecond {
+	if d := time.Since(begin); d > 3500*time.Millisecond { // less than a silent one keeps its place
 		t.Errorf("others wait: %v", d)
 	}
 	eventually(t, "they stay", func() bool { return s.Stats().Connections == 0 })
@@ -138,19 +139,23 @@ func TestSilence(t *testing.T) {
 }
 
 func TestRate(t *testing.T) {
-	s, count := counted(t, Options{Inlet: newInlet(), Rate: 100})
+	s, count := counted(t, Options{Inlet: instant{}, Rate: 1000})
 	nc := login(t, listen(t, s, Listener{}), "x")
+	var some []byte // so many at once that a slow machine does not keep to the rate by itself
+	for range 200 {
+		some = Append(some, &Packet{Type: Publish, Topic: []byte("t")}, V311)
+	}
+	some = Append(some, &Packet{Type: Pingreq}, V311)
 	begin := time.Now()
-	for range 13 {
-		for range 10 {
-			send(t, nc, &Packet{Type: Publish, Topic: []byte("t")})
+	for range 8 {
+		if _, err := nc.Write(some); err != nil {
+			t.Fatal(err)
 		}
-		send(t, nc, &Packet{Type: Pingreq})
 		answer(t, nc, []byte{0xD0, 0})
 	}
-	// A second's worth came at once.
-	if d := time.Since(begin); d < 150*time.Millisecond || count("slowed_down") == 0 {
-		t.Errorf("130 messages at 100/s took %v", d)
+	// A second's worth comes at once.
+	if d := time.Since(begin); d < 300*time.Millisecond || count("slowed_down") == 0 {
+		t.Errorf("1,600 messages at 1,000/s took %v", d)
 	}
 }
 
@@ -164,7 +169,7 @@ func TestConnectionLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	nc.SetReadDeadline(time.Now().Add(10 * time.Second))
+	nc.SetReadDeadline(time.Now().Add(longEnough))
 	if _, err := nc.Read(make([]byte, 1)); err == nil || count("connections_over_limit") != 1 {
 		t.Error("a third connection", err)
 	}
@@ -186,10 +191,10 @@ func TestCloseWithoutTheInlet(t *testing.T) {
 	answer(t, nc, []byte{0xD0, 0})
 	begin := time.Now()
 	s.Close()
-	if d := time.Since(begin); d > 5*time.Second {
+	if d := time.Since(begin); d > longEnough {
 		t.Errorf("Close took %v", d)
 	}
-	nc.SetReadDeadline(time.Now().Add(5 * time.Second))
+	nc.SetReadDeadline(time.Now().Add(longEnough))
 	if n, err := nc.Read(make([]byte, 10)); n > 0 || err == nil {
 		t.Error("acknowledged all the same", n)
 	}
@@ -201,7 +206,7 @@ func TestDisconnect(t *testing.T) {
 	address := listen(t, s, Listener{})
 	a, b := login(t, address, "a"), login(t, address, "b")
 	s.Disconnect(NotAuthorized, func(c *Client) bool { return c.ID == "a" })
-	a.SetReadDeadline(time.Now().Add(5 * time.Second))
+	a.SetReadDeadline(time.Now().Add(longEnough))
 	if _, err := a.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Error(err)
 	}

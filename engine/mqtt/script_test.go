@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -101,7 +102,7 @@ func (x *inlet) release(err error, which ...int) {
 //	@a 3 clean            client a connects with 3.1.1; keep: with a session; "present" or "new" may follow
 //	@a open               client a connects without saying anything
 //	@a > 30 ~ 'a' 31      client a sends bytes, in the notation of the packets
-//	@a < 20 02 00 00      exactly these bytes come next
+//	@a < 20 02 00 00      exactly these bytes come next; with | between, one of several
 //	@a < DISCONNECT 82    a packet of 5.0 of that type and reason comes next
 //	@a < ends             the server closes
 //	@a quiet              a ping is the next thing answered: nothing came before
@@ -156,9 +157,9 @@ func (st *stage) start() error {
 	}
 	st.s = NewServer(Options{Env: &world, Inlet: st.inlet, Access: scriptRules(),
 		MaxPacket: 1024, MaxLevels: 8, MaxSubscriptions: 3, MaxSessions: 6, MaxRetained: 2, MaxQueued: 3, ReceiveMaximum: 4,
-		Inflight: 2, TopicAliases: 2, ConnectTimeout: time.Second,
+		Inflight: 2, TopicAliases: 2, ConnectTimeout: 3 * time.Second,
 		Count: func(name string, n int64) { st.mu.Lock(); st.counts[name] += n; st.mu.Unlock() }})
-	st.s.proof = 300 * time.Millisecond // longer than a slow machine takes from one line to the next
+	st.s.proof = time.Second // longer than a slow machine takes from one line to the next
 	if err := st.s.Restore("/sessions"); err != nil {
 		return err
 	}
@@ -260,17 +261,16 @@ func (st *stage) do(line string) error {
 }
 
 func (st *stage) count(name string, want int64) error {
-	for try := 0; ; try++ {
+	for end := time.Now().Add(longEnough); ; time.Sleep(10 * time.Millisecond) {
 		st.mu.Lock()
 		got := st.counts[name]
 		st.mu.Unlock()
 		if got == want {
 			return nil
 		}
-		if try == 200 {
+		if time.Now().After(end) {
 			return fmt.Errorf("stands at %d", got)
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }
 
@@ -303,7 +303,7 @@ func (st *stage) tell(order string) error {
 	if verb != "hold" && verb != "refuse" && verb != "accept" {
 		select {
 		case <-x.come:
-		case <-time.After(2 * time.Second):
+		case <-time.After(longEnough):
 			return errors.New("nothing came")
 		}
 	}
@@ -367,11 +367,15 @@ func (st *stage) client(name, verb, rest string) error {
 		if rest[0] >= 'A' && len(rest) > 2 && rest[2] != ' ' {
 			return c.packet(rest)
 		}
-		b, err := notation(rest)
-		if err != nil {
-			return err
+		var those [][]byte
+		for _, one := range strings.Split(rest, " | ") {
+			b, err := notation(one)
+			if err != nil {
+				return err
+			}
+			those = append(those, b)
 		}
-		return c.expect(b)
+		return c.expect(those...)
 	}
 	return errors.New("no such thing to do")
 }
@@ -396,7 +400,7 @@ func (c *peer) connect(id, how string) error {
 
 // fill reads until n bytes are there.
 func (c *peer) fill(n int) error {
-	c.SetReadDeadline(time.Now().Add(3 * time.Second))
+	c.SetReadDeadline(time.Now().Add(longEnough))
 	for len(c.buf) < n {
 		b := make([]byte, 4096)
 		got, err := c.Read(b)
@@ -408,13 +412,15 @@ func (c *peer) fill(n int) error {
 	return nil
 }
 
-func (c *peer) expect(want []byte) error {
-	err := c.fill(len(want))
-	got := c.buf[:min(len(c.buf), len(want))]
-	if !bytes.Equal(got, want) {
+// expect takes one of those, which are equally long.
+func (c *peer) expect(those ...[]byte) error {
+	size := len(those[0])
+	err := c.fill(size)
+	got := c.buf[:min(len(c.buf), size)]
+	if !slices.ContainsFunc(those, func(want []byte) bool { return bytes.Equal(got, want) }) {
 		return fmt.Errorf("%x came: %w", c.buf, err)
 	}
-	c.buf = c.buf[len(want):]
+	c.buf = c.buf[size:]
 	return nil
 }
 

@@ -231,7 +231,7 @@ func TestWebSocketRefusals(t *testing.T) {
 	}
 	defer nc.Close()
 	go nc.Write(bytes.Repeat([]byte("GET / HTTP/1.1\r\nX: "), 100_000))
-	nc.SetReadDeadline(time.Now().Add(5 * time.Second))
+	nc.SetReadDeadline(time.Now().Add(longEnough))
 	if _, err := io.Copy(io.Discard, nc); errors.Is(err, net.ErrClosed) {
 		t.Error(err)
 	}
