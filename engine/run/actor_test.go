@@ -67,7 +67,7 @@ func TestSleeperWakes(t *testing.T) {
 			defer close(woken)
 			s.wait(stop, pause)
 		}()
-		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Microsecond) {
+		for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Microsecond) {
 			select {
 			case <-woken:
 				return

@@ -248,7 +248,7 @@ func (l *lab) wait(ran <-chan error) error {
 	select {
 	case err := <-ran:
 		return err
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		l.t.Fatal("the run does not end")
 		return nil
 	}
@@ -257,9 +257,9 @@ func (l *lab) wait(ran <-chan error) error {
 // until waits for something that the run brings about.
 func (l *lab) until(what string, is func() bool) {
 	l.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !is(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			l.t.Fatalf("not in 20 s: %s", what)
+			l.t.Fatalf("not in two minutes: %s", what)
 		}
 	}
 }

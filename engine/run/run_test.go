@@ -215,7 +215,7 @@ func TestApply(t *testing.T) {
 			want++
 		}
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for len(h.lines("rows.ndjson")) < want && time.Now().Before(deadline) {
 		time.Sleep(10 * time.Millisecond)
 	}

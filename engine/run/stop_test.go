@@ -64,7 +64,7 @@ func TestStop(t *testing.T) {
 			if c.report == "" && l.reported("without a last checkpoint") {
 				t.Error("there was no last checkpoint")
 			}
-			late, done := context.WithTimeout(context.Background(), 5*time.Second)
+			late, done := context.WithTimeout(context.Background(), time.Minute)
 			defer done()
 			if err := l.engine.Apply(late, l.plan(c.config)); err == nil || late.Err() != nil {
 				t.Error("a change was applied to an engine that has stopped")
@@ -184,7 +184,7 @@ func TestSwapWhileServerHangs(t *testing.T) {
 		return l.totals().Records == 300 && l.engine.Status().Checkpoint.Epoch > 1
 	})
 	p := l.plan(telemetry + followed + server + copying("p"))
-	late, done := context.WithTimeout(ctx, 15*time.Second)
+	late, done := context.WithTimeout(ctx, time.Minute)
 	defer done()
 	l.must(l.engine.Apply(late, p))
 	l.feed(records(300, 100))

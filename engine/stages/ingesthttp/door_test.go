@@ -168,7 +168,7 @@ func TestTLS(t *testing.T) {
 			}
 			c.Certificates = []tls.Certificate{pair}
 		}
-		client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: c, DisableKeepAlives: true}}
+		client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: c, DisableKeepAlives: true}}
 		return post(client, r.url(), "{}", headers...)
 	}
 	r := start(t, env.Real(), t.TempDir(), args, journal.Options{})
@@ -202,7 +202,7 @@ func TestTLS(t *testing.T) {
 // TestSlow: clients that stall are cut, and hinder nobody meanwhile; those
 // beyond the limit are closed at once.
 func TestSlow(t *testing.T) {
-	r := start(t, env.Real(), t.TempDir(), open0+"timeout = \"300ms\"\nmax_connections = 20\n", journal.Options{})
+	r := start(t, env.Real(), t.TempDir(), open0+"timeout = \"2s\"\nmax_connections = 20\n", journal.Options{})
 	defer r.close()
 	addr := (*r.src.address.Load()).String()
 	var conns []net.Conn
@@ -232,7 +232,7 @@ func TestSlow(t *testing.T) {
 	}
 	began := time.Now()
 	for i, c := range conns {
-		c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		c.SetReadDeadline(time.Now().Add(30 * time.Second))
 		text, err := io.ReadAll(c)
 		if e, ok := err.(net.Error); ok && e.Timeout() {
 			t.Fatalf("connection %d was not cut within %s", i, time.Since(began))
@@ -268,7 +268,7 @@ func TestHeaders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.SetDeadline(time.Now().Add(5 * time.Second))
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
 		go io.WriteString(conn, c.text)
 		line, err := bufio.NewReader(conn).ReadString('\n')
 		if !strings.HasPrefix(line, "HTTP/1.1 "+c.want) {
@@ -281,11 +281,15 @@ func TestHeaders(t *testing.T) {
 // TestBusy: a journal that has no room at once is waited for, but not for ever.
 func TestBusy(t *testing.T) {
 	r := start(t, env.Real(), t.TempDir(), open0+"wait = \"200ms\"\n", journal.Options{})
-	defer r.close()
 	r.gate().set(journal.ErrBusy)
 	if a := mustPost(t, r.url(), "1"); a.code != 429 || a.header.Get("Retry-After") != "1" {
 		t.Errorf("%d %s", a.code, a.text)
 	}
+	r.gate().set(nil)
+	r.close()
+	r = start(t, env.Real(), t.TempDir(), open0+"wait = \"20s\"\n", journal.Options{})
+	defer r.close()
+	r.gate().set(journal.ErrBusy)
 	timer := time.AfterFunc(50*time.Millisecond, func() { r.gate().set(nil) })
 	defer timer.Stop()
 	if a := mustPost(t, r.url(), "2"); a.code != 200 {
@@ -303,7 +307,7 @@ func TestBusy(t *testing.T) {
 // TestNotDurable: nothing is said to be accepted before it is on disk; Close
 // makes durable what was taken, and the answer still goes out.
 func TestNotDurable(t *testing.T) {
-	r := start(t, env.Real(), t.TempDir(), open0+"wait = \"150ms\"\n", journal.Options{})
+	r := start(t, env.Real(), t.TempDir(), open0+"wait = \"1500ms\"\n", journal.Options{})
 	r.halt() // nobody flushes
 	if a := mustPost(t, r.url(), "1"); a.code != 503 || !strings.Contains(a.text, "not on disk") {
 		t.Errorf("%d %s", a.code, a.text)

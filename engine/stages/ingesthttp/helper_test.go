@@ -257,7 +257,7 @@ func post(c *http.Client, url, body string, headers ...string) (reply, error) {
 
 func mustPost(t testing.TB, url, body string, headers ...string) reply {
 	t.Helper()
-	a, err := post(&http.Client{Timeout: 20 * time.Second}, url, body, headers...)
+	a, err := post(&http.Client{Timeout: time.Minute}, url, body, headers...)
 	if err != nil {
 		t.Fatal(err)
 	}
