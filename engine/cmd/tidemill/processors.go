@@ -13,18 +13,28 @@ import (
 	"github.com/tidemill/tidemill/engine/run"
 )
 
-// When the engine goes on with one processor, and when with all. doc.go says why.
+// When the engine goes on with one processor, and when with all. doc.go says why. Parts are of one processor's time.
 const (
 	processorsLook = 50 * time.Millisecond
-	// processorsMany is the part of one processor's time above which it goes on with all, at the next look.
-	processorsMany = 0.7
+	// processorsMany is the part above which, in the mean of two looks, it goes on with all.
+	processorsMany = 0.95
 	// processorsFew is the part that it must have taken less of, in the mean of processorsCalm, to go on with one.
-	processorsFew  = 0.5
+	processorsFew  = 1.0
 	processorsCalm = 500 * time.Millisecond
-	// processorsLate is how late a look may be: a later one was not given a processor, or the machine has none to give.
+	// processorsManyFull and processorsFewFull are the same where groups of the journals are of processorsFull, bytes, or more in the mean.
+	processorsManyFull = 0.7
+	processorsFewFull  = 0.5
+	processorsFull     = 768 << 10
+	// processorsLate is how late a look may be with one: a later one was not given a processor.
 	processorsLate = 20 * time.Millisecond
+	// processorsLost is how much time between looks says that the clock was set, or the process stood still.
+	processorsLost = time.Second
 	// processorsBulk is how large groups of the journals must be in the mean, bytes; half of it keeps one.
 	processorsBulk = 64 << 10
+	// processorsKept is how long one processor has to have been enough. Where it was not, the next trial comes after
+	// twice the time, of processorsRest at most.
+	processorsKept = 2 * time.Second
+	processorsRest = 16 * time.Second
 )
 
 // using is what a process has used and done so far.
@@ -39,32 +49,75 @@ func (u *using) part(before *using) float64 {
 	return float64(u.cpu-before.cpu) / float64(u.at.Sub(before.at))
 }
 
-// few says that a good deal was written since before, in groups of less than size bytes in the mean.
-func (u *using) few(before *using, size int64) bool {
+// below says that a good deal was written since before, in groups of less than size bytes in the mean.
+func (u *using) below(before *using, size int64) bool {
 	return u.bytes-before.bytes < size*(u.groups-before.groups)
+}
+
+// full says that groups since before were about as large as they become.
+func (u *using) full(before *using) bool {
+	return u.groups > before.groups && !u.below(before, processorsFull)
+}
+
+// much says that one processor would not do for long what was done since before.
+func (u *using) much(before *using) bool {
+	most := processorsMany
+	if u.full(before) {
+		most = processorsManyFull
+	}
+	return u.part(before) > most
+}
+
+// fits says that one processor would do what was done since before, all being in large groups.
+func (u *using) fits(before *using) bool {
+	most := processorsFew
+	if u.full(before) {
+		most = processorsFewFull
+	}
+	bulk := u.groups > before.groups && !u.below(before, processorsBulk)
+	return bulk && u.part(before) < most
 }
 
 // enough decides whether one processor is enough.
 type enough struct {
-	last, calm using // at the latest look; since when nothing spoke for all
-	one        bool
+	last, earlier using // at the latest look, and at the one before
+	calm          using // since when nothing spoke for all
+	one           bool
+	since         time.Time     // of one
+	rest          time.Duration // before one is tried, at least; 0: processorsCalm
 }
 
 // look takes what is used by now. must: with all in any case.
 func (l *enough) look(now using, must bool) (one bool) {
-	passed := now.at.Sub(l.last.at)
-	all := must || passed <= 0 || passed > processorsLook+processorsLate || now.part(&l.last) > processorsMany || now.few(&l.last, processorsBulk/2)
-	l.last = now
-	if all {
-		l.calm, l.one = now, false
+	before, earlier := l.last, l.earlier
+	l.last, l.earlier = now, before
+	passed := now.at.Sub(before.at)
+	lost := passed <= 0 || passed > processorsLost
+	if must || lost || now.below(&before, processorsBulk/2) {
+		l.calm, l.one, l.rest = now, false, 0
 		return false
 	}
-	if now.at.Sub(l.calm.at) >= processorsCalm {
-		bulk := now.groups > l.calm.groups && !now.few(&l.calm, processorsBulk)
-		l.one = l.one || bulk && now.part(&l.calm) < processorsFew
+	if l.one {
+		if now.much(&earlier) || passed > processorsLook+processorsLate {
+			l.giveUp(now)
+		}
+		return l.one
+	}
+	if now.at.Sub(l.calm.at) >= max(l.rest, processorsCalm) {
+		l.one, l.since = now.fits(&l.calm), now.at
 		l.calm = now
 	}
 	return l.one
+}
+
+// giveUp goes back to all.
+func (l *enough) giveUp(now using) {
+	if now.at.Sub(l.since) < processorsKept {
+		l.rest = min(2*max(l.rest, processorsCalm), processorsRest)
+	} else {
+		l.rest = 0
+	}
+	l.calm, l.one = now, false
 }
 
 // governor gives the Go scheduler one processor while one is enough.
