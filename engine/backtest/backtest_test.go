@@ -75,20 +75,21 @@ func TestReport(t *testing.T) {
 // TestPicture: the signal, what would have been usual, the scores below, and what the colours mean.
 func TestPicture(t *testing.T) {
 	s := &Series{Labels: []Label{{3e6, 5e6}}}
-	r := &Report{Scores: [][]float64{{}}, Lower: [][]float64{{}}, Upper: [][]float64{{}}, Alerts: []Alert{{Row: 4}}}
+	r := &Report{Scores: [][]float64{{}}, Lower: [][]float64{{}}, Upper: [][]float64{{}}, raw: [][]float64{{}}, Threshold: 3.5, Alerts: []Alert{{Row: 4}}}
 	for i := range 10 {
 		s.Times, s.Values = append(s.Times, int64(i)*1e6), append(s.Values, []float64{float64(i % 3)})
-		r.Scores[0], r.Lower[0], r.Upper[0] = append(r.Scores[0], float64(i)), append(r.Lower[0], 0), append(r.Upper[0], 2)
+		r.Lower[0], r.Upper[0] = append(r.Lower[0], 0), append(r.Upper[0], 2)
+		r.raw[0], r.Scores[0] = append(r.raw[0], float64(i)), append(r.Scores[0], min(float64(i), 0.4)) // cut, as in a quiet time
 	}
 	var b bytes.Buffer
 	if err := Plot(&b, "svg", "title", "duty", s, r, 0); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]int{}
-	for _, text := range []string{">title<", ">duty<", ">score<", ">usual<", ">alert<", ">label<", "fill:#C81E1E", "fill:#FAE2BE"} {
+	for _, text := range []string{">title<", ">duty<", ">score<", ">usual<", ">alert<", ">label<", ">threshold<", ">8<", "fill:#C81E1E", "fill:#FAE2BE"} {
 		got[text] = strings.Count(b.String(), text)
 	}
-	want := map[string]int{">title<": 1, ">duty<": 2, ">score<": 1, ">usual<": 1, ">alert<": 1, ">label<": 1, "fill:#C81E1E": 3, "fill:#FAE2BE": 3}
+	want := map[string]int{">title<": 1, ">duty<": 2, ">score<": 1, ">usual<": 1, ">alert<": 1, ">label<": 1, ">threshold<": 1, ">8<": 1, "fill:#C81E1E": 3, "fill:#FAE2BE": 3}
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

@@ -17,12 +17,12 @@ import (
 const plotPoints = 4000
 
 // Plot writes a picture of a series: above its first signal, of the name on, with what would have been usual, labels and alerts, and
-// below a detector's scores. format is svg or png.
+// below a detector's scores as they were held against the threshold, which is a line. format is svg or png.
 func Plot(w io.Writer, format, title, on string, s *Series, r *Report, n int) error {
 	above, below := plot.New(), plot.New()
 	above.Title.Text, above.Y.Label.Text, below.Y.Label.Text = title, on, "score"
 	x := func(i int) float64 { return float64(s.Times[i]) / 1e6 }
-	value, score := func(i int) float64 { return s.Values[i][0] }, func(i int) float64 { return r.Scores[n][i] }
+	value, score := func(i int) float64 { return s.Values[i][0] }, func(i int) float64 { return r.raw[n][i] }
 	least, most := extent(len(s.Times), value)
 	band := func(of []float64) func(i int) float64 {
 		return func(i int) float64 { return clamp(of[i], least, most) }
@@ -39,6 +39,10 @@ func Plot(w io.Writer, format, title, on string, s *Series, r *Report, n int) er
 		return err
 	}
 	p.line(below, score, color.RGBA{R: 40, G: 70, B: 120, A: 255}, "")
+	if r.Threshold > 0 {
+		p.line(below, func(int) float64 { return r.Threshold }, color.RGBA{R: 200, G: 30, B: 30, A: 255}, "threshold")
+		below.Legend.Top, below.Legend.Left = true, true
+	}
 	if err := errors.Join(p.alerts(above, r, n, value, "alert"), p.alerts(below, r, n, score, "")); err != nil {
 		return err
 	}

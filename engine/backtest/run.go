@@ -21,8 +21,8 @@ type Options struct {
 // Alert is a row that a detector would have woken somebody for.
 type Alert struct {
 	Series, Row int
-	Score       float64
-	Label       int // index in the series' labels; -1: none
+	Score       float64 // before it is cut in the quiet time after another (detect.Verdict.Raw): what was held against the threshold
+	Label       int     // index in the series' labels; -1: none
 }
 
 // Report is what one detector did.
@@ -40,6 +40,7 @@ type Report struct {
 	Bench      [3]nab.Result // at the best threshold of each profile
 	Shipped    nab.Result    // of the alerts as they came, standard profile
 	Prices     []Price       // of other thresholds, the highest first; none without labels
+	Threshold  float64       // the detector's own; 0 where it moves
 	Own        float64       // threshold that gives the wanted rate, of four digits
 	OwnAlerts  int           // alerts at that threshold
 	OwnPerWeek float64       // the same a week and key
@@ -69,11 +70,10 @@ func try(all []*Series, c detect.Config, o Options) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Config: c, ModelBytes: d.Size()}
-	total, weeks := 0, 0.0
+	r := &Report{Config: c, Threshold: d.Threshold(), ModelBytes: d.Size()}
+	total, weeks := 0, weeks(all)
 	for _, s := range all {
 		total += len(s.Times)
-		weeks += float64(s.Times[len(s.Times)-1]-s.Times[0]) / week
 		r.Labels += len(s.Labels)
 	}
 	var began time.Duration
@@ -125,7 +125,7 @@ func (r *Report) replay(d *detect.Detector, n int, s *Series, tick func()) {
 		}
 		score[i], expected[i], lower[i], upper[i] = v.Score, v.Expected[0], v.Lower[0], v.Upper[0]
 		if v.Grade > 0 {
-			r.Alerts = append(r.Alerts, Alert{Series: n, Row: i, Score: v.Score, Label: s.label(at)})
+			r.Alerts = append(r.Alerts, Alert{Series: n, Row: i, Score: v.Raw, Label: s.label(at)})
 		}
 		tick()
 	}

@@ -98,7 +98,11 @@ func Choose(reports []*Report) *Report {
 
 // found lists the labels, and which alert came first in each.
 func found(b *strings.Builder, all []*Series, r *Report) {
-	fmt.Fprintf(b, "What %s found, at its own threshold:\n", r.Config.Kind)
+	fmt.Fprintf(b, "What %s found, at its own threshold", r.Config.Kind)
+	if r.Threshold > 0 {
+		fmt.Fprintf(b, ", %.4g", r.Threshold)
+	}
+	b.WriteString(":\n")
 	for n, s := range all {
 		for i, l := range s.Labels {
 			fmt.Fprintf(b, "  %s to %s", stamp(l.From), stamp(l.To))
@@ -114,19 +118,34 @@ func found(b *strings.Builder, all []*Series, r *Report) {
 			fmt.Fprintf(b, "  alert at %s, %s before its end\n", stamp(s.Times[row]), length(time.Duration(l.To-s.Times[row])*time.Microsecond))
 		}
 	}
-	wrong := 0
+	wrong, weeks := 0, weeks(all)
 	for _, a := range r.Alerts {
 		if a.Label < 0 {
 			wrong++
 		}
 	}
-	fmt.Fprintf(b, "  and %d alerts outside of all labels\n\n", wrong)
+	fmt.Fprintf(b, "  and %d alerts outside of all labels", wrong)
+	if weeks > 0 {
+		fmt.Fprintf(b, ", %.1f a week", float64(wrong)/weeks)
+		if len(all) > 1 {
+			b.WriteString(" and key")
+		}
+	}
+	b.WriteString("\n\n")
 }
 
 const (
 	drawWide = 100
 	drawHigh = 10
 )
+
+// weeks are those of all keys together.
+func weeks(all []*Series) (sum float64) {
+	for _, s := range all {
+		sum += float64(s.Times[len(s.Times)-1]-s.Times[0]) / week
+	}
+	return sum
+}
 
 // draw shows the first series' first signal with its alerts and labels, a column a stretch of time.
 func draw(b *strings.Builder, s *Series, r *Report) {
@@ -171,7 +190,8 @@ func draw(b *strings.Builder, s *Series, r *Report) {
 			labels[c] = '='
 		}
 	}
-	fmt.Fprintf(b, "%10s |%s\n%10s |%s\n\n", "alerts", marks, "labels", labels)
+	fmt.Fprintf(b, "%10s |%s\n%10s |%s\n", "alerts", marks, "labels", labels)
+	fmt.Fprintf(b, "%10s |%-*s%s\n\n", "", drawWide-len(stamp(to)), stamp(from), stamp(to))
 }
 
 // Propose is a block of HCL for what suits best.

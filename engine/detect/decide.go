@@ -212,6 +212,18 @@ func (d *Detector) usual() float64 {
 	return defaultDigit
 }
 
+// Threshold is the Raw score from which a row is an alert, while no label has moved it; 0 where it moves by itself: where a rate is
+// wanted, and of rcf, whose own threshold is of how rare a score is.
+func (d *Detector) Threshold() float64 {
+	switch {
+	case d.cfg.PerWeek > 0 || d.cfg.Threshold == 0 && d.only == byForest:
+		return 0
+	case d.cfg.Threshold > 0:
+		return d.cfg.Threshold
+	}
+	return d.usual()
+}
+
 const (
 	nudgeMost = 3   // digits by which labels move a device's threshold at most
 	nudgeDown = 1   // down at once: a fault that no score told of must not let everything through

@@ -15,10 +15,23 @@
 //	                   score, about 1 for what is usual; of the others digits of surprise: 3 is once in a thousand rows
 //	                   (in the quiet time after a score, what is not of a higher level is cut to 0.9, of an ensemble to 0.4, so that any
 //	                   threshold gives an alert once). The threshold is 1.4 of an ensemble, 1.5 of resonance and 3 of others where none is given
-//	grade              0: no alert; else 0.5 to 1. An alert is not repeated for `quiet` rows, unless it grows
+//	grade              0: no alert; else 0.5 to 1. An alert is not repeated for `quiet` rows, unless it grows by 0.3 digits
 //	expected, lower,   what would have been usual, where the detector has an opinion; with several
 //	upper, attribution signals a column each, expected.temp_avg and so on. Attributions sum to 1
 //	model_age          rows that the key's model has learnt from
+//
+// # What an alert is
+//
+// An alert is a row with a grade: 0.5 and more, never less. The score of such a row can be below the threshold, and that of a row
+// without a grade above it, because the column has quiet times of its own, which are for whoever holds it against another threshold:
+//
+//	s      the score before it is cut; what goes out is s, or 0.4 (ensemble) or 0.9 (others) in a quiet time
+//	over   s - threshold, in digits; of rcf with a threshold log2(s / threshold); labels and a wanted rate move the threshold of a key
+//	alert  over >= 0, and `quiet` rows have passed since the alert before, or over is 0.3 more than then
+//	grade  1 - exp(-over) / 2 of an alert: 0.5 at the threshold, 0.82 a digit above it, 0.93 two
+//
+// So 1.3 and, ten rows later, 1.45 of an ensemble (threshold 1.4) go out as score 1.3, grade 0 and as score 0.4, grade 0.52: there was a
+// score of that level ten rows before, and no alert. Whoever wants alerts reads grade; a backtest draws s.
 //
 // # Which rows are judged
 //
