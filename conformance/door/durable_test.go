@@ -65,6 +65,15 @@ func (c *crowd) live(ctx context.Context, d *device, window int) {
 	}
 }
 
+// waitFor waits for a time, and until something has happened that a slow machine has not come to by then; half a minute
+// at most, since what is waited for may have ended by itself.
+func waitFor(pause time.Duration, happened func() bool) {
+	time.Sleep(pause)
+	for end := time.Now().Add(30 * time.Second); !happened() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // finish lets everything be answered, stops the server, and counts the rows.
 func (c *crowd) finish(t *testing.T, w *world, disturbed int) {
 	t.Helper()
@@ -120,9 +129,12 @@ func TestKill(t *testing.T) {
 			environ = []string{rig.KillAt(points[rng.IntN(len(points))], 1+rng.IntN(40))}
 		}
 		w.start(environ...)
-		timer := time.AfterFunc(time.Duration(120+rng.IntN(200))*time.Millisecond, func() { _ = w.cmd.Process.Kill() })
+		running, had, pause := w.cmd.Process, c.acked.Load(), time.Duration(120+rng.IntN(200))*time.Millisecond
+		go func() {
+			waitFor(pause, func() bool { return c.acked.Load() >= had+10 })
+			_ = running.Kill() // it may have killed itself
+		}()
 		err := w.cmd.Wait()
-		timer.Stop()
 		if status, ok := w.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
 			t.Fatalf("it was not killed but ended: %v\n%s", err, w.said)
 		}
@@ -144,7 +156,8 @@ func TestPower(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 6))
 	for range cuts {
 		w.start()
-		time.Sleep(time.Duration(250+rng.IntN(400)) * time.Millisecond)
+		had := c.acked.Load()
+		waitFor(time.Duration(250+rng.IntN(400))*time.Millisecond, func() bool { return c.acked.Load() >= had+10 })
 		m.Off()
 		_ = w.cmd.Process.Kill() // it may have ended by itself
 		_ = w.cmd.Wait()

@@ -168,7 +168,11 @@ func TestBrokerKilled(t *testing.T) {
 	first := startPublishers("before", b.Address, 4)
 	points := []string{"journal.before-write", "journal.before-sync", "journal.after-sync", "checkpoint.after-rename"}
 	for i := range kills {
-		time.Sleep(time.Duration(100+rng.IntN(200)) * time.Millisecond)
+		_, had, _ := ear.counts()
+		waitFor(time.Duration(100+rng.IntN(200))*time.Millisecond, func() bool {
+			_, now, _ := ear.counts()
+			return now > had
+		})
 		_ = w.cmd.Process.Kill() // it may have killed itself
 		_ = w.cmd.Wait()
 		var environ []string
