@@ -124,7 +124,8 @@
 // Process looks at each row's lane, 32 bytes that say whether the row belongs to
 // the same pane as the one before and whether anything is due. Only when not, and then for a run of rows, roll() opens
 // the next window of a group that has nothing else to do, in the oldest pane of which nothing is needed any more, and place()
-// does whatever there is. A sliding window's groups that have been regular for long go round in rings of panes, without a look at links (ring.go). Then each
+// does whatever there is. A sliding window's groups that have been regular for long go round in rings of panes, without a look at links (ring.go), and the rows of those
+// of whom one mean is asked for are made as they are merged (ringrows.go). Then each
 // accumulator runs over the batch by itself. Results are made some hundred rows at a time, right behind the merging of their words: one pass over
 // these for what all windows have (frame), means beside it, and a loop for each other aggregate. A look at a pane is what costs, and each window has
 // twelve columns. Where a pane begins with a sum its words are found by slot, with one comparison and without a slice of a slice (slots.go).

@@ -23,10 +23,12 @@ func (w *window) emit(out flow.Emitter) {
 		rows := w.batch(lo, hi)
 		out.Emit(w.let(w.queue[lo:hi], rows))
 	}
-	links, queue := w.panes.U32(1), w.queue
-	for i := range queue {
-		if !queue[i].ring {
-			links[queue[i].pane*paneLinks+paneFlags] &^= flagQueued
+	if w.straight < len(w.queue) {
+		links := w.panes.U32(1)
+		for i := range w.queue {
+			if e := &w.queue[i]; !e.ring {
+				links[e.pane*paneLinks+paneFlags] &^= flagQueued
+			}
 		}
 	}
 	if w.sketched {
@@ -47,7 +49,7 @@ func (w *window) emit(out flow.Emitter) {
 		w.panes.Delete(p)
 	}
 	w.emitted += uint32(len(w.queue))
-	w.queue, w.dead = w.queue[:0], w.dead[:0]
+	w.queue, w.dead, w.straight = w.queue[:0], w.dead[:0], 0
 	if w.kind == sliding {
 		w.mergedFrom, w.mergedTo = 0, 0
 		w.expireStale()
@@ -182,9 +184,13 @@ func (w *window) frame(lo, hi int) frame {
 	}
 	w.ats, w.groupsOf = grown(w.ats[:cap(w.ats)], n)[:n], grown(w.groupsOf[:cap(w.groupsOf)], n)[:n]
 	w.from = w.panes.I64(0)
-	for from := 0; from < n; from += frameRows {
-		to := min(n, from+frameRows)
+	for from, to := 0, 0; from < n; from = to {
+		to = min(n, from+frameRows)
 		if w.kind == sliding {
+			if made := w.slideRows(&f, lo, from, to); made > 0 {
+				to = from + made
+				continue
+			}
 			w.merge(lo, lo+to)
 			w.from = w.merged
 		}

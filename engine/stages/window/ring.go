@@ -37,7 +37,9 @@ type rings struct {
 	hops   []uint32 // panes of a block: of each group of a turn the first, then the second of each, and so on
 	whole  []uint32 // groups that may become rings
 	closed []int64  // by group of a ring: watermark up to which windows are closed
-	length int      // panes of a ring, at least; 0: groups of this window have none
+	// straight is how many windows of the queue went out without a look at their words or flags (slideRows).
+	straight int
+	length   int // panes of a ring, at least; 0: groups of this window have none
 }
 
 // ringLength is how many panes a group needs so that the oldest is of no use when the next one opens; 0: its groups have no rings.
@@ -256,11 +258,11 @@ func (w *window) openRings(from int) {
 	cells, after, words, panes := w.panes.I64(0), w.after, w.words, w.panes
 	fresh, every, queue := w.template[metaWords:], w.every, w.queue[from:]
 	if w.onlySum {
-		slots := slotsOf(cells, words)
+		own := wordsAs[sumPane](cells)
 		for i := range queue {
 			e := &queue[i]
 			p := after[e.pane]
-			*slots.sum(p) = [sumWords]int64{paneStart: e.start + every}
+			own[p] = sumPane{paneStart: e.start + every}
 			panes.Touch(after[p])
 		}
 		return

@@ -3,24 +3,16 @@ package window
 // mergeRings computes the words of the first windows of a queue, whose groups' panes go round and which begin together, and
 // says of how many: none if the latest row of the first is not its prefix's, so that its group leaves its ring. The first is number from of merged.
 func (w *window) mergeRings(q []emission, from int) int {
-	last := q[0].start
-	block, first := last-mod(last-w.offset, w.size), last+w.every-w.size
-	n := 1
-	for n < min(len(q), chased) && q[n].ring && q[n].start == last {
-		n++
-	}
-	q = q[:n]
-	if last == block {
-		w.buildRings(q)
-	}
-	sums := first != block && w.beginsWithSum()
+	block, first := w.blockAndFirst(q[0].start)
+	q = w.ringTurn(q, block)
+	n, sums := 0, first != block && w.beginsWithSum()
 	if sums {
 		n = w.slideRings(q, from, first)
 	} else {
 		n = w.placeRings(q, from, first)
 	}
 	if n < len(q) {
-		w.leaveRing(q[n].group)
+		w.dropRing(w.mergedFrom + from + n)
 	}
 	cells := w.panes.I64(0)
 	switch {
@@ -36,6 +28,34 @@ func (w *window) mergeRings(q []emission, from int) int {
 		}
 	}
 	return n
+}
+
+// blockAndFirst is where the block of the step begins that starts at last, and the first step of the window that ends with it.
+func (w *window) blockAndFirst(last int64) (block, first int64) {
+	return last - mod(last-w.offset, w.size), last + w.every - w.size
+}
+
+// ringTurn is the first windows of a queue, whose groups' panes go round and which begin together, with their suffixes built.
+func (w *window) ringTurn(q []emission, block int64) []emission {
+	n := 1
+	for n < min(len(q), chased) && q[n].ring && q[n].start == q[0].start {
+		n++
+	}
+	if q[0].start == block {
+		w.buildRings(q[:n])
+	}
+	return q[:n]
+}
+
+// dropRing has the group of the emission that stands at a place of the queue, and cannot be merged as those of rings are, leave its ring.
+func (w *window) dropRing(at int) {
+	g := w.queue[at].group
+	w.leaveRing(g)
+	for i := range w.queue[at:] {
+		if e := &w.queue[at+i]; e.group == g {
+			e.ring, w.spanOf(g).queued = false, uint32(at+i)
+		}
+	}
 }
 
 // beginsWithSum tells whether the accumulator that stands first in a pane is a sum of floats.

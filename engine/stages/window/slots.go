@@ -49,3 +49,15 @@ func (s slots) last(p uint32) *int64 {
 	}
 	return (*int64)(unsafe.Add(s.base, uintptr(p)*s.size+s.size-8))
 }
+
+// What a pane, a prefix with the word of its ring, and a suffix are where a sum of floats is all that there is.
+type (
+	sumPane   [sumWords]int64
+	sumPrefix [sumWords + 1]int64
+	sumSuffix [linkWords + 3]int64
+)
+
+// wordsAs returns words as arrays of them, whose length the compiler knows: a slot is found without a multiplication by what is in a register.
+func wordsAs[T sumPane | sumPrefix | sumSuffix](words []int64) []T {
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*8/int(unsafe.Sizeof(*new(T))))
+}

@@ -127,6 +127,7 @@ type window struct {
 	sketched bool         // some accumulators work on decoded values
 	bytes    bool         // some have a column of byte strings
 	onlySum  bool         // there is one alone, a sum of floats, which begins with zeros, right behind what each pane has
+	onlyMean bool         // and its mean alone is asked for
 	periods  *state.Table // when windows were last emitted early
 	again    *again       // where a revised row takes the place of the one before
 	past     *history     // of a state window that revises
@@ -240,6 +241,7 @@ func newWindow(p program, o stage.Opening) *window {
 		w.unhook = w.panes.BeforeCopy(w.store)
 	}
 	w.onlySum = w.beginsWithSum() && w.words == sumWords
+	w.onlyMean = w.onlySum && len(w.results) == 1 && w.isMean(&w.results[0])
 	if w.length = w.ringLength(); w.length > 0 {
 		groups, panes := w.groups.BeforeCopy(w.showGroup), w.panes.BeforeCopy(w.showPane)
 		w.unhook = func() {
