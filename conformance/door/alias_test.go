@@ -39,7 +39,7 @@ func TestTopicAliases(t *testing.T) {
 							if wantWire := map[bool]string{true: "", false: topic}[round == 2]; m.Topic != topic || m.Wire != wantWire || (m.Alias > 0) != (round > 0) {
 								t.Errorf("message %d of %s came as %+v", round+1, topic, m)
 							}
-						case <-time.After(30 * time.Second):
+						case <-time.After(2 * time.Minute):
 							t.Fatalf("message %d of %s does not come\n%s", round+1, topic, w.said)
 						}
 					}
@@ -101,7 +101,7 @@ func pahoAliases(t *testing.T, w *world) <-chan aliased {
 			router.Route(p.Packet.Packet())
 			return true, nil
 		}}})
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	t.Cleanup(cancel)
 	most := uint16(5)
 	_, err = c.Connect(ctx, &paho.Connect{ClientID: "pahoaliases", KeepAlive: 30, CleanStart: true, Properties: &paho.ConnectProperties{TopicAliasMaximum: &most}})

@@ -127,7 +127,7 @@ func listen(t *testing.T, args []string) *listener {
 
 func (l *listener) hears(t *testing.T, what string) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !strings.Contains(l.said.String(), what); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !strings.Contains(l.said.String(), what); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%s is not heard of; it says:\n%s", what, l.said)
 		}

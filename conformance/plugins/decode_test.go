@@ -168,7 +168,7 @@ func (d decoders) requests(t *testing.T) {
 
 func post(t *testing.T, url, kind, body string) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		r, err := http.Post(url, kind, strings.NewReader(body))
 		if err == nil {
 			r.Body.Close()
@@ -235,7 +235,7 @@ func sorted(b []byte) []byte {
 func publish(t *testing.T, address string, messages [][2]string) {
 	t.Helper()
 	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(address).SetClientID("gw7"))
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		token := c.Connect()
 		if token.Wait(); token.Error() == nil {
 			break

@@ -109,7 +109,7 @@ func (w *world) decoded() (out []string) {
 // payloads publishes payloads of all devices in turn until stop is closed; some are odd, and some have 555.
 func payloads(t *testing.T, address string, stop chan struct{}) (sent int) {
 	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(address).SetClientID("decode").SetCleanSession(true))
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		token := c.Connect()
 		if token.Wait(); token.Error() == nil {
 			break

@@ -73,7 +73,7 @@ func TestKills(t *testing.T) {
 	}
 	w.write("p.hcl", text+strings.Replace(fileIngest, "  follow = true\n", "", 1))
 	e := w.open(true)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	w.must(e.Run(ctx))
 	w.must(e.Close())
@@ -101,7 +101,7 @@ func (w *world) kill(after time.Duration, round int) {
 	w.must(cmd.Start())
 	select {
 	case <-out.began:
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		w.t.Errorf("round %d: the process does not begin: %s", round, out.text.String())
 	}
 	time.Sleep(after)

@@ -78,7 +78,7 @@ func TestDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(20 * time.Second))
+	nc.SetDeadline(time.Now().Add(time.Minute))
 	if err := conversation(nc, "late"); err != nil {
 		t.Error(err)
 	}
@@ -122,7 +122,7 @@ func TestPingPong(t *testing.T) {
 					done <- err
 					return
 				}
-				nc.SetDeadline(time.Now().Add(20 * time.Second))
+				nc.SetDeadline(time.Now().Add(time.Minute))
 				_, err = nc.Write(Append(nil, &Packet{Type: Connect, Login: Login{Version: V311, ClientID: []byte("same"), KeepAlive: 60}}, V311))
 				if err == nil {
 					_, err = nc.Read(make([]byte, 4))

@@ -94,7 +94,7 @@ func TestLineWakesOthers(t *testing.T) {
 		select {
 		case k := <-took:
 			n += k
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Fatalf("%d are taken, and nobody takes the others", n)
 		}
 	}

@@ -30,7 +30,7 @@ func couple(t *testing.T) (*sock, net.Conn) {
 	}
 	s := newSock(here, env.Real().Clock, time.Minute, new(atomic.Int64))
 	t.Cleanup(func() { s.Close(); there.Close() })
-	there.SetDeadline(time.Now().Add(20 * time.Second))
+	there.SetDeadline(time.Now().Add(time.Minute))
 	return s, there
 }
 

@@ -251,7 +251,7 @@ func TestSweepLastWords(t *testing.T) {
 
 func wait(t *testing.T, what string, true func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !true(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !true(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("it does not come to pass that %s", what)
 		}

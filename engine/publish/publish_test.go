@@ -15,7 +15,7 @@ import (
 	"github.com/tidemill/tidemill/engine/mqtt"
 )
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // inlet notes what a server is given, and confirms it later, on another goroutine.
 type inlet struct {

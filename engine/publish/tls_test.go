@@ -49,10 +49,10 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Listen(mqtt.Listener{Listener: l, TLS: &tls.Config{Certificates: pair, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}})
-	good := crowd(t, Options{Address: l.Addr().String(), QoS: 1, KeepAlive: time.Second, TLS: &tls.Config{Certificates: pair, RootCAs: pool}})
+	good := crowd(t, Options{Address: l.Addr().String(), QoS: 1, KeepAlive: 2 * time.Second, TLS: &tls.Config{Certificates: pair, RootCAs: pool}})
 	member := good.Client("a")
 	publishAll(t, good, []*Client{member}, 0, 50, nil)
-	time.Sleep(1200 * time.Millisecond) // a deadline passes while nothing comes, and the connection is as good as before
+	time.Sleep(2400 * time.Millisecond) // a deadline passes while nothing comes, and the connection is as good as before
 	publishAll(t, good, []*Client{member}, 50, 50, nil)
 	if got := in.got["t/0"]; !slices.Equal(got, numbers(100)) || good.Stats().Connects != 1 {
 		t.Errorf("%q, %+v", got, good.Stats())

@@ -74,7 +74,7 @@ func settled(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	data := filepath.Join(ts.Getenv("WORK"), args[0])
 	c := admin.NewClient(data)
-	const attempts, pause = 500, 20 * time.Millisecond
+	const attempts, pause = 6000, 20 * time.Millisecond
 	for range attempts {
 		s, err := c.Status(context.Background())
 		if t := s.Totals(); err == nil && t.Records == want && t.Lag == 0 && committed(ts, data, want) {
@@ -92,7 +92,7 @@ func tells(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	pattern, err := regexp.Compile(args[1])
 	ts.Check(err)
-	const attempts, pause = 1500, 20 * time.Millisecond
+	const attempts, pause = 6000, 20 * time.Millisecond
 	var text []byte
 	for range attempts {
 		if text, err = os.ReadFile(ts.MkAbs(args[0])); err == nil && pattern.Match(text) {

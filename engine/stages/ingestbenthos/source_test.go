@@ -21,7 +21,7 @@ import (
 	"github.com/tidemill/tidemill/engine/stage"
 )
 
-const patienceOfTests = 30 * time.Second
+const patienceOfTests = 2 * time.Minute
 
 // ledger is a journal that confirms when it is told to.
 type ledger struct {

@@ -26,7 +26,7 @@ import (
 	"github.com/tidemill/tidemill/engine/stage"
 )
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 func block(t testing.TB, text string) hcl.Body {
 	t.Helper()
