@@ -7,12 +7,30 @@ type catchUp struct {
 	sub    *subscription
 	topics []string // with a retained message then, in order
 	bytes  int64    // counted in the server's backlog
+	noted  bool     // it is written down
 }
+
+// noteEach is how many messages of a list are sent until it is written down how far it has come: as many may come twice, if the server dies.
+const noteEach = 64
 
 // catchUp notes what is retained for a new subscription, for loop to send as the client takes it. What an older one to the same filter
 // has yet to get is in it.
 func (c *conn) catchUp(sub *subscription) {
-	c.drop(sub.filter)
+	had := c.drop(sub.filter)
+	if c.list(sub) {
+		c.noteList(&c.sess.behind[len(c.sess.behind)-1], "")
+	} else if had {
+		c.noteList(&catchUp{sub: sub, noted: true}, "")
+	}
+}
+
+// noteList writes down that what is retained of topics after one is yet to be sent, or, of an empty list, that nothing is.
+func (c *conn) noteList(u *catchUp, after string) {
+	u.noted = c.s.noteBehind(c.sess, u.sub, after, len(u.topics) == 0) || u.noted
+}
+
+// list makes the list; false: there is nothing to send.
+func (c *conn) list(sub *subscription) bool {
 	u := catchUp{sub: sub, topics: c.s.retained.topics(sub.filter)}
 	left := len(u.topics)
 	for _, topic := range u.topics {
@@ -23,28 +41,31 @@ func (c *conn) catchUp(sub *subscription) {
 	}
 	switch {
 	case len(u.topics) == 0:
-		return
+		return false
 	case left > 2*c.s.o.MaxRetained: // all of them, and all again for filters that overlap
 		c.s.o.Count("dropped_queue_full", int64(len(u.topics)))
-		return
+		return false
 	case c.s.backlog.Load()+u.bytes > int64(c.s.o.MaxBacklog):
 		c.s.o.Count("dropped_backlog_full", int64(len(u.topics)))
-		return
+		return false
 	}
 	slices.Sort(u.topics)
 	c.s.backlog.Add(u.bytes)
 	c.sess.behind = append(c.sess.behind, u)
+	return true
 }
 
 // drop forgets what a subscription to the filter has yet to get: it is gone, or gets all anew.
-func (c *conn) drop(filter string) {
+func (c *conn) drop(filter string) (had bool) {
 	c.sess.behind = slices.DeleteFunc(c.sess.behind, func(u catchUp) bool {
 		if u.sub.filter != filter {
 			return false
 		}
 		c.s.backlog.Add(-u.bytes)
+		had = true
 		return true
 	})
+	return had
 }
 
 // sendRetained sends new subscriptions what is retained, as far as the client takes it: messages of QoS 0 wait
@@ -60,7 +81,10 @@ func (c *conn) sendRetained() (waited, ok bool) {
 			if !c.sendOne(u, u.topics[0]) {
 				return false, true
 			}
-			u.topics = u.topics[1:]
+			topic := u.topics[0]
+			if u.topics = u.topics[1:]; u.noted && len(u.topics)%noteEach == 0 {
+				c.noteList(u, topic)
+			}
 		}
 		c.s.backlog.Add(-u.bytes)
 		c.sess.behind = slices.Delete(c.sess.behind, 0, 1)

@@ -55,8 +55,8 @@
 //
 // As its client takes them: QoS 0 waits until the network has room, QoS 1 and 2 until the client has answered. In between, what the
 // client sends is read, so that its pings are answered however long it takes. They
-// leave half of what may wait to live messages. What the client has not fetched it gets when its session goes on, unless the server has
-// been restarted between (catchup.go).
+// leave half of what may wait to live messages. What the client has not fetched it gets when its session goes on, what is of QoS 1 and 2 after
+// a restart of the server too, where up to 64 of them may come a second time (catchup.go).
 //
 // # May a subscriber see what is not durable yet?
 //

@@ -232,13 +232,13 @@ func (c *conn) subscribe(p *Packet) *Error {
 			fresh = append(fresh, sub)
 		}
 	}
+	for _, sub := range fresh { // sent after SUBACK, and written down before it
+		c.catchUp(sub)
+	}
 	if c.s.log.Load().wait() != nil {
 		return &Error{Reason: ServerUnavailable, Text: "subscriptions could not be written down"}
 	}
 	c.sendPacket(&Packet{Type: Suback, ID: p.ID, Reasons: reasons})
-	for _, sub := range fresh {
-		c.catchUp(sub)
-	}
 	return nil
 }
 

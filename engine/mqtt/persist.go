@@ -3,6 +3,8 @@ package mqtt
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -54,11 +56,34 @@ func (s *Server) revive(saved *savedSession, now time.Time) {
 		s.hold(sess, saved.queue[i].message.size())
 	}
 	sess.freed = saved.freed
+	s.fallBehind(sess, saved.behind)
 	left := max(sess.expiry-away, 0)
 	number := sess.timer
 	sess.stop = s.o.Env.Clock.After(left, func() { s.expire(sess, number) })
 	if w, delay := sess.will, max(sess.willDelay-away, 0); w != nil && delay < left {
 		s.o.Env.Clock.After(delay, func() { s.publishLate(sess, w) })
+	}
+}
+
+// fallBehind makes again the lists of what is retained that subscriptions were getting: what is retained now, after the topics that were noted last.
+func (s *Server) fallBehind(sess *session, behind map[string]string) {
+	for _, filter := range slices.Sorted(maps.Keys(behind)) {
+		u := catchUp{sub: sess.subs[filter], topics: s.retained.topics(filter), noted: true}
+		slices.Sort(u.topics)
+		at, found := slices.BinarySearch(u.topics, behind[filter])
+		if found {
+			at++
+		}
+		u.topics = u.topics[at:]
+		for _, topic := range u.topics {
+			u.bytes += int64(len(topic)) + 16
+		}
+		if s.backlog.Load()+u.bytes > int64(s.o.MaxBacklog) {
+			s.o.Count("dropped_backlog_full", int64(len(u.topics)))
+			u.topics, u.bytes = nil, 0
+		}
+		s.backlog.Add(u.bytes)
+		sess.behind = append(sess.behind, u)
 	}
 }
 
@@ -114,6 +139,22 @@ func (s *Server) noteSub(sess *session, sub *subscription, gone bool) {
 	default:
 		l.add(func(b []byte) []byte { return putSub(b, sess.number, sub) })
 	}
+}
+
+// noteBehind writes down that a subscription with a QoS above 0 is to get what is retained of topics after one; over: that it has all. It says whether it did.
+func (s *Server) noteBehind(sess *session, sub *subscription, after string, over bool) bool {
+	sess.mu.Lock()
+	defer sess.mu.Unlock()
+	l := s.log.Load()
+	switch {
+	case l == nil || !sess.durable || sub.options.QoS == 0:
+		return false
+	case over:
+		l.add(func(b []byte) []byte { return putBytes(entryOf(b, entryCaught, sess.number), sub.filter) })
+	default:
+		l.add(func(b []byte) []byte { return putBehind(b, sess.number, sub.filter, after) })
+	}
+	return true
 }
 
 // noteQueued writes down that a message is on its way to a session, and says whether it did. sess.mu is held.

@@ -24,6 +24,7 @@ type savedSession struct {
 	will      *Message
 	willDelay int64 // us
 	subs      map[string]subscription
+	behind    map[string]string  // by filter: after which topic it is to get what is retained; nil: none is
 	queue     []savedMessage     // by seq
 	freed     *[freedSize]uint32 // how often identifiers of QoS 2 were released; nil: never
 }
@@ -43,7 +44,7 @@ func newSaved() *saved {
 	return &saved{sessions: map[uint64]*savedSession{}, byID: map[string]*savedSession{}, retained: map[string]*Message{}}
 }
 
-// Kinds of entries: the first byte of a body. The number of the session follows in all but the last two.
+// Kinds of entries: the first byte of a body. The number of the session follows in all but entryRetain and entryUnretain.
 const (
 	entrySession  = iota + 1 // id, principal, expiry: there is such a session, and it has a connection
 	entryEnd                 // it is over
@@ -58,6 +59,8 @@ const (
 	entryFreed               // packet identifier, how often: PUBREL has come
 	entryRetain              // message
 	entryUnretain            // topic
+	entryBehind              // filter, topic: it is to get what is retained after that
+	entryCaught              // filter: it has all
 )
 
 // freedSize is how many identifiers of QoS 2 a session tells apart when it counts their uses.
@@ -108,6 +111,10 @@ func putSub(dst []byte, session uint64, s *subscription) []byte {
 	return putBytes(entryOf(dst, entrySub, session, o, uint64(s.id)), s.filter)
 }
 
+func putBehind(dst []byte, session uint64, filter, after string) []byte {
+	return putBytes(putBytes(entryOf(dst, entryBehind, session), filter), after)
+}
+
 func putQueued(dst []byte, session uint64, m *savedMessage) []byte {
 	flags := uint64(m.qos) << 1
 	if m.retain {
@@ -150,6 +157,9 @@ func (s *savedSession) append(dst []byte) []byte {
 	for _, filter := range slices.Sorted(maps.Keys(s.subs)) {
 		sub := s.subs[filter]
 		add(func(b []byte) []byte { return putSub(b, s.number, &sub) })
+	}
+	for _, filter := range slices.Sorted(maps.Keys(s.behind)) {
+		add(func(b []byte) []byte { return putBehind(b, s.number, filter, s.behind[filter]) })
 	}
 	for i := range s.queue {
 		q := &s.queue[i]
@@ -298,7 +308,19 @@ func (s *savedSession) apply(kind byte, r *entryReader) {
 			s.subs[sub.filter] = sub
 		}
 	case entryUnsub:
-		delete(s.subs, r.text())
+		filter := r.text()
+		delete(s.subs, filter)
+		delete(s.behind, filter)
+	case entryBehind:
+		filter, after := r.text(), r.text()
+		if _, found := s.subs[filter]; found && !r.bad {
+			if s.behind == nil {
+				s.behind = map[string]string{}
+			}
+			s.behind[filter] = after
+		}
+	case entryCaught:
+		delete(s.behind, r.text())
 	case entryQueue:
 		s.enqueue(r)
 	case entryFreed:
