@@ -24,7 +24,7 @@ import (
 
 const (
 	devices  = 300
-	patience = 60 * time.Second
+	patience = 3 * time.Minute
 )
 
 // TestDemo: trailers publish, averages are written, and a standard client sees alarms; all of it

@@ -30,6 +30,10 @@ func couple(t *testing.T) (*sock, net.Conn) {
 	}
 	s := newSock(here, env.Real().Clock, time.Minute, new(atomic.Int64))
 	t.Cleanup(func() { s.Close(); there.Close() })
+	// Else a system may let its buffer grow, with what has been read, to more than the tests write (net.ipv4.tcp_rmem).
+	if err := there.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
 	there.SetDeadline(time.Now().Add(time.Minute))
 	return s, there
 }
