@@ -5,12 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/tidemill/tidemill/engine/run"
 )
 
+// feedbackPatience is how long an answer waits for a label to come to its key.
+const feedbackPatience = 5 * time.Second
+
 // feedback answers POST /v1/feedback {"stage": "anomaly.odd", "key": ["t1"], "label": "normal"}. When it
-// answers 200, the label is durable in the journal.
+// answers 200, the label is durable in the journal; "waits": true where what came before it is not worked off yet. A key that the stage
+// has had no row of is an error.
 func (s *Server) feedback(w http.ResponseWriter, r *http.Request) {
 	var f run.Feedback
 	in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
@@ -18,8 +23,11 @@ func (s *Server) feedback(w http.ResponseWriter, r *http.Request) {
 	err := in.Decode(&f)
 	code := http.StatusBadRequest
 	if err == nil {
-		if err = s.Engine.Feedback(f); err == nil {
-			reply(w, http.StatusOK, map[string]string{"label": f.Label})
+		ctx, stop := context.WithTimeout(r.Context(), feedbackPatience)
+		defer stop()
+		var came bool
+		if came, err = s.Engine.FeedbackTo(ctx, f); err == nil {
+			reply(w, http.StatusOK, map[string]any{"label": f.Label, "waits": !came})
 			return
 		}
 		if !errors.Is(err, run.ErrFeedback) {
@@ -30,20 +38,21 @@ func (s *Server) feedback(w http.ResponseWriter, r *http.Request) {
 		"right": `{"stage": "anomaly.NAME", "key": ["VALUE OF by"], "label": "normal" or "fault"}`})
 }
 
-// Feedback gives a label.
-func (c *Client) Feedback(ctx context.Context, f run.Feedback) error {
+// Feedback gives a label. waits says that it is in the journal, behind rows that are not worked off yet.
+func (c *Client) Feedback(ctx context.Context, f run.Feedback) (waits bool, err error) {
 	body, err := json.Marshal(f)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var said struct {
 		Error string `json:"error"`
+		Waits bool   `json:"waits"`
 	}
 	if err := c.call(ctx, http.MethodPost, "/v1/feedback", body, &said); err != nil {
-		return err
+		return false, err
 	}
 	if said.Error != "" {
-		return errors.New(said.Error)
+		return false, errors.New(said.Error)
 	}
-	return nil
+	return said.Waits, nil
 }

@@ -83,6 +83,8 @@ type Engine struct {
 
 	taskBell, sourceBell, flushBell, sinkBell, writeBell, coordBell *bells
 
+	labels asked // labels whose givers wait for what became of them
+
 	refusing sync.Mutex // no barrier comes between a deliverer's rejects and its being done
 
 	// only names, in an engine that rebuilds state, the stages that it runs; nil: all.

@@ -2,6 +2,7 @@ package run
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,38 +35,74 @@ func isFeedback(body []byte) bool { return bytes.HasPrefix(body, []byte(feedback
 
 // Feedback puts a label into the journal; when it returns, it is durable there. Any goroutine may call it.
 func (e *Engine) Feedback(f Feedback) error {
+	_, err := e.give(f, false)
+	return err
+}
+
+// FeedbackTo is Feedback, and waits until the label has come to its key. A key that no partition has is an error, with the nearest
+// one; the label then does nothing. came is false where ctx ended before that: the label waits behind the rows before it.
+func (e *Engine) FeedbackTo(ctx context.Context, f Feedback) (came bool, err error) {
+	q, err := e.give(f, true)
+	if err != nil {
+		return false, err
+	}
+	defer e.labels.leave(q)
+	select {
+	case <-q.done:
+	case <-ctx.Done():
+		return false, nil
+	}
+	if near := q.near; !q.known {
+		if near != "" {
+			near = fmt.Sprintf(" Did you mean %q?", near)
+		}
+		return true, fmt.Errorf("%w: %s has had no row of %.100q.%s", ErrFeedback, q.stage, strings.Join(f.Key, ","), near)
+	}
+	return true, nil
+}
+
+// give puts a label into the journal; q is who waits for it, nil where nobody does.
+func (e *Engine) give(f Feedback, wait bool) (q *question, err error) {
 	g := e.view.Load()
 	if f.Label != "normal" && f.Label != "fault" {
-		return fmt.Errorf("%w: a label is \"normal\" or \"fault\", not %.100q", ErrFeedback, f.Label)
+		return nil, fmt.Errorf("%w: a label is \"normal\" or \"fault\", not %.100q", ErrFeedback, f.Label)
 	}
 	n, err := labelled(g.plan, f.Stage)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	switch by := keyColumns(n); {
 	case len(by) == len(f.Key):
 	case len(by) == 0:
-		return fmt.Errorf("%w: %s has one model for all rows, and takes no key", ErrFeedback, n.Address)
+		return nil, fmt.Errorf("%w: %s has one model for all rows, and takes no key", ErrFeedback, n.Address)
 	default:
-		return fmt.Errorf("%w: %s has a model for each %s: a key is as many values, and this has %d", ErrFeedback, n.Address, strings.Join(by, ", "), len(f.Key))
+		return nil, fmt.Errorf("%w: %s has a model for each %s: a key is as many values, and this has %d", ErrFeedback, n.Address, strings.Join(by, ", "), len(f.Key))
 	}
 	log := g.logs[n.Home.Config.Name]
 	if log == nil {
-		return fmt.Errorf("%w: %s reads rows that are spread anew or come from a pipeline, which labels do not reach", ErrFeedback, n.Address)
+		return nil, fmt.Errorf("%w: %s reads rows that are spread anew or come from a pipeline, which labels do not reach", ErrFeedback, n.Address)
 	}
 	f.Stage = n.Address
 	body, err := json.Marshal(f)
 	if err != nil {
 		panic("BUG: feedback is no JSON: " + err.Error())
 	}
+	if wait {
+		waiting := e.labels.ask(string(body), n.Address, log.Partitions())
+		defer func() {
+			if q = waiting; err != nil {
+				e.labels.leave(q)
+			}
+		}()
+	}
 	if err := log.Appender().Control(journal.Note, e.env.Clock.Now().UnixMicro(), append([]byte(feedbackMagic), body...)); err != nil {
-		return err
+		return nil, err
 	}
 	if err := log.Appender().Flush(); err != nil {
-		return err
+		return nil, err
 	}
 	e.taskBell.ring()
-	return nil
+	return nil, nil
 }
 
 // keyColumns are the columns of an anomaly stage's by, as they are written, or the channel's key.
@@ -117,9 +154,15 @@ func (t *task) feedback(body []byte) error {
 	}
 	for _, p := range t.pipes {
 		for _, n := range p.nodes {
-			if l, ok := n.stage.(stage.Labelled); ok && n.plan.Address == f.Stage && l.Label(f.Key, f.Label == "fault") {
+			l, ok := n.stage.(stage.Labelled)
+			if !ok || n.plan.Address != f.Stage {
+				continue
+			}
+			known := l.Label(f.Key, f.Label == "fault")
+			if known {
 				t.engine.count(n.plan.Address+" labels", 1)
 			}
+			t.engine.labels.answer(string(body[len(feedbackMagic):]), t.part, known, func() string { return l.Near(f.Key) })
 		}
 	}
 	return nil

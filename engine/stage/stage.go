@@ -321,6 +321,8 @@ type Labelled interface {
 	// Label says whether a key, a text for each column of its `by`, lately had a fault or was as
 	// usual. Called where that stands in the journal. known tells whether the stage has such a key.
 	Label(key []string, fault bool) (known bool)
+	// Near is the key that it has and that is most like this one, its columns with commas; "" where none is.
+	Near(key []string) string
 }
 
 // Status is how a source's Step went.

@@ -17,7 +17,7 @@ lately woke you for was nothing, and its threshold, for this key alone, rises ab
 it lately let pass was one, and the threshold falls to it. A label that agrees with the stage changes nothing.
 It moves by at most three digits of surprise, and down by one at a time.
 
-The label goes through the journal: a crash or a replay changes nothing about it. By HTTP it is
+A key of which the stage has had no row is refused. The label goes through the journal: a crash or a replay changes nothing about it. By HTTP it is
   curl --unix-socket DIR/.tidemill/control.sock http://engine/v1/feedback \
     -d '{"stage": "anomaly.odd", "key": ["t1"], "label": "normal"}'
 
@@ -46,10 +46,15 @@ func (a *app) feedbackCommand() *cobra.Command {
 			return errors.New("--stage names the anomaly stage, such as anomaly.compressor")
 		}
 		f.take(append(args[1:], "."))
-		if err := admin.NewClient(f.data).Feedback(context.Background(), run.Feedback{Stage: stage, Key: key, Label: args[0]}); err != nil {
+		waits, err := admin.NewClient(f.data).Feedback(context.Background(), run.Feedback{Stage: stage, Key: key, Label: args[0]})
+		if err != nil {
 			return failed(notRunning(err, f.dir, f.data))
 		}
-		_, err := fmt.Fprintf(a.out, "%s: %s is in the journal.\n", strings.Join(key, ", "), args[0])
+		later := ""
+		if waits {
+			later = " It waits for the rows before it; should there be none of this key among them, it does nothing."
+		}
+		_, err = fmt.Fprintf(a.out, "%s: %s is in the journal.%s\n", strings.Join(key, ", "), args[0], later)
 		return err
 	}
 	return cmd

@@ -1,8 +1,6 @@
 package anomaly
 
 import (
-	"strings"
-
 	"github.com/tidemill/tidemill/engine/detect"
 	"github.com/tidemill/tidemill/engine/stage"
 )
@@ -45,12 +43,7 @@ func (a *anomaly) watched() Seen {
 	return a.watch(Watch{
 		Address: a.o.Address, Partition: a.o.Partition, By: names(a.by), On: names(a.on), Config: a.cfg, Seed: a.seed,
 		Key: func(slot uint32) ([]byte, string) {
-			var parts []string
-			for _, c := range a.keys.Columns(a.table, []uint32{slot}, a.o.Alloc) {
-				parts = append(parts, strings.Clone(c.ValueStr(0)))
-				c.Release()
-			}
-			return a.table.Key(slot), strings.Join(parts, "/")
+			return a.table.Key(slot), a.named(slot, "/")
 		},
 	})
 }
