@@ -29,5 +29,5 @@
 // Imports: flow, env, config, journal, detect, detect/nab, stage, stages, stages/anomaly, plan, run
 //
 // Not here: the detectors (detect), the stage that runs them (stages/anomaly),
-// files and flags (cmd/tidemill). Start with run.go, then history.go.
+// files and flags (cmd/tidemill). Start with run.go, then history.go; propose.go says what a proposal takes over from the stage that was tried.
 package backtest

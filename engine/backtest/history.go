@@ -36,6 +36,7 @@ type Watched struct {
 	By, On  []string
 	Config  detect.Config // the stage's own
 	Series  []*Series     // a key each, sorted by it
+	Kept    []Argument    // what a proposal takes over from the stage
 }
 
 // History runs a configuration over what is recorded, without its sinks, and returns what came to
@@ -64,7 +65,11 @@ func History(ctx context.Context, c *config.Config, o Past) ([]*Watched, hcl.Dia
 	if err != nil {
 		return nil, nil, err
 	}
-	return h.watched(), nil, nil
+	all := h.watched()
+	for _, w := range all {
+		w.Kept = kept(c, w.Address)
+	}
+	return all, nil, nil
 }
 
 // history gathers what stages see; each stage has its own place, since partitions run beside one another.

@@ -30,8 +30,9 @@ type Label struct{ From, To int64 }
 
 // Columns says where in a CSV file things stand.
 type Columns struct {
-	Time, Key string   // Key "": all rows are of one
-	On        []string // the signals
+	Time, Key string     // Key "": all rows are of one
+	On        []string   // the signals
+	Kept      []Argument // of the stage that was tried, for a proposal; none of a CSV
 }
 
 // maxRows limits what is held in memory.

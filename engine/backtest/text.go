@@ -193,21 +193,3 @@ func draw(b *strings.Builder, s *Series, r *Report) {
 	fmt.Fprintf(b, "%10s |%s\n%10s |%s\n", "alerts", marks, "labels", labels)
 	fmt.Fprintf(b, "%10s |%-*s%s\n\n", "", drawWide-len(stamp(to)), stamp(from), stamp(to))
 }
-
-// Propose is a block of HCL for what suits best.
-func Propose(r *Report, c Columns) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "anomaly %q \"proposed\" {\n", r.Config.Kind)
-	if c.Key != "" {
-		fmt.Fprintf(&b, "  by        = [%s]\n", c.Key)
-	}
-	fmt.Fprintf(&b, "  on        = [%s]\n", strings.Join(c.On, ", "))
-	if r.Own > 0 {
-		fmt.Fprintf(&b, "  threshold = %.4g # %.2f alerts a week here\n", r.Own, r.OwnPerWeek)
-	}
-	if r.Config.Quiet > 0 {
-		fmt.Fprintf(&b, "  quiet     = %d\n", r.Config.Quiet)
-	}
-	b.WriteString("}\n")
-	return b.String()
-}

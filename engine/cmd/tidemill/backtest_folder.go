@@ -42,7 +42,7 @@ func (a *app) backtestFolder(f *backtestFlags) error {
 				configs = append(configs, detect.Config{Kind: kind, WarmUp: f.warmUp})
 			}
 		}
-		columns := backtest.Columns{Key: strings.Join(w.By, ", "), On: w.On}
+		columns := backtest.Columns{Key: strings.Join(w.By, ", "), On: w.On, Kept: w.Kept}
 		if err := a.tryOn(f, w.Address, columns, w.Series, configs); err != nil {
 			return failed(err)
 		}
