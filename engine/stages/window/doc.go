@@ -28,7 +28,7 @@
 // where it is in the journal, so that what goes out, and in which order, does
 // not depend on cuts. Groups that are due at one tick go out in the order of their slots.
 // A group gets the lowest that is free, in the order of rows, also if the row is
-// refused, and slots become free at ticks only.
+// refused, and slots become free at ticks, or at a row that finds the table of groups full (room.go).
 //
 //	late rows      up to keep after the close they change the window, and it is emitted again with
 //	               revision + 1: once, when the key's watermark next moves, at the next tick or at

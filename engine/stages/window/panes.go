@@ -430,7 +430,7 @@ func (w *window) setBare(g uint32) {
 	w.bare[g>>6] |= 1 << (g & 63)
 }
 
-// forget deletes groups that have no panes. It does so at ticks, and not as soon as it can: the order in which groups go out is
+// forget deletes groups that have no panes. It does so at ticks (and see makeRoom), and not as soon as it can: the order in which groups go out is
 // that of their slots, and a slot that were free earlier would be the next group's, or not, as batches were cut.
 func (w *window) forget() {
 	for i, b := range w.bare {

@@ -290,10 +290,15 @@ func (w *window) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error 
 		panic("BUG: a window gets rows before it has said all about what it was told before")
 	}
 	if err := w.begin(rows); err != nil {
-		return w.explain(err)
+		return w.makeRoom(rows, out, err)
 	}
+	return w.placeRows(out)
+}
+
+// placeRows is Process behind begin.
+func (w *window) placeRows(out flow.Emitter) error {
 	defer w.finish()
-	n := int(rows.NumRows())
+	n := int(w.rows.NumRows())
 	var err error
 	switch {
 	case w.latest:
@@ -389,14 +394,15 @@ func (w *window) begin(rows arrow.RecordBatch) error {
 		w.laneNos = flow.Slots(rows)
 		return nil
 	}
-	if w.scheme == partition {
-		w.marks = w.runningMarks(w.marks)
-	}
 	var err error
 	if w.laneNos, err = w.keys.Intern(rows, w.o.Alloc, w.groups, w.laneNos); err != nil {
 		w.finish()
+		return err
 	}
-	return err
+	if w.scheme == partition {
+		w.marks = w.runningMarks(w.marks) // behind what may fail: the rows may come again
+	}
+	return nil
 }
 
 // evaluate computes the arguments of aggregates.

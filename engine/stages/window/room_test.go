@@ -1,0 +1,130 @@
+package window
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/stage"
+	"github.com/tidemill/tidemill/engine/stages/stagetest"
+	"github.com/tidemill/tidemill/engine/state"
+)
+
+// TestRoom: refused rows may bring more new keys between two ticks than the table of groups holds, and what goes out, in which order, is
+// the same however batches are cut.
+func TestRoom(t *testing.T) {
+	const every, gap = "every = \"1m\"", "gap = \"30s\""
+	for _, c := range []struct{ kind, args string }{
+		{"tumbling", every}, {"sliding", every + "\nsize = \"4m\""}, {"session", gap},
+	} {
+		for _, by := range []string{"tag", "device, seq"} {
+			t.Run(c.kind+" by "+by, func(t *testing.T) {
+				args := fmt.Sprintf("by = [%s]\n%s\nlate = \"drop\"\nemit = { n = count(), total = sum(seq) }\n", by, c.args)
+				for seed := range uint64(5) {
+					want := roomRun(t, c.kind, args, seed, 1)
+					if n := strings.Count(want, "\n"); n < 10 {
+						t.Fatalf("%d rows: this check cannot fail\n%s", n, want)
+					}
+					for _, cut := range []int{2, 7, 40, 1000} {
+						if got := roomRun(t, c.kind, args, seed, cut); got != want {
+							t.Fatalf("seed %d, batches of up to %d:\n%s\nwant\n%s", seed, cut, got, want)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// roomRun feeds a window that has room for ten groups with rows of six keys, and between each two with late rows of keys of their own.
+func roomRun(t *testing.T, kind, args string, seed uint64, cut int) string {
+	r := rand.New(rand.NewPCG(seed, 41))
+	var lines []string
+	for at := range 300 {
+		seq, time, now := r.IntN(6), at, 3600+at
+		if r.IntN(3) > 0 {
+			seq, time = 100+at, -3000-at
+		}
+		lines = append(lines, fmt.Sprintf("%s %s %d %s 0 d x%d %d\n", roomTime(3600+time), roomTime(now), at, roomTime(now), seq, seq))
+	}
+	cuts, m := rand.New(rand.NewPCG(seed, uint64(cut))), newRoom(t, kind, args)
+	for len(lines) > 0 {
+		n := min(len(lines), 1+cuts.IntN(cut))
+		m.feed(t, lines[:n])
+		lines = lines[n:]
+	}
+	m.must(t, m.Advance(0, flow.Watermarks{Ended: true}, m))
+	for more := true; more; {
+		var err error
+		more, err = m.More(m)
+		m.must(t, err)
+	}
+	if m.most > 10 {
+		t.Errorf("%d groups, which there is no room for", m.most)
+	}
+	return m.text.String()
+}
+
+func roomTime(s int) string { return string(flow.AppendTime(nil, int64(s)*1e6)) }
+
+// roomWindow is a window whose table of groups is small.
+type roomWindow struct {
+	*window
+	text strings.Builder
+	most int
+}
+
+func newRoom(t *testing.T, kind, args string) *roomWindow {
+	bound, diags := stagetest.Bind(specNamed(kind+"_"), []byte(args), roomRows(t, nil).Schema(), "device", 1)
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	var tables []*state.Table
+	for _, d := range bound.State {
+		if d.Name == "groups" {
+			d.MaxKeys = 10
+		}
+		tables = append(tables, state.New(d))
+	}
+	st, err := bound.OpenStage(stage.Opening{Alloc: memory.DefaultAllocator, Tables: tables, Address: "window.it", Count: func(string, int64) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &roomWindow{window: st.(*window)}
+}
+
+func roomRows(t *testing.T, lines []string) arrow.RecordBatch {
+	rows, err := flow.ParseRows(memory.DefaultAllocator, "_time _received _offset _mark _slot device:string tag:string seq:integer\n"+strings.Join(lines, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+func (m *roomWindow) feed(t *testing.T, lines []string) {
+	rows := roomRows(t, lines)
+	defer rows.Release()
+	m.must(t, m.Process(0, rows, m))
+	m.most = max(m.most, m.groups.Len())
+}
+
+func (m *roomWindow) must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Emit notes rows as text, without the line of names.
+func (m *roomWindow) Emit(rows arrow.RecordBatch) {
+	_, text, _ := strings.Cut(flow.FormatRows(nil, rows), "\n")
+	for line := range strings.Lines(text) {
+		m.text.WriteString(strings.Join(strings.Fields(line), " ") + "\n")
+	}
+	rows.Release()
+}
