@@ -17,7 +17,7 @@ const noteEach = 64
 // has yet to get is in it.
 func (c *conn) catchUp(sub *subscription) {
 	had := c.drop(sub.filter)
-	if c.list(sub) {
+	if c.list(sub) && sub.options.QoS > 0 {
 		c.noteList(&c.sess.behind[len(c.sess.behind)-1], "")
 	} else if had {
 		c.noteList(&catchUp{sub: sub, noted: true}, "")
@@ -82,9 +82,12 @@ func (c *conn) sendRetained() (waited, ok bool) {
 				return false, true
 			}
 			topic := u.topics[0]
-			if u.topics = u.topics[1:]; u.noted && len(u.topics)%noteEach == 0 {
+			if u.topics = u.topics[1:]; u.noted && len(u.topics) > 0 && len(u.topics)%noteEach == 0 {
 				c.noteList(u, topic)
 			}
+		}
+		if u.noted { // of a list that a restart found empty too
+			c.noteList(u, "")
 		}
 		c.s.backlog.Add(-u.bytes)
 		c.sess.behind = slices.Delete(c.sess.behind, 0, 1)

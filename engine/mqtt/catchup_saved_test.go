@@ -73,6 +73,68 @@ func TestCatchUpOutlives(t *testing.T) {
 	}
 }
 
+// TestCatchUpIsOver: nothing of a list is left for a later server where a restart finds nothing to send any more, nor where its subscription was
+// made again with QoS 0, which is not written down.
+func TestCatchUpIsOver(t *testing.T) {
+	t.Parallel()
+	for _, again := range []bool{false, true} {
+		dir := t.TempDir()
+		begin := func() *Server {
+			s, _ := counted(t, Options{Inflight: 8})
+			if err := s.Restore(dir); err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		retain := func(s *Server, payload string) {
+			for i := range 20 {
+				s.Publish(&Message{Topic: fmt.Sprintf("t/%03d", i), QoS: 1, Retain: true, Payload: []byte(payload)})
+			}
+		}
+		// visit is one connection that answers nothing.
+		visit := func(s *Server, filters ...Filter) {
+			nc, err := net.Dial("tcp", listen(t, s, Listener{}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			send(t, nc, &Packet{Type: Connect, Login: Login{Version: V311, ClientID: []byte("s")}})
+			var buf []byte
+			for i, f := range filters {
+				send(t, nc, &Packet{Type: Subscribe, ID: uint16(i + 1), Filters: []Filter{f}})
+			}
+			send(t, nc, &Packet{Type: Pingreq})
+			for subacks, pings := 0, 0; subacks < len(filters) || pings < 1; {
+				switch next(t, nc, &buf).Type {
+				case Suback:
+					subacks++
+				case Pingresp:
+					pings++
+				}
+			}
+		}
+		s := begin()
+		retain(s, "x")
+		filters := []Filter{{Name: []byte("t/+"), QoS: 1}}
+		if again {
+			filters = append(filters, Filter{Name: []byte("t/+")})
+		}
+		visit(s, filters...)
+		if !again {
+			retain(s, "")
+			s.Close()
+			s = begin()
+			visit(s)
+			retain(s, "y")
+		}
+		s.Close()
+		if s = begin(); len(s.sessions["s"].behind) != 0 {
+			t.Errorf("again = %v: %d messages of a list that is over", again, len(s.sessions["s"].behind[0].topics))
+		}
+		s.Close()
+	}
+}
+
 // TestSavedBehind: how far lists have come is in a snapshot, and gone with the list or the subscription.
 func TestSavedBehind(t *testing.T) {
 	sub := func(filter string) []byte {

@@ -141,13 +141,14 @@ func (s *Server) noteSub(sess *session, sub *subscription, gone bool) {
 	}
 }
 
-// noteBehind writes down that a subscription with a QoS above 0 is to get what is retained of topics after one; over: that it has all. It says whether it did.
+// noteBehind writes down that a subscription with a QoS above 0 is to get what is retained of topics after one; over: that one, which may have
+// QoS 0 by now, has all. It says whether it did.
 func (s *Server) noteBehind(sess *session, sub *subscription, after string, over bool) bool {
 	sess.mu.Lock()
 	defer sess.mu.Unlock()
 	l := s.log.Load()
 	switch {
-	case l == nil || !sess.durable || sub.options.QoS == 0:
+	case l == nil || !sess.durable || sub.options.QoS == 0 && !over:
 		return false
 	case over:
 		l.add(func(b []byte) []byte { return putBytes(entryOf(b, entryCaught, sess.number), sub.filter) })
