@@ -17,6 +17,9 @@ lately woke you for was nothing, and its threshold, for this key alone, rises ab
 it lately let pass was one, and the threshold falls to it. A label that agrees with the stage changes nothing.
 It moves by at most three digits of surprise, and down by one at a time.
 
+What a stage has seen fades by a digit with every "quiet" rows of the key (200, where nothing is said): label while
+it is news. For an alert of a thousand rows ago there is nothing left that a label could move.
+
 A key of which the stage has had no row is refused. The label goes through the journal: a crash or a replay changes nothing about it. By HTTP it is
   curl --unix-socket DIR/.tidemill/control.sock http://engine/v1/feedback \
     -d '{"stage": "anomaly.odd", "key": ["t1"], "label": "normal"}'
