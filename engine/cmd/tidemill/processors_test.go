@@ -43,6 +43,8 @@ func TestOneProcessorWhileItIsEnough(t *testing.T) {
 		"between small and bulk":      {{looks: 100, part: 0.3, groups: 15, size: 50 << 10}},
 		"few to many":                 {bulk, over},
 		"a long group":                {bulk, {looks: 1, part: 0.9, one: true}, {looks: 2, part: 1}},
+		"no group at all":             {bulk, {looks: 3, part: 0.85, one: true}},
+		"more, and then less":         {{looks: 10, part: 1.5, groups: 10, size: 400 << 10}, {looks: 10, part: 0.9, groups: 10, size: 400 << 10, one: true}},
 		"a peak":                      {bulk, {looks: 1, part: 1, groups: 10, size: 400 << 10, one: true}, bulk},
 		"nearly many":                 {bulk, busy(100, true)},
 		"bulk to small groups":        {bulk, {looks: 1, part: 0.3, groups: 15, size: 15 << 10}},
