@@ -155,15 +155,11 @@ func TestSilence(t *testing.T) {
 			control.close(t)
 			t.Logf("%d connections, %d closed meanwhile; a new one is in after %s; a connected one's p99 is %s (%d messages); %d MB",
 				c.n, closed, waited.Round(time.Millisecond), quantile(took, 0.99), len(took), peak(t, w.cmd.Process.Pid))
-			if quantile(took, 0.99) > p99 || len(took) < 5 {
+			if quantile(took, 0.99) > p99 || len(took) < 50 {
 				t.Errorf("a connected device suffers: its p99 should stay under %s", p99)
 			}
-			in := c.in
-			if os.Getenv("TIDEMILL_SOAK") == "" { // see many
-				in = 30 * time.Second
-			}
-			if waited > in {
-				t.Errorf("a new device waits: it should be in within %s", in)
+			if waited > c.in {
+				t.Errorf("a new device waits: it should be in within %s", c.in)
 			}
 			// Those who say nothing for the ten seconds that a CONNECT may take are sent away.
 			_, err := io.WriteString(crowd.in, "end\n")

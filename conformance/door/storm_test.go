@@ -30,13 +30,12 @@ import (
 const stormVar = "TIDEMILL_STORM"
 
 // many is a number of devices, and what is asked of them: in a soak, which has the
-// machine for itself, what the door is built for; otherwise less, since other suites take the processors for seconds.
-// A door that lets the silent or the returning hold up others fails all the same: those wait for minutes there.
+// machine for itself, what the door is built for; otherwise less.
 func many(t *testing.T) (n int, back, p99 time.Duration) {
 	if os.Getenv("TIDEMILL_SOAK") != "" {
 		return 10_000, 10 * time.Second, 250 * time.Millisecond
 	}
-	return 2_000, time.Minute, 8 * time.Second
+	return 2_000, 20 * time.Second, 2 * time.Second
 }
 
 // storm is what the devices' process says after a round.
@@ -89,7 +88,7 @@ func TestStorm(t *testing.T) {
 		during := control.cut()
 		t.Logf("%s: back in %.1f s with %d tries, %d sessions resumed; a connected one's p99 %s meanwhile (%d messages); %s of CPU time here, %s in the devices",
 			round, again.Back, again.Tries, again.Resumed, quantile(during, 0.99), len(during), used[0], used[1])
-		if again.Back > back.Seconds() || quantile(during, 0.99) > p99 || len(during) == 0 {
+		if again.Back > back.Seconds() || quantile(during, 0.99) > p99 || len(during) < 5 {
 			t.Errorf("%s: over the limits: %s, %s", round, back, p99)
 		}
 		if resumes := strings.HasSuffix(round, "resume"); resumes && again.Resumed < n*9/10 || !resumes && again.Resumed > 0 {

@@ -170,3 +170,18 @@ func TestSavedBehind(t *testing.T) {
 		}
 	}
 }
+
+// TestBehindGoesOn: a list goes on behind the topic that was noted last, whether that is still retained or not.
+func TestBehindGoesOn(t *testing.T) {
+	s, _ := counted(t, Options{})
+	for _, topic := range []string{"t/1", "t/2", "t/4", "u"} {
+		s.Publish(&Message{Topic: topic, QoS: 1, Retain: true, Payload: []byte("x")})
+	}
+	for after, want := range map[string]string{"": "[t/1 t/2 t/4]", "t/1": "[t/2 t/4]", "t/2": "[t/4]", "t/3": "[t/4]", "t/4": "[]"} {
+		sess := &session{subs: map[string]*subscription{"t/+": {filter: "t/+"}}}
+		s.fallBehind(sess, map[string]string{"t/+": after})
+		if got := fmt.Sprint(sess.behind[0].topics); got != want {
+			t.Errorf("after %q: %s, want %s", after, got, want)
+		}
+	}
+}

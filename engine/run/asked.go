@@ -41,12 +41,12 @@ func (a *asked) leave(q *question) {
 }
 
 // answer says what a partition's stage did with a label. near is called only where somebody wants to know. Equal labels
-// that wait beside one another are answered by the same record, which does the same.
+// that wait beside one another are answered by the same record, which does the same; a partition may speak of the earlier first.
 func (a *asked) answer(body string, partition int, known bool, near func() string) {
 	a.lock.Lock()
 	defer a.lock.Unlock()
 	a.open = slices.DeleteFunc(a.open, func(q *question) bool {
-		if q.body != body || partition >= len(q.said) || q.said[partition] {
+		if q.body != body || partition >= len(q.said) {
 			return false
 		}
 		q.said[partition] = true

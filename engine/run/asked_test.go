@@ -24,6 +24,11 @@ func TestAsked(t *testing.T) {
 	if answer(2, true, ""); !ended(known) || !known.known || ended(other) {
 		t.Errorf("%+v, %+v", known, other)
 	}
+	late := a.ask("body", "s", 3)
+	answer(1, false, "") // of a label before the key's first row
+	if answer(1, true, ""); !ended(late) || !late.known {
+		t.Errorf("%+v", late)
+	}
 	unknown := a.ask("body", "s", 3)
 	for _, p := range []int{2, 1, 2, 1} {
 		answer(p, false, []string{"", "t3", "t2"}[p])

@@ -375,6 +375,10 @@ func TestServerOnce(t *testing.T) {
 	var asked, region atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
+		if region.Load() < 0 {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
 		fmt.Fprintf(w, "id,region,lat\na,r%d,1\n", region.Load())
 	}))
 	defer s.Close()
@@ -390,24 +394,34 @@ func TestServerOnce(t *testing.T) {
 	if n := asked.Load(); n != 1 {
 		t.Errorf("%d requests at the start", n)
 	}
+	until := func(l *lab, second int64, what string, is func() bool) {
+		t.Helper()
+		for limit := time.Now().Add(time.Minute); !is(); time.Sleep(time.Millisecond) {
+			if time.Now().After(limit) {
+				t.Fatalf("not in a minute: %s", what)
+			}
+			l.tick(second)
+		}
+	}
 	for round := range int64(3) {
 		region.Store(round + 1)
-		want, second := fmt.Sprintf("r%d", round+1), 100*(round+1)
-		for limit := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-			all := true
-			for _, l := range labs { // each is at the same tick: nobody asks again
-				l.tick(second)
-				all = all && strings.Contains(l.look("a"), want)
-			}
-			if all {
-				break
-			}
-			if time.Now().After(limit) {
-				t.Fatalf("not in 20 s: %s", want)
-			}
+		want := fmt.Sprintf("r%d", round+1)
+		for _, l := range labs { // each is at the same tick, and behind the answer to the first: nobody asks again
+			until(l, 100*(round+1), want, func() bool { return strings.Contains(l.look("a"), want) })
+			l.tick(100 * (round + 1))
 		}
 		if n := asked.Load(); n != round+2 {
 			t.Errorf("%d requests after %d rounds", n, round+1)
+		}
+	}
+	region.Store(-1)
+	for _, l := range labs {
+		until(l, 1000, "a failure", func() bool { return l.counts["refresh_failed"] > 0 })
+		for range 3 { // it is taken once
+			l.tick(1000)
+		}
+		if n := l.counts["refresh_failed"]; n != 1 || asked.Load() != 5 {
+			t.Errorf("%d failures of one, %d requests", n, asked.Load())
 		}
 	}
 	for _, l := range labs {
