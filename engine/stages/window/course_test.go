@@ -1,6 +1,7 @@
 package window
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -171,6 +172,7 @@ type course struct {
 	meets []*meeting
 	got   map[string]*told
 	rows  int // that went from partition to partition
+	saved int // that did so in parts with others, less these parts
 	lanes [][]arrow.RecordBatch
 	err   error
 }
@@ -306,6 +308,7 @@ func (c *course) meet(marks flow.Watermarks) error {
 	for i, lane := range c.lanes {
 		for _, rows := range lane {
 			c.rows += int(rows.NumRows())
+			c.count(rows)
 			sel := make([][]int32, len(c.meets))
 			for r := range int(rows.NumRows()) {
 				to := 0
@@ -344,6 +347,19 @@ func (c *course) meet(marks flow.Watermarks) error {
 	return nil
 }
 
+// count notes how many rows are in parts.
+func (c *course) count(rows arrow.RecordBatch) {
+	for i, f := range rows.Schema().Fields() {
+		if blobs, ok := rows.Column(i).(*array.String); ok && strings.HasPrefix(f.Name, partName) {
+			for k := range blobs.Len() {
+				if blobs.IsValid(k) {
+					c.saved += int(binary.LittleEndian.Uint64([]byte(blobs.Value(k)))) - 1
+				}
+			}
+		}
+	}
+}
+
 // emit keeps what comes of each window.
 func (c *course) emit(rows arrow.RecordBatch) {
 	col := func(name string) arrow.Array { return rows.Column(rows.Schema().FieldIndices(name)[0]) }
@@ -359,10 +375,13 @@ func (c *course) emit(rows arrow.RecordBatch) {
 			now = &told{}
 			c.got[id] = now
 		}
-		now.outcome = outcome{revision: col("revision").(*array.Int64).Value(i), final: col("final").(*array.Boolean).Value(i), values: map[string]any{"end": end}}
+		now.outcome = outcome{revision: col("revision").(*array.Int64).Value(i), final: col("final").(*array.Boolean).Value(i), empty: start == end, values: map[string]any{"end": end}}
 		for _, name := range c.names {
 			now.values[name] = valueAt(col(name), i)
 		}
-		now.revisions = append(now.revisions, fmt.Sprint(now.revision, now.final, now.values["total_"]))
+		if c.kind == session {
+			now.duration = col("duration").(*array.Float64).Value(i)
+		}
+		now.revisions = append(now.revisions, fmt.Sprint(now.revision, now.final, now.values["total_"], end, now.duration))
 	}
 }

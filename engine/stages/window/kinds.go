@@ -44,7 +44,7 @@ func Session() stage.Spec {
 	return stage.Spec{
 		Kind: "window", Type: "session",
 		Help:   "Sums rows up over sessions: rows of a key without a gap between them that is too long.",
-		Args:   func() stage.Args { return &sessionArgs{Late: "revise", Keep: "1h"} },
+		Args:   func() stage.Args { return &sessionArgs{Late: "revise", Keep: "1h"} }, // and Phases, which follow from grace
 		Counts: counts(),
 	}
 }
@@ -126,9 +126,11 @@ type sessionArgs struct {
 	Emit      hcl.Expression  `hcl:"emit" help:"Columns of the result: { name = expression over aggregates, ... }."`
 	Having    hcl.Expression  `hcl:"having,optional" help:"Condition over aggregates and keys; sessions for which it is not true are not emitted."`
 	Revisions string          `hcl:"revisions,optional" help:"first (default): of rows that windows before this one emit again, the first of each is taken."`
+	Phases    int64           `hcl:"phases,optional" help:"2 (default with a grace): where rows of several partitions belong together, each partition makes its part of a session of what comes within grace, and the parts are merged. 1 (default without): the rows themselves go to one partition."`
 
 	GapRange       hcl.Range `hcl:"gap,attr_value_range"`
 	LateRange      hcl.Range `hcl:"late,attr_value_range"`
+	PhasesRange    hcl.Range `hcl:"phases,attr_value_range"`
 	RevisionsRange hcl.Range `hcl:"revisions,attr_value_range"`
 }
 
@@ -199,7 +201,7 @@ func (a *slidingArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Di
 // Bind checks the arguments; see stage.Args.
 func (a *sessionArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
 	s := &settings{kind: session, by: a.By, emit: a.Emit, having: a.Having, revisions: a.Revisions, revisionsRange: a.RevisionsRange, gap: a.Gap, grace: a.Grace, keep: a.Keep,
-		idle: a.Idle, early: a.Early, late: a.Late, ways: ways(), gapRange: a.GapRange, lateRange: a.LateRange}
+		idle: a.Idle, early: a.Early, late: a.Late, ways: ways(), gapRange: a.GapRange, lateRange: a.LateRange, phases: a.Phases, phasesRange: a.PhasesRange}
 	return s.bind(in, at)
 }
 

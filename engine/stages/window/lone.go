@@ -10,12 +10,19 @@ import (
 	"github.com/tidemill/tidemill/engine/stage"
 )
 
-// over is the end of the windows whose rows may be late by now, and go out one by one.
+// noticesTicks tells whether rows may go out alone, which depends on the latest tick.
+func (p *program) noticesTicks() bool { return p.late == side || p.kind == session }
+
+// over is the end of the windows whose rows may be late by now, and go out one by one. Of sessions it is behind the moment whose rows
+// may be near a session that has ended.
 func (s *parts) over() int64 {
 	if s.tick == nil || s.tick.I64(0)[0] == flow.NoMark {
 		return math.MinInt64
 	}
 	t := s.tick.I64(0)[0] - s.grace
+	if s.kind == session {
+		return t + 1
+	}
 	return t - mod(t-s.offset, s.every)
 }
 
@@ -32,8 +39,13 @@ func (s *parts) sendLone(out flow.Emitter) error {
 				return s.explain(err)
 			}
 			copy(s.cells(p), s.template)
-			c := s.cells(p)[:metaWords]
-			c[paneStart], c[partRows], c[paneReceived] = t-mod(t-s.offset, s.every), 1, int64(flow.Received(s.rows)[i])
+			c := s.cells(p)[:s.meta]
+			c[partRows], c[paneReceived] = 1, int64(flow.Received(s.rows)[i])
+			if s.kind == session {
+				c[paneStart], c[partLatest] = t, t
+			} else {
+				c[paneStart] = t - mod(t-s.offset, s.every)
+			}
 			list[k], groups[k], s.idx[i] = p, g, p
 		}
 		cells := s.panes.I64(0)

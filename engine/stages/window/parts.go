@@ -29,8 +29,11 @@ const (
 	partGroupLinks
 )
 
-// partRows is where a part counts its rows.
-const partRows = paneOffset
+// partRows is where a part counts its rows, and partLatest where that of a session has the time of its last one.
+const (
+	partRows   = paneOffset
+	partLatest = paneEnd
+)
 
 // parts is the first phase of a window: phases.go has the whole. Its panes are parts.
 type parts struct {
@@ -39,7 +42,7 @@ type parts struct {
 	near   []lane // by group: the part of its latest row
 	next   int64  // tick at which a part is due, at the earliest
 	blob   []byte
-	tick   *state.Table // with late = "side": the latest tick
+	tick   *state.Table // with rows that go out alone: the latest tick
 	lone   []int32      // rows of the batch at hand that are parts by themselves
 	text   *flow.JSONEncoder
 	was    *arrow.Schema // of text
@@ -61,7 +64,7 @@ func openParts(p program, out *arrow.Schema, o stage.Opening) (stage.Stage, erro
 			return nil, err
 		}
 	}
-	if p.late == side {
+	if p.noticesTicks() {
 		s.tick = o.Tables[len(o.Tables)-1]
 		if err := onlySlot(s.tick, flow.NoMark); err != nil {
 			return nil, err
@@ -95,7 +98,7 @@ func (s *parts) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
 		s.idx = make([]uint32, n)
 	}
 	s.idx = s.idx[:n]
-	received, every, over := flow.Received(rows), uint64(s.every), s.over()
+	received, every, over := flow.Received(rows), uint64(s.partLength()), s.over()
 	for i, g := range s.laneNos[:n] {
 		t, r := int64(s.times[i]), int64(received[i])
 		if far(t) {
@@ -118,6 +121,9 @@ func (s *parts) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
 		s.idx[i] = l.pane
 		c := (*[metaWords]int64)(s.cells(l.pane))
 		c[partRows], c[paneReceived] = c[partRows]+1, max(c[paneReceived], r)
+		if s.kind == session {
+			s.widen(l.pane, t)
+		}
 		s.panes.Touch(l.pane)
 		s.note(g, t, r)
 	}
@@ -172,7 +178,7 @@ func (s *parts) findGroups(rows arrow.RecordBatch, n int) error {
 
 // find makes the part that a row of a group at t belongs to the group's nearest one.
 func (s *parts) find(g uint32, t int64) error {
-	start := t - mod(t-s.offset, s.every)
+	start := t - mod(t-s.offset, s.partLength())
 	s.key = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint32(s.key[:0], g), uint64(start))
 	p, fresh, err := s.panes.Slot(s.key)
 	if err != nil {
@@ -182,12 +188,33 @@ func (s *parts) find(g uint32, t int64) error {
 	if fresh {
 		copy(s.cells(p), s.template)
 		s.cells(p)[paneStart] = start
+		if s.kind == session {
+			s.cells(p)[paneStart], s.cells(p)[partLatest] = t, t
+		}
 		s.panes.U32(1)[p] = g
 		s.links(g)[partCount]++
-		s.next = min(s.next, start+s.every+s.grace)
+		s.next = min(s.next, s.dueAt(p))
 	}
 	s.near[g] = lane{start: start, pane: p}
 	return nil
+}
+
+// widen lets the part of a session begin and end with a row at t, if that is before or behind all others.
+func (s *parts) widen(p uint32, t int64) {
+	c := s.cells(p)
+	c[partLatest] = max(c[partLatest], t)
+	if t < c[paneStart] {
+		c[paneStart] = t
+		s.next = min(s.next, s.dueAt(p))
+	}
+}
+
+// dueAt is the tick with which a part goes out.
+func (s *parts) dueAt(p uint32) int64 {
+	if s.kind == session {
+		return s.cells(p)[paneStart] + s.grace
+	}
+	return s.cells(p)[paneStart] + s.every + s.grace
 }
 
 // Advance looks which parts are due, at ticks. More sends them.
@@ -233,7 +260,7 @@ func (s *parts) More(out flow.Emitter) (more bool, err error) {
 func (s *parts) findDue(now int64, all bool) {
 	s.next = math.MaxInt64
 	s.panes.Range(func(p uint32) bool {
-		due := s.cells(p)[paneStart] + s.every + s.grace
+		due := s.dueAt(p)
 		if all || now >= due || s.idle > 0 && s.unseen(s.panes.U32(1)[p], now) {
 			s.found = append(s.found, p)
 		} else {
@@ -297,8 +324,8 @@ func (s *parts) tell(now int64, out flow.Emitter) (more bool) {
 
 // passes tells whether a watermark that goes from one time to another may close a window, or end what is kept of one.
 func (s *parts) passes(from, to int64) bool {
-	if from >= to {
-		return false
+	if from >= to || s.kind == session { // whose ends are not known here
+		return from < to
 	}
 	border := func(t, after int64) int64 { return t - mod(t-s.offset-after, s.every) }
 	return from == flow.NoMark || border(from, s.grace) != border(to, s.grace) || border(from, s.grace+s.keep) != border(to, s.grace+s.keep)
@@ -353,7 +380,7 @@ func (s *parts) emitParts(list, groups []uint32, now int64, lone []int32) arrow.
 	}()
 	cols = append(cols, s.keys.Columns(s.groups, groups, s.o.Alloc)...)
 	cols = append(cols, s.starts(list, n), s.blobsOf(list, n))
-	if s.tick != nil {
+	if s.late == side {
 		cols = append(cols, s.textsOf(lone, n))
 	}
 	return array.NewRecordBatch(s.schema, cols, int64(n))

@@ -47,7 +47,7 @@ const partDigits = 8
 const partName = "part~"
 
 func (s *settings) checkPhases() hcl.Diagnostics {
-	if s.kind != tumbling && s.kind != sliding || s.phases == 1 || s.phases == 2 {
+	if s.kind > session || s.phases == 1 || s.phases == 2 || s.kind == session && s.phasesRange == (hcl.Range{}) {
 		return nil
 	}
 	return config.Errorf(s.phasesRange, "Wrong number of phases", "phases is %d; a window is made in 1 or 2.", s.phases)
@@ -68,14 +68,18 @@ func (s *settings) watchRegroup(at *stage.At) *bool {
 // bindPhases says how a window over rows of several partitions is made in two phases, or why it cannot be.
 func (s *settings) bindPhases(p *program, g *aggregates, b *stage.Bound) {
 	switch {
-	case s.kind == session:
-		b.Whole = "sessions of several partitions may belong together"
 	case s.kind == counting || s.kind == holding:
 		b.Whole = "it depends on the order of the rows of all partitions"
 	case p.latest:
 		b.Whole = "a part cannot be taken back when a row in it is revised"
 	case s.phases == 1:
 		b.Whole = "phases = 1 asks for it"
+	case s.kind == session && p.early > 0:
+		b.Whole = "early shows sessions that are open, in the order in which their rows came"
+	case s.kind == session && p.idle > 0:
+		b.Whole = "idle shows sessions that are open, in the order in which their rows came"
+	case s.kind == session && p.grace == 0 && s.phases != 2:
+		b.Whole = "without a grace hardly a row could wait for others in its partition; phases = 2 asks for parts"
 	default:
 		first := *p
 		first.layout = p.layoutOf(g)
@@ -87,15 +91,26 @@ func (s *settings) bindPhases(p *program, g *aggregates, b *stage.Bound) {
 		out := flow.NewSchema(fields)
 		b.First = &stage.Bound{
 			Out: out, By: b.By, Filters: true, Reads: b.Reads, State: first.partTables(g),
-			Revisions: stage.TakesFirst, Reach: p.every + p.grace,
+			Revisions: stage.TakesFirst, Reach: p.partLength() + p.grace,
 			OpenStage: func(o stage.Opening) (stage.Stage, error) { return openParts(first, out, o) },
 		}
 	}
 }
 
+// partLength is how far rows of one part may be apart.
+func (p *program) partLength() int64 {
+	if p.kind == session {
+		return p.gap
+	}
+	return p.every
+}
+
 // layoutOf names the column that holds parts. It differs when what is in them does.
 func (p *program) layoutOf(g *aggregates) string {
 	text := fmt.Sprintf("%d %d %d %d %s", p.kind, p.every, p.offset, p.words, strings.Join(g.names, " "))
+	if p.kind == session {
+		text += fmt.Sprintf(" gap %d", p.gap)
+	}
 	return fmt.Sprintf("%s%016x", partName, flow.Hash([]byte(text)))[:len(partName)+partDigits]
 }
 
@@ -107,11 +122,15 @@ func (p *program) layoutOf(g *aggregates) string {
 //
 //	table parts, by slot of the group and start
 //	  cells i64*n  start | rows | _received of the latest | unused | words of the accumulators
+//	               session: time of the first row | rows | _received of the latest | unused | time of the last row | unused | words
 //	  group u32
 func (p *program) partTables(g *aggregates) []state.Decl {
 	digest := "parts"
 	for _, c := range p.by {
 		digest += fmt.Sprintf(" %q:%s", c.Name, expr.TypeName(c.Type))
+	}
+	if p.kind == session {
+		digest += fmt.Sprintf(" gap %d", p.gap)
 	}
 	digest += fmt.Sprintf(" every %d offset %d of %s", p.every, p.offset, strings.Join(g.names, " "))
 	groups := state.Decl{Name: "groups", Digest: digest, MaxKeys: maxGroups, Columns: []state.Column{
@@ -129,7 +148,7 @@ func (p *program) partTables(g *aggregates) []state.Decl {
 	if p.early > 0 {
 		decls = append(decls, state.Decl{Name: "early", Digest: fmt.Sprint("1 ", p.early), MaxKeys: 1, KeysPlanned: 1, Columns: []state.Column{{Name: "period", Type: state.I64}}})
 	}
-	if p.late == side {
+	if p.noticesTicks() {
 		decls = append(decls, state.Decl{Name: "tick", Digest: "1", MaxKeys: 1, KeysPlanned: 1, Columns: []state.Column{{Name: "tick", Type: state.I64}}})
 	}
 	return decls
@@ -140,6 +159,9 @@ func (w *window) appendPart(dst []byte, p uint32) []byte {
 	c := w.cells(p)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(c[partRows]))
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(c[paneReceived]))
+	if w.kind == session {
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(c[partLatest]))
+	}
 	for _, v := range c[w.meta:] {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(v))
 	}
@@ -206,6 +228,11 @@ func (w *window) rowsOf(i int) int64 {
 	return int64(binary.LittleEndian.Uint64([]byte(w.blobs.Value(i)[:8])))
 }
 
+// latestOf is the time of the last row of the part of a session in row i.
+func (w *window) latestOf(i int) int64 {
+	return int64(binary.LittleEndian.Uint64([]byte(w.blobs.Value(i)[16:24])))
+}
+
 // textOfRow is the text of a row that stands for itself in a part; nil when it is in the batch.
 func (w *window) textOfRow(i int) []byte {
 	if !w.parts {
@@ -239,6 +266,9 @@ func (w *window) readPart(text string) []byte {
 		return v
 	}
 	_, w.part[paneReceived] = word(), word()
+	if w.kind == session {
+		word() // latestOf
+	}
 	for i := range w.part[w.meta:] {
 		w.part[w.meta+i] = word()
 	}

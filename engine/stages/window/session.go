@@ -25,7 +25,7 @@ func (w *window) placeInSessions(n int, out flow.Emitter) error {
 				}
 			}
 		}
-		p, err := w.placeSession(i, no, out)
+		p, err := w.placeSession(i, t, no, out)
 		if err != nil {
 			return err
 		}
@@ -34,12 +34,34 @@ func (w *window) placeInSessions(n int, out flow.Emitter) error {
 	return nil
 }
 
-func (w *window) placeSession(i int, no uint32, out flow.Emitter) (uint32, error) {
+// placeParts is placeInSessions for parts. What is in one is in one session: its first row finds it, and its last one makes it longer.
+func (w *window) placeParts(n int, out flow.Emitter) error {
+	for i := range n {
+		p, err := w.placeSession(i, int64(w.times[i]), w.laneNos[i], out)
+		if err != nil {
+			return err
+		}
+		w.idx[i] = p
+		if last := w.latestOf(i); p != noPane && last > int64(w.times[i]) {
+			also, err := w.placeSession(i, last, w.laneNos[i], out)
+			if err != nil {
+				return err
+			}
+			if also != p {
+				panic("BUG: the last row of a part is in another session than the first")
+			}
+		}
+	}
+	return nil
+}
+
+// placeSession finds the session of row i, whose time is t, or makes it.
+func (w *window) placeSession(i int, t int64, no uint32, out flow.Emitter) (uint32, error) {
 	g, err := w.group(i, no)
 	if err != nil {
 		return noPane, err
 	}
-	t, m := int64(w.times[i]), w.marks[i]
+	m := w.marks[i]
 	w.settle(g, m, false)
 	w.relieve(i, out)
 	if far(t) {

@@ -305,6 +305,8 @@ func (w *window) placeRows(out flow.Emitter) error {
 		err = w.placeLatest(n, out)
 	case w.kind <= sliding:
 		err = w.placeByTime(n, out)
+	case w.kind == session && w.parts:
+		err = w.placeParts(n, out)
 	case w.kind == session:
 		err = w.placeInSessions(n, out)
 	case w.kind == counting:

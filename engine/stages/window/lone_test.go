@@ -1,0 +1,56 @@
+package window
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// TestLoneOrder: of two rows of one tick interval that go out alone, one is late unless the other has come before it. They come in the
+// order of their partitions, and in one partition in their own, in one phase and in two.
+func TestLoneOrder(t *testing.T) {
+	const sec = 1_000_000
+	row := func(partition int, t int64) event {
+		return event{device: partition, t: t, received: 1001 * sec, code: "a", temp: 1, hasTemp: true}
+	}
+	joins, late := int64(990*sec), int64(984*sec) // with a gap of 10 s and a grace of 5, at 1000 s
+	for _, c := range []struct {
+		rows []event
+		both bool
+	}{
+		{[]event{row(0, joins), row(1, late)}, true},
+		{[]event{row(1, late), row(0, joins)}, true},
+		{[]event{row(0, late), row(1, joins)}, false},
+		{[]event{row(1, joins), row(0, late)}, false},
+		{[]event{row(1, joins), row(1, late)}, true},
+		{[]event{row(1, late), row(1, joins)}, false},
+	} {
+		for _, way := range []string{"drop", "side"} {
+			x := &apart{trial: &trial{r: rand.New(rand.NewPCG(1, 1)), devices: 2, tasks: 2, names: []string{"n", "total_"}}, by: []string{"code"}, sites: 1, whole: true, timely: true}
+			x.kind, x.gap, x.grace, x.drop = session, 10*sec, 5*sec, true
+			x.args = fmt.Sprintf("by = [code]\ngap = \"10s\"\ngrace = \"5s\"\nlate = %q\nemit = { n = count(), total_ = count() }\n", way)
+			x.events = append([]event{{device: 0, t: 1000 * sec, received: 1000 * sec, code: "a"}, {tick: true, t: 1000 * sec}}, c.rows...)
+			x.events = append(x.events, event{tick: true, t: 1002 * sec})
+			if _, err := x.check(); err != nil {
+				t.Fatal(way, c.rows, err)
+			}
+			two := x.course(true)
+			if two.err != nil {
+				t.Fatal(two.err)
+			}
+			if two.rows < len(c.rows) {
+				t.Errorf("%s, %+v: %d rows went on", way, c.rows, two.rows)
+			}
+			refused := 0
+			for id := range two.got {
+				if strings.HasPrefix(id, "counted late_") {
+					refused++
+				}
+			}
+			if (refused == 0) != c.both {
+				t.Errorf("%s, %+v: %d late", way, c.rows, refused)
+			}
+		}
+	}
+}
