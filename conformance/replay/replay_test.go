@@ -124,6 +124,21 @@ pipeline "p" {
     keep  = "3h"
     emit  = { n = count(), over_avg = avg(over), devices = distinct(device) }
   }
+  window "session" "crowd" {
+    from  = rule.over
+    by    = [site]
+    gap   = "1s"
+    grace = "5s"
+    keep  = "3h"
+    emit  = { n = count(), over_avg = avg(over), devices = distinct(device), last_seq = last(seq) }
+  }
+  window "session" "throng" {
+    from  = rule.over
+    by    = [site, setpoint]
+    gap   = "10m"
+    grace = "GRACE"
+    emit  = { n = count(), over_avg = avg(over), p90 = percentile(temp, 90), some = collect(seq, 5) }
+  }
   window "tumbling" "tens" {
     from      = window.ten
     by        = [device]
@@ -167,6 +182,14 @@ pipeline "p" {
     from = window.site
     path = "out/site.ndjson"
   }
+  sink "file" "crowd" {
+    from = window.crowd
+    path = "out/crowd.ndjson"
+  }
+  sink "file" "throng" {
+    from = window.throng
+    path = "out/throng.ndjson"
+  }
   sink "file" "ten" {
     from = window.ten
     path = "out/ten.ndjson"
@@ -190,15 +213,15 @@ pipeline "p" {
 var edges = map[string]string{
 	"ten": "pipeline.p.window.ten", "hour": "pipeline.p.window.hour", "warm": "pipeline.p.alarm.warm", "over": "pipeline.p.rule.over",
 	"slide": "pipeline.p.window.slide", "trip": "pipeline.p.window.trip", "fifty": "pipeline.p.window.fifty", "open": "pipeline.p.window.open", "above": "pipeline.p.window.above",
-	"near": "pipeline.p.join.near", "seen": "pipeline.p.join.seen", "site": "pipeline.p.window.site",
+	"near": "pipeline.p.join.near", "seen": "pipeline.p.join.seen", "site": "pipeline.p.window.site", "crowd": "pipeline.p.window.crowd", "throng": "pipeline.p.window.throng",
 	"tens": "pipeline.p.window.tens",
 }
 
 // revising are windows of which late rows must have revised some.
-var revising = []string{"above", "ten", "tens", "slide", "site", "trip"}
+var revising = []string{"above", "ten", "tens", "slide", "site", "trip", "crowd"}
 
-// together is the edge whose rows come from several partitions. They are compared as a multiset.
-const together = "site"
+// together are the edges whose rows come from several partitions. They are compared as a multiset.
+var together = map[string]bool{"site": true, "crowd": true, "throng": true}
 
 // records is how many go in: in a soak ten million, or as many as TIDEMILL_SOAK says.
 func records() int64 {
@@ -260,10 +283,14 @@ type folder struct {
 	first bool
 }
 
+// throngGrace is how long it is since an hour after the first record was measured. Rows of window.throng wait in their partitions if they
+// are of later, and go alone if they are not.
+var throngGrace = min(time.Since(time.Date(2025, 11, 22, 11, 0, 0, 0, time.UTC)), 3653*24*time.Hour)
+
 // newFolder makes a folder, with a copy of another's journal and without an input of its own where there is one.
 func newFolder(t *testing.T, journalOf string) *folder {
 	f := &folder{dir: t.TempDir(), first: journalOf == ""}
-	text := pipeline
+	text := strings.Replace(pipeline, "GRACE", fmt.Sprintf("%ds", int(throngGrace.Seconds())), 1)
 	if journalOf != "" {
 		from, to := filepath.Join(journalOf, ".tidemill/journal"), filepath.Join(f.dir, ".tidemill/journal")
 		if err := os.CopyFS(to, os.DirFS(from)); err != nil {
@@ -422,7 +449,7 @@ func (p *parts) add(name string, partition int, line []byte) {
 	if ok && revision[0] != '0' {
 		revised = 1
 	}
-	if name == together {
+	if together[name] {
 		p[0].lines++
 		p[0].revised += revised
 		own := sha256.Sum256(line)
@@ -459,7 +486,7 @@ func (f *folder) rows(t *testing.T) map[string]*parts {
 		for lines.Scan() {
 			_, rest, ok := bytes.Cut(lines.Bytes(), []byte(`"device":"`))
 			device, _, _ := bytes.Cut(rest, []byte{'"'})
-			if !ok && name != together {
+			if !ok && !together[name] {
 				t.Fatalf("%s: no device: %s", name, lines.Bytes())
 			}
 			p.add(name, flow.PartitionOf(flow.Hash(device), partitions), lines.Bytes())

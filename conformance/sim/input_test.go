@@ -88,6 +88,7 @@ pipeline "p" {
 `, 1+rng.IntN(200), partitions, schema, late)
 	more := rolled(seed, partitions, schema != "")
 	config += more
+	config += crowded(seed, partitions, schema != "")
 	further, extras := furtherStages(seed, more != "")
 	config += further
 	return scenario{config: config, extras: extras}, func(s *scenario) {
@@ -251,6 +252,33 @@ pipeline "r3" {
 `
 	}
 	return text
+}
+
+// crowded is sessions of rows of several partitions, in two phases: they go alone, wait in their partitions, or half of them do, as these
+// records are from the first hours of 1 June, 5148 hours before the machine's clock. It takes chances of its own, as rolled does.
+func crowded(seed uint64, partitions int, declared bool) string {
+	rng := rand.New(rand.NewPCG(seed, 13))
+	if !declared || partitions == 1 || rng.IntN(3) > 0 {
+		return ""
+	}
+	return fmt.Sprintf(`
+pipeline "r4" {
+  from = channel.telemetry
+  rule "cool" { where = temp < 24 }
+  window "session" "crowd" {
+    from  = rule.cool
+    by    = [door]
+    gap   = "%ds"
+    grace = %q
+    keep  = "10000h"
+    emit  = { n = count(), lo = min(temp), hi = max(temp), d = distinct(device) }
+  }
+  sink "file" "crowd" {
+    from = [window.crowd]
+    path = "/out/crowd.ndjson"
+  }
+}
+`, 10+rng.IntN(110), []string{"1s", "5147h40m", "10000h"}[rng.IntN(3)])
 }
 
 // renumber finds devices, text or number, to make others of them.

@@ -179,9 +179,10 @@ func runScenario(s scenario, seed uint64, calm bool, plans *binder) (map[string]
 
 // together are the files whose rows come from several devices: which come late depends on where ticks
 // stand in the journal, and the last revision does not.
-var together = map[string]bool{"all.ndjson": true, "doors.ndjson": true, "both.ndjson": true}
+var together = map[string]bool{"all.ndjson": true, "doors.ndjson": true, "both.ndjson": true, "crowd.ndjson": true}
 
-// settled keeps the last revision of each window, without its number.
+// settled keeps the last revision of each window, without its number. A session is known by its start, and one that is part of another, and
+// so begins where it ends, is left out.
 func settled(name string, rows []string) []string {
 	if !together[name] {
 		return rows
@@ -197,11 +198,17 @@ func settled(name string, rows []string) []string {
 		n, err := strconv.Atoi(m[2])
 		must(err)
 		key := ended.FindString(row)
+		if name == "crowd.ndjson" {
+			key, _, _ = strings.Cut(row, `,"window_end"`)
+		}
 		if _, ok := last[key]; !ok || n > number[key] {
 			last[key], number[key] = m[1]+m[3], n
 		}
 	}
 	for _, row := range last {
+		if name == "crowd.ndjson" && strings.Contains(row, `"n":0,`) {
+			continue
+		}
 		out = append(out, row)
 	}
 	sort.Strings(out)
