@@ -271,7 +271,7 @@ pipeline "r4" {
     gap   = "%ds"
     grace = %q
     keep  = "10000h"
-    emit  = { n = count(), lo = min(temp), hi = max(temp), d = distinct(device) }
+    emit  = { n = count(), lo = min(temp), hi = max(temp) }
   }
   sink "file" "crowd" {
     from = [window.crowd]
