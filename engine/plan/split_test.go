@@ -28,6 +28,40 @@ pipeline "p" {
     gap  = "5m"
     emit = { hi = max(n) }
   }
+  window "session" "f" {
+    by    = [site]
+    gap   = "5m"
+    grace = "10s"
+    emit  = { hi = max(n) }
+  }
+  window "session" "g" {
+    by     = [site]
+    gap    = "5m"
+    phases = 2
+    emit   = { hi = max(n) }
+  }
+  window "session" "h" {
+    by     = [site]
+    gap    = "5m"
+    grace  = "10s"
+    early  = "1m"
+    phases = 2
+    emit   = { hi = max(n) }
+  }
+  window "session" "i" {
+    by    = [site]
+    gap   = "5m"
+    grace = "10s"
+    idle  = "1m"
+    emit  = { hi = max(n) }
+  }
+  window "session" "j" {
+    by     = [site]
+    gap    = "5m"
+    grace  = "10s"
+    phases = 1
+    emit   = { hi = max(n) }
+  }
   window "count" "d" {
     by   = [site]
     size = 5
@@ -39,7 +73,7 @@ pipeline "p" {
     emit  = { hi = max(n) }
   }
   sink "file" "out" {
-    from = [window.a, window.b, window.c, window.d, window.e]
+    from = [window.a, window.b, window.c, window.d, window.e, window.f, window.g, window.h, window.i, window.j]
     path = "out.ndjson"
   }
 }
@@ -51,9 +85,16 @@ func TestPhases(t *testing.T) {
 		"a~parts": "first of two: it makes a part of each result where the rows are",
 		"a":       "second of two: it merges what window.a~parts makes in 4 partitions",
 		"b":       "one: the rows themselves are brought together, since phases = 1 asks for it",
-		"c":       "one: the rows themselves are brought together, since sessions of several partitions may belong together",
+		"c":       "one: the rows themselves are brought together, since without a grace hardly a row could wait for others in its partition; phases = 2 asks for parts",
 		"d":       "one: the rows themselves are brought together, since it depends on the order of the rows of all partitions",
 		"e":       "",
+		"f~parts": "first of two: it makes a part of each result where the rows are",
+		"f":       "second of two: it merges what window.f~parts makes in 4 partitions",
+		"g~parts": "first of two: it makes a part of each result where the rows are",
+		"g":       "second of two: it merges what window.g~parts makes in 4 partitions",
+		"h":       "one: the rows themselves are brought together, since early shows sessions that are open, in the order in which their rows came",
+		"i":       "one: the rows themselves are brought together, since idle shows sessions that are open, in the order in which their rows came",
+		"j":       "one: the rows themselves are brought together, since phases = 1 asks for it",
 	}
 	p := build(t, []byte(together))
 	seen := 0
