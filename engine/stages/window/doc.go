@@ -64,9 +64,10 @@
 // If the channel has several, their rows of a group come together behind a channel of the engine's own, which is keyed by the
 // first column of by: its watermark is the latest event time that any device has brought up to a tick, a clock that is
 // ahead counting as the moment of receipt. A device or a partition from which nothing comes holds nobody up; what comes late revises.
-// Tumbling and sliding windows send parts of windows there, and not rows: phases.go draws it. What
-// comes out is the same, and phases = 1 asks for rows. Sessions, counts and states need the rows. With late = "side" rows that
-// are received after the end of their window and its grace go one by one, so that history read from a file costs less with phases = 1.
+// Tumbling and sliding windows, and sessions with a grace, send parts of windows there, and not rows: phases.go draws it. What
+// comes out is the same, and phases = 1 asks for rows. Counts and states need the rows, and so do sessions with early or idle. With late = "side" rows that
+// are received after the end of their window and its grace go one by one, and rows of sessions, whatever becomes of late ones, that are received
+// a grace behind their own time, so that history read from a file costs less with phases = 1.
 //
 // # What identifies an emitted row
 //
@@ -143,6 +144,11 @@
 // fallen silent, or not and revise each window once for every partition. The journal's ticks are the same in
 // all partitions, and no watermark of a group is ahead of them: by them all parts leave before any window closes.
 //
+// Why does a part of a session leave so early, a grace behind its first row? A row just before it, in another partition, may end a session then.
+// Rows that come when such a session may have ended go alone, in their order: whether one is late may depend on another that came before it.
+//
+// Why are sessions without a grace made in one phase? Every row that comes after its own time would go alone, and that costs twice what a row does.
+//
 // Why may first and last tell otherwise in two phases? Only of rows of the same moment in different partitions:
 // in one phase the earlier tick counts and then the lower partition, in two the part that left first, and then the lower partition.
 // Either is the same whenever the same records come again.
@@ -196,5 +202,5 @@
 //
 // Not here: what a row's watermark is (run), who takes revisions (run filters
 // for those who take the first only). Start with kinds.go, args.go,
-// window.go, panes.go, for sliding windows sliding.go, spans.go, ring.go, for two phases phases.go, parts.go, for late rows of states runs.go; oracle_test.go has the meaning in few lines.
+// window.go, panes.go, for sliding windows sliding.go, spans.go, ring.go, for two phases phases.go, parts.go, lone.go, for late rows of states runs.go; oracle_test.go has the meaning in few lines.
 package window

@@ -2,8 +2,10 @@ package window
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"math/bits"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -132,6 +134,16 @@ func (s *parts) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
 		s.accumulate(i, cells, 0, n)
 	}
 	return s.sendLone(out)
+}
+
+// explain says of a full table what an author can do.
+func (s *parts) explain(err error) error {
+	names := strings.Join(stage.Names(s.by), ", ")
+	if names == "" {
+		names = "nothing"
+	}
+	return fmt.Errorf("%w. %s holds %d keys (by %s) and %d parts of windows that wait for their grace; a shorter grace or fewer columns in by help",
+		err, s.o.Address, s.groups.Len(), names, s.panes.Len())
 }
 
 // note moves a group's watermark by a row.

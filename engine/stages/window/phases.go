@@ -24,6 +24,7 @@ import (
 //	partition 2 ─rows─▶ parts ─┘
 //
 //	part      rows i64 | _received of the latest i64 | words of the accumulators i64*n | for each with bytes: length uvarint, bytes
+//	          session: rows i64 | _received of the latest i64 | time of the last row i64 | words ...; window_start is that of the first row
 //
 // A part holds what a pane of a group has got in one partition since the part before it went out. Its _time is the
 // watermark of the group in that partition; a row that holds no part, and no window_start, tells of that alone.
@@ -33,6 +34,17 @@ import (
 // watermark passes the end of a window before all partitions have sent their parts of it. Merging judges a
 // part as it would judge its rows: what comes in one tick interval meets one watermark (run/doc.go). So lateness,
 // revisions and what is early are those of one phase, for any number of partitions.
+
+// Parts of sessions are of rows that stand together between two multiples of the gap, and so are in one session:
+//
+//	gap        |         |         |         |         |
+//	rows       |     x   |x    x x |         |  x      |
+//	parts            lo   lo ... hi             lo             merging places lo with all that is in the part, and then hi
+//
+// No session that is near a row ends before the row's own time and a grace. So a part leaves with the first tick that is a grace behind its first
+// row, before the watermark of that tick, and nothing that a row in it is near to has ended by then, with the row or without. A row that comes when
+// a tick has been a grace behind it may be near a session that has ended, be late, or have another be in time: it is a part by itself, which goes
+// out at once, and so in the order of rows. Where sessions end is not known in a partition: it tells its watermarks at each tick that moved them.
 
 // With late = "side" a row that may be late is a part by itself, with its text as JSON in a further column, row~: merging
 // rejects it if it is. A row is late at the earliest when a tick has passed its window's end and grace.
@@ -144,6 +156,9 @@ func (p *program) partTables(g *aggregates) []state.Decl {
 	}
 	parts.MaxKeys = min(maxPanes, maxPaneBytes/(8*p.words+64))
 	parts.KeysPlanned = 2 * 10_000
+	if p.kind == session { // of those that report all the time
+		parts.KeysPlanned = int(min(p.grace/p.gap+2, int64(parts.MaxKeys/10_000))) * 10_000
+	}
 	decls := []state.Decl{groups, parts}
 	if p.early > 0 {
 		decls = append(decls, state.Decl{Name: "early", Digest: fmt.Sprint("1 ", p.early), MaxKeys: 1, KeysPlanned: 1, Columns: []state.Column{{Name: "period", Type: state.I64}}})
