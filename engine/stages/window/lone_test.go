@@ -5,6 +5,13 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/tidemill/tidemill/engine/flow"
+	"github.com/tidemill/tidemill/engine/stage"
 )
 
 // TestLoneOrder: of two rows of one tick interval that go out alone, one is late unless the other has come before it. They come in the
@@ -52,5 +59,46 @@ func TestLoneOrder(t *testing.T) {
 				t.Errorf("%s, %+v: %d late", way, c.rows, refused)
 			}
 		}
+	}
+}
+
+// TestPartsRoom: rows that wait for their grace fill a table, which says so; parts that have left make room, and plan counts those of a grace.
+func TestPartsRoom(t *testing.T) {
+	x := &apart{trial: &trial{r: rand.New(rand.NewPCG(1, 1)), devices: 1, tasks: 1}, by: []string{"code"}, sites: 1}
+	x.kind = session
+	x.args = "by = [code]\ngap = \"10s\"\ngrace = \"50s\"\nemit = { n = count() }\n"
+	p := &phase{apart: x, counts: map[string]int64{}, emits: func(rows arrow.RecordBatch) {}, bound: func() (stage.Bound, error) {
+		b, err := x.bind(false, false, "")
+		if err != nil {
+			return b, err
+		}
+		if n := b.First.State[1].KeysPlanned; n != 70_000 {
+			t.Errorf("%d parts are planned", n)
+		}
+		b.First.State[1].MaxKeys = 6
+		return *b.First, nil
+	}}
+	if err := p.open(); err != nil {
+		t.Fatal(err)
+	}
+	feed := func(from, to int) (err error) {
+		b := array.NewRecordBuilder(memory.DefaultAllocator, apartSchema())
+		for at := from; at < to && err == nil; at += 10 {
+			(&course{apart: x}).append(b, event{t: int64(at) * 1e6, received: int64(at) * 1e6, code: "a"})
+			err = p.stage.Process(0, b.NewRecordBatch(), p)
+		}
+		return err
+	}
+	for at := 1000; at < 2000; at += 10 { // a minute of ten seconds
+		if err := feed(at, at+10); err != nil {
+			t.Fatal(at, err)
+		}
+		if err := stage.AdvanceWhole(p.stage, 0, flow.Watermarks{Tick: int64(at+1) * 1e6, Ticked: true}, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := feed(2000, 2100)
+	if err == nil || !strings.Contains(err.Error(), "window.it holds 1 keys (by code) and 6 parts of windows that wait for their grace; a shorter grace or fewer columns in by help") {
+		t.Error(err)
 	}
 }
