@@ -49,3 +49,8 @@ func sleeper() string {
 
 // GiveBack gives the memory of b, which becomes zeros, back to the system until it is used. What is not whole pages stays.
 func GiveBack(b []byte) error { return unix.Madvise(b, unix.MADV_DONTNEED) }
+
+// HugePages asks that what is touched first of b from now on comes in pages of 2 MiB: one fault in place of 512, and a processor that finds
+// addresses with fewer looks into the page tables, of which a virtual machine has two. It is advice (madvise(2), MADV_HUGEPAGE): a
+// system that has none left, or is told never to give them, gives small ones.
+func HugePages(b []byte) error { return unix.Madvise(b, unix.MADV_HUGEPAGE) }

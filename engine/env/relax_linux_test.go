@@ -1,11 +1,13 @@
 package env
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // mayNice tells whether this process has CAP_SYS_NICE (capability 23 of linux/capability.h).
@@ -68,4 +70,34 @@ func TestGiveBack(t *testing.T) {
 			t.Fatalf("byte %d is %d", i, v)
 		}
 	}
+}
+
+// TestHugePages: the system knows of the wish ("hg" among the flags of that memory, proc_pid_smaps(5)).
+func TestHugePages(t *testing.T) {
+	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
+		t.Skip("this kernel does not know such pages")
+	}
+	b := make([]byte, 64<<20)
+	if err := HugePages(b); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("/proc/self/smaps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	middle := uintptr(unsafe.Pointer(&b[len(b)/2]))
+	within := false
+	for line := range strings.Lines(string(text)) {
+		var lo, hi uintptr
+		if n, _ := fmt.Sscanf(line, "%x-%x ", &lo, &hi); n == 2 {
+			within = lo <= middle && middle < hi
+		}
+		if flags, is := strings.CutPrefix(line, "VmFlags:"); is && within {
+			if !strings.Contains(flags, " hg ") {
+				t.Errorf("the flags are%s", flags)
+			}
+			return
+		}
+	}
+	t.Error("the memory is not in the list")
 }

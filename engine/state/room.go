@@ -20,7 +20,8 @@ const (
 //
 // What is large goes to its new place a piece at a time, and what a piece leaves is given back to the system, which gives it out again for the
 // next one. So a table of a gigabyte that grows takes a megabyte more, and not two gigabytes until a collection. It is time as well: a page that a
-// virtual machine has not had before costs 13 us, while its host looks for one, and one that was just given back 1 or 2.
+// virtual machine has not had before costs 13 us, while its host looks for one, and one that was just given back 1 or 2. What is
+// moved gets huge pages: keys that come are all over a table, and a processor would wait for a page's address and then for the key.
 func Larger[T any](old []T, n int) []T {
 	s := make([]T, n)
 	if !large[T](n) {
@@ -29,6 +30,7 @@ func Larger[T any](old []T, n int) []T {
 		return s
 	}
 	from, to := memoryOf(old), memoryOf(s)
+	_ = env.HugePages(to[:len(from)&^(pageBytes-1)])
 	giveBack(to) // what was in use before has been cleared, and so touched
 	for lo := 0; lo < len(from); lo += movedBytes {
 		piece := from[lo:min(len(from), lo+movedBytes)]
