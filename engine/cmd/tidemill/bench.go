@@ -65,6 +65,7 @@ type benchFlags struct {
 	doors          int64
 	devices, runs  int
 	procs          []int
+	partitions     int // of the channel in W1 to W3L; 0: as many as one has that does not say
 	dir            string
 	profiles       string // folder, or "": a CPU profile of each run
 	profiled       int
@@ -98,6 +99,7 @@ func (a *app) benchCommand() *cobra.Command {
 	flags.Int64Var(&f.doors, "door-records", 2_000_000, "records of a run over MQTT; W3S and W3L send a fourth of them")
 	flags.IntVar(&f.devices, "devices", 8000, "devices that send them")
 	flags.IntVar(&f.runs, "runs", 3, "runs of each kind; the peer gets one")
+	flags.IntVar(&f.partitions, "partitions", 0, "partitions of the channel in W1, W2, W2M, W3, W3S and W3L (default: those of a channel that does not say)")
 	flags.IntSliceVar(&f.procs, "procs", []int{1, 2}, "processors to run on, one after the other")
 	flags.StringVar(&f.profiles, "profiles", "", "`FOLDER` for a CPU profile of each run of the engine (make pgo)")
 	flags.StringVar(&f.dir, "dir", filepath.Join(os.TempDir(), "tidemill-bench"), "`FOLDER` for inputs, which are kept, and results, which are not")
@@ -117,6 +119,8 @@ func (f *benchFlags) check() error {
 	switch {
 	case f.records < 1 || f.doors < 1 || f.devices < 1 || f.runs < 1 || f.peers < 1:
 		return errors.New("--records, --peer-records, --door-records, --devices and --runs are at least 1")
+	case f.partitions < 0:
+		return fmt.Errorf("--partitions is %d; a channel has at least 1", f.partitions)
 	case f.devices > 10_000_000:
 		return errors.New("--devices is at most 10000000")
 	case len(f.procs) == 0 || slices.Min(f.procs) < 1:

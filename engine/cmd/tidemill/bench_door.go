@@ -154,7 +154,7 @@ func (b *bencher) runDoor(l doorLoad, procs int, in *benchInput) (usage, *doorRe
 		return none, nil, err
 	}
 	output := filepath.Join(dir, "out.ndjson")
-	text := strings.NewReplacer("ADDRESS", address, "OUTPUT", output, "CHECKPOINT", l.checkpoint).Replace(l.pipeline)
+	text := b.partitioned(strings.NewReplacer("ADDRESS", address, "OUTPUT", output, "CHECKPOINT", l.checkpoint).Replace(l.pipeline))
 	if err := os.WriteFile(filepath.Join(dir, "bench.hcl"), []byte(text), 0o644); err != nil {
 		return none, nil, err
 	}

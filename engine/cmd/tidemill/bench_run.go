@@ -61,6 +61,15 @@ const benchWindow = benchChannel + `
 }
 `
 
+// partitioned writes the number of partitions into the channel of a workload, if one is asked for.
+func (b *bencher) partitioned(text string) string {
+	if b.partitions == 0 {
+		return text
+	}
+	const key = "  key  = device\n"
+	return strings.Replace(text, key, key+"  partitions = "+strconv.Itoa(b.partitions)+"\n", 1)
+}
+
 // run measures the engine once, as a process of its own in a fresh folder.
 func (b *bencher) run(workload string, procs int, in *benchInput) (usage, error) {
 	self, err := os.Executable()
@@ -77,7 +86,7 @@ func (b *bencher) run(workload string, procs int, in *benchInput) (usage, error)
 		text = benchFilter
 	}
 	output := filepath.Join(dir, "out.ndjson")
-	text = strings.NewReplacer("INPUT", in.Name, "OUTPUT", output).Replace(text)
+	text = b.partitioned(strings.NewReplacer("INPUT", in.Name, "OUTPUT", output).Replace(text))
 	if err := os.WriteFile(filepath.Join(dir, "bench.hcl"), []byte(text), 0o644); err != nil {
 		return usage{}, err
 	}
