@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -59,6 +60,87 @@ func TestLoneOrder(t *testing.T) {
 				t.Errorf("%s, %+v: %d late", way, c.rows, refused)
 			}
 		}
+	}
+}
+
+// TestPartEdges: rows that are a gap apart are in two sessions, wherever multiples of the gap lie; and a part that begins earlier than it did leaves
+// earlier, before a session that is near it ends.
+func TestPartEdges(t *testing.T) {
+	const sec = 1_000_000
+	row := func(partition int, t, received int64) event {
+		return event{device: partition, t: t, received: received, code: "a", temp: 1, hasTemp: true}
+	}
+	tick := func(t int64) event { return event{tick: true, t: t} }
+	for _, c := range []struct {
+		grace    string
+		sessions int
+		events   []event
+	}{
+		{"60s", 2, []event{row(0, 1000*sec, 1011*sec), row(0, 1010*sec, 1011*sec), tick(1012 * sec)}},
+		{"60s", 2, []event{row(0, 1010*sec, 1011*sec), row(0, 1000*sec, 1011*sec), tick(1012 * sec)}},
+		{"60s", 1, []event{row(0, 1000*sec, 1011*sec), row(0, 1010*sec-1, 1011*sec), tick(1012 * sec)}},
+		{"60s", 2, []event{row(0, 1000*sec+1, 1011*sec), row(0, 1010*sec+1, 1011*sec), tick(1012 * sec)}},
+		{"60s", 2, []event{row(0, 1000*sec-1, 1011*sec), row(0, 1010*sec-1, 1011*sec), tick(1012 * sec)}},
+		{"50s", 2, []event{ // what begins at 992 s would end at 1002, and with a grace at 1052
+			row(1, 992*sec, 1000*sec), tick(1000 * sec), row(0, 1009*sec, 1009*sec), row(0, 1001*sec, 1010*sec), tick(1011 * sec),
+			row(1, 1052*sec, 1052*sec), tick(1052 * sec), tick(1070 * sec)}},
+	} {
+		x := &apart{trial: &trial{r: rand.New(rand.NewPCG(1, 1)), devices: 2, tasks: 2, names: []string{"n", "total_"}}, by: []string{"code"}, sites: 1, whole: true, timely: true}
+		grace, err := time.ParseDuration(c.grace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.kind, x.gap, x.grace, x.events = session, 10*sec, grace.Microseconds(), c.events
+		x.args = fmt.Sprintf("by = [code]\ngap = \"10s\"\ngrace = %q\nkeep = \"1h\"\nemit = { n = count(), total_ = count() }\n", c.grace)
+		if n, err := x.check(); err != nil || n != c.sessions {
+			t.Errorf("%+v: %d sessions, %v", c.events, n, err)
+		}
+	}
+}
+
+// TestTickRestored: after restarts, with snapshots of all and of what has changed, it is known which rows come a grace behind their own time.
+func TestTickRestored(t *testing.T) {
+	x := &apart{trial: &trial{r: rand.New(rand.NewPCG(1, 1)), devices: 1, tasks: 1, crashes: true}, by: []string{"code"}, sites: 1}
+	x.kind = session
+	x.args = "by = [code]\ngap = \"10s\"\ngrace = \"50s\"\nemit = { n = count() }\n"
+	alone := 0
+	p := &phase{apart: x, counts: map[string]int64{}, emits: func(rows arrow.RecordBatch) { alone += int(rows.NumRows()) }, bound: func() (stage.Bound, error) {
+		b, err := x.bind(false, false, "")
+		if err != nil {
+			return b, err
+		}
+		return *b.First, nil
+	}}
+	if err := p.open(); err != nil {
+		t.Fatal(err)
+	}
+	restarts := 0
+	for at := int64(1000); at < 3000; at += 10 {
+		if err := stage.AdvanceWhole(p.stage, 0, flow.Watermarks{Tick: at * 1e6, Ticked: true}, p); err != nil {
+			t.Fatal(err)
+		}
+		was := p.stage
+		if err := p.restart(); err != nil {
+			t.Fatal(err)
+		}
+		if p.stage == was {
+			continue
+		}
+		restarts++
+		for _, behind := range []int64{50, 49} { // the first goes at once, the second waits for others
+			alone = 0
+			b := array.NewRecordBuilder(memory.DefaultAllocator, apartSchema())
+			(&course{apart: x}).append(b, event{t: (at - behind) * 1e6, received: at * 1e6, code: "a"})
+			if err := p.stage.Process(0, b.NewRecordBatch(), p); err != nil {
+				t.Fatal(err)
+			}
+			if (alone == 1) != (behind == 50) {
+				t.Fatalf("at %d, after %d restarts: %d rows go out at once of one %d s behind", at, restarts, alone, behind)
+			}
+		}
+	}
+	if restarts < 10 {
+		t.Errorf("%d restarts", restarts)
 	}
 }
 
