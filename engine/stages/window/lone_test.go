@@ -81,6 +81,7 @@ func TestPartEdges(t *testing.T) {
 		{"60s", 1, []event{row(0, 1000*sec, 1011*sec), row(0, 1010*sec-1, 1011*sec), tick(1012 * sec)}},
 		{"60s", 2, []event{row(0, 1000*sec+1, 1011*sec), row(0, 1010*sec+1, 1011*sec), tick(1012 * sec)}},
 		{"60s", 2, []event{row(0, 1000*sec-1, 1011*sec), row(0, 1010*sec-1, 1011*sec), tick(1012 * sec)}},
+		{"60s", 2, []event{row(0, 100*(10*sec+1), 1011*sec), row(0, 100*(10*sec+1)+10*sec, 1011*sec), tick(1012 * sec)}}, // where parts of a microsecond more would begin
 		{"50s", 2, []event{ // what begins at 992 s would end at 1002, and with a grace at 1052
 			row(1, 992*sec, 1000*sec), tick(1000 * sec), row(0, 1009*sec, 1009*sec), row(0, 1001*sec, 1010*sec), tick(1011 * sec),
 			row(1, 1052*sec, 1052*sec), tick(1052 * sec), tick(1070 * sec)}},
