@@ -145,6 +145,36 @@ func TestTickRestored(t *testing.T) {
 	}
 }
 
+// TestPartsBound: parts of another gap are not taken for parts of this one, whose rows they would not be a session of; with another grace they are the
+// same. And what waits in a partition is looked for as far back as it may be from.
+func TestPartsBound(t *testing.T) {
+	bound := func(gap, grace string) (layout string, reach int64) {
+		x := &apart{trial: &trial{}, by: []string{"code"}}
+		x.kind = session
+		x.args = fmt.Sprintf("by = [code]\ngap = %q\ngrace = %q\nemit = { n = count() }\n", gap, grace)
+		b, err := x.bind(false, false, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range b.First.Out.Fields() {
+			if strings.HasPrefix(f.Name, partName) {
+				layout = f.Name
+			}
+		}
+		return layout, b.First.Reach
+	}
+	layout, reach := bound("10s", "50s")
+	if reach < 50_000_000 || layout == "" {
+		t.Errorf("%q reaches back %d us", layout, reach)
+	}
+	if other, _ := bound("20s", "50s"); other == layout {
+		t.Error("parts of another gap are merged")
+	}
+	if same, _ := bound("10s", "5s"); same != layout {
+		t.Error("parts that waited for another grace are lost")
+	}
+}
+
 // TestPartsRoom: rows that wait for their grace fill a table, which says so; parts that have left make room, and plan counts those of a grace.
 func TestPartsRoom(t *testing.T) {
 	x := &apart{trial: &trial{r: rand.New(rand.NewPCG(1, 1)), devices: 1, tasks: 1}, by: []string{"code"}, sites: 1}
