@@ -215,7 +215,7 @@ func (m merging) Process(in int, rows arrow.RecordBatch, out flow.Emitter) error
 		case blobs.IsValid(i):
 			sel = append(sel, int32(i))
 		case starts.IsValid(i):
-			m.o.Reject(stage.Reject{Rows: rows, Row: i, Field: m.layout, Reason: "a part of a window that was made before the aggregates changed"})
+			m.o.Reject(stage.Reject{Rows: rows, Row: i, Field: m.layout, Reason: "a part of a window that was made before its length, gap or aggregates changed"})
 		}
 	}
 	if len(sel) == 0 {
