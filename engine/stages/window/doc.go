@@ -151,7 +151,7 @@
 //
 // Why may first and last tell otherwise in two phases? Only of rows of the same moment in different partitions:
 // in one phase the earlier tick counts and then the lower partition, in two the part that left first, and then the lower partition.
-// Either is the same whenever the same records come again. So it is with collect and argmin, and with what time_avg, increase and topk take of more
+// Either is the same whenever the same records come again. So it is with collect, argmin and argmax, and with what time_avg, increase and topk take of more
 // values than they have room for.
 //
 // Why are aggregates blind to nulls? SQL. first and last skip them too: what
