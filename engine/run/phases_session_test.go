@@ -69,13 +69,7 @@ func TestPhasesSession(t *testing.T) {
 						t.Fatalf("%d rows: %q\n%q", len(got[n]), got[n], l.reports)
 					}
 				}
-				if !slices.Equal(got[1], got[2]) {
-					for i := range got[1] {
-						if i >= len(got[2]) || got[1][i] != got[2][i] {
-							t.Fatalf("%d and %d rows\n%s\n%s", len(got[1]), len(got[2]), got[1][i], got[2][min(i, len(got[2])-1)])
-						}
-					}
-				}
+				sameRows(t, got[1], got[2])
 			})
 		}
 	}

@@ -2,7 +2,6 @@ package run_test
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,11 +64,15 @@ func TestPhases(t *testing.T) {
 			t.Fatalf("%d rows: %q\n%q", len(got[n]), got[n], l.reports)
 		}
 	}
-	if !slices.Equal(got[1], got[2]) {
-		for i := range got[1] {
-			if i >= len(got[2]) || got[1][i] != got[2][i] {
-				t.Fatalf("%d and %d rows\n%s\n%s", len(got[1]), len(got[2]), got[1][i], got[2][min(i, len(got[2])-1)])
-			}
+	sameRows(t, got[1], got[2])
+}
+
+// sameRows wants both to be equal, and shows the first that is not. Both have some.
+func sameRows(t *testing.T, one, two []string) {
+	t.Helper()
+	for i := range max(len(one), len(two)) {
+		if i >= len(one) || i >= len(two) || one[i] != two[i] {
+			t.Fatalf("%d and %d rows\n%s\n%s", len(one), len(two), one[min(i, len(one)-1)], two[min(i, len(two)-1)])
 		}
 	}
 }
