@@ -14,7 +14,8 @@
 //
 // The head's checksum covers the length, the number of the file and the entry's
 // position in it. A bit that has flipped costs its entry: after a head that
-// cannot be read the next one is looked for. A torn tail is never gone on with: every process, and every failed sync,
+// cannot be read the next one is looked for. An entry of a kind that only a newer binary knows is passed over too, and
+// told as that and not as damage. A torn tail is never gone on with: every process, and every failed sync,
 // begins a log.
 package mqtt
 
@@ -185,9 +186,16 @@ func (l *entryLog) read(number uint64, kind string, m *saved) (int64, error) {
 	if n, err := f.ReadAt(b, 0); n < len(b) {
 		return 0, fmt.Errorf("%s: %w", name, err)
 	}
+	newer := 0
 	for at, good := 0, 0; at < len(b); { // good: where what could be read ended
 		body, size, ok := entryAt(b, at, number)
-		if !ok || m.apply(body) != nil {
+		err := errEntry
+		if ok {
+			err = m.apply(body)
+		}
+		if err == errNewer {
+			newer++
+		} else if err != nil {
 			at += max(size, 1)
 			continue
 		}
@@ -197,6 +205,9 @@ func (l *entryLog) read(number uint64, kind string, m *saved) (int64, error) {
 		at += size
 		good = at
 	}
+	if newer > 0 {
+		l.newer(name, newer)
+	}
 	// What is unreadable up to the end is what a crash has torn: nobody was told that it is there.
 	return info.Size(), nil
 }
@@ -204,6 +215,13 @@ func (l *entryLog) read(number uint64, kind string, m *saved) (int64, error) {
 func (l *entryLog) damaged(name string, at, bytes int) {
 	l.count("log_damage", 1)
 	l.report(fmt.Sprintf("%s: %d bytes from %d on cannot be read; what they said of sessions or retained messages is lost", name, bytes, at))
+}
+
+// newer reports entries that are whole, and of which this binary does not know what they say. A snapshot does not have them.
+func (l *entryLog) newer(name string, entries int) {
+	l.count("log_newer", int64(entries))
+	l.report(fmt.Sprintf("%s: %d entries were written by a newer version of tidemill and are passed over: what they say of sessions is unknown to this one, and lost once it clears old logs away",
+		name, entries))
 }
 
 // entryAt returns the entry at a place; size 0: there is none, not ok: its body is damaged.

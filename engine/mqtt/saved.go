@@ -44,7 +44,8 @@ func newSaved() *saved {
 	return &saved{sessions: map[uint64]*savedSession{}, byID: map[string]*savedSession{}, retained: map[string]*Message{}}
 }
 
-// Kinds of entries: the first byte of a body. The number of the session follows in all but entryRetain and entryUnretain.
+// Kinds of entries: the first byte of a body. The number of the session follows in all but entryRetain and entryUnretain. What
+// stands in a kind does not change: what is new is a new kind, at the end, which an older binary passes over and reports.
 const (
 	entrySession  = iota + 1 // id, principal, expiry: there is such a session, and it has a connection
 	entryEnd                 // it is over
@@ -61,6 +62,7 @@ const (
 	entryUnretain            // topic
 	entryBehind              // filter, topic: it is to get what is retained after that
 	entryCaught              // filter: it has all
+	entryKinds               // no kind: from here on there are those of newer binaries
 )
 
 // freedSize is how many identifiers of QoS 2 a session tells apart when it counts their uses.
@@ -182,7 +184,10 @@ func (s *savedSession) append(dst []byte) []byte {
 	return dst
 }
 
-var errEntry = errors.New("mqtt: an entry of the log makes no sense")
+var (
+	errEntry = errors.New("mqtt: an entry of the log makes no sense")
+	errNewer = errors.New("mqtt: an entry of the log is of a kind that only a newer binary knows")
+)
 
 // entryReader reads the numbers and texts of an entry. After the first that is
 // not there bad is set, and everything reads as zero.
@@ -229,6 +234,9 @@ func (r *entryReader) message() *Message {
 // entry that began it is damaged, is passed over.
 func (m *saved) apply(body []byte) error {
 	kind := body[0]
+	if kind >= entryKinds {
+		return errNewer
+	}
 	r := entryReader{b: body[1:]}
 	switch kind {
 	case entryRetain:
