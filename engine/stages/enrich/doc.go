@@ -33,8 +33,11 @@
 // with another data folder starts with the table as it is then, and is not exact. Who wants history that replays
 // everywhere brings the table into a channel and uses join "latest".
 //
+// Where path or url names another place, the table is taken from there at once, and what the place before said is not used again. A stage that
+// was away begins with the first version of its place, and has the newest that it knows from its first tick on.
+//
 //	enrich/ADDRESS.PARTITION/
-//	  versions     a line a version: tick, us | digest of what was read
+//	  versions     a line a version: tick, us | digest of what was read | digest of where that was
 //	  DIGEST       what was read, byte by byte
 //
 // Imports: flow, config, expr, env, parquet, state, stage, carry

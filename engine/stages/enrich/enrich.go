@@ -52,7 +52,7 @@ func open(p *program, o stage.Opening) (*enrich, error) {
 		e.cols = append(e.cols, carry.NewColumn(p.fields[i].Type))
 	}
 	var err error
-	if e.versions, err = openVersions(o.Env, Folder(o.DataDir, o.Address, o.Partition)); err != nil {
+	if e.versions, err = openVersions(o.Env, Folder(o.DataDir, o.Address, o.Partition), p.shown); err != nil {
 		return nil, err
 	}
 	switch {
@@ -79,8 +79,9 @@ func (e *enrich) start() error {
 		e.digest = string(e.state.Bytes(1, 0))
 	} else if _, err := e.state.Anonymous(); err != nil {
 		return err
-	} else if len(e.versions.log) > 0 {
-		e.digest = e.versions.log[0].digest
+	} else if v, ok := e.versions.first(); ok {
+		e.digest = v.digest
+		e.state.I64(0)[tickUsed] = v.tick
 		e.state.SetBytes(1, 0, []byte(e.digest))
 	}
 	if e.digest != "" {
@@ -101,7 +102,7 @@ func (e *enrich) start() error {
 	if err != nil {
 		return err
 	}
-	return e.use(data, max(0, e.state.I64(0)[tickUsed]))
+	return e.use(data, max(e.versions.begin(), e.state.I64(0)[tickUsed]))
 }
 
 // use makes another version the one in use from a tick on.
@@ -188,20 +189,11 @@ func (e *enrich) Advance(_ int, marks flow.Watermarks, _ flow.Emitter) error {
 		return nil
 	}
 	t := e.state.I64(0)
-	if marks.Tick <= e.versions.last() || e.versions.closed {
-		if v, ok := e.versions.due(t[tickUsed], marks.Tick); ok {
-			data, err := e.versions.read(v.digest, e.bytes)
-			if err == nil {
-				var now *table
-				if now, err = e.parse(data); err == nil {
-					e.set(now, v.digest, v.tick)
-				}
-			}
-			if err != nil {
-				e.failed()
-				e.tell(fmt.Sprintf("a version that was used before is not at hand: %v", err))
-			}
-		}
+	past := marks.Tick <= e.versions.last() || e.versions.closed
+	if v, ok := e.versions.due(t[tickUsed], marks.Tick); ok {
+		e.useAgain(v)
+	}
+	if past {
 		return nil
 	}
 	if e.refresh != 0 && marks.Tick >= t[tickLooked]+e.refresh {
@@ -221,6 +213,23 @@ func (e *enrich) Advance(_ int, marks flow.Watermarks, _ flow.Emitter) error {
 		e.fresh()
 	}
 	return nil
+}
+
+// useAgain makes a version that was used before the one in use.
+func (e *enrich) useAgain(v version) {
+	data, err := e.versions.read(v.digest, e.bytes)
+	if err == nil {
+		var now *table
+		if now, err = e.parse(data); err == nil {
+			e.set(now, v.digest, v.tick)
+		}
+	}
+	if err != nil {
+		e.state.I64(0)[tickUsed] = v.tick // it is not asked for at each tick
+		e.state.Touch(0)
+		e.failed()
+		e.tell(fmt.Sprintf("a version that was used before is not at hand: %v", err))
+	}
 }
 
 // Close lets go of what is outside.

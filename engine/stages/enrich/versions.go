@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tidemill/tidemill/engine/env"
@@ -18,14 +19,16 @@ import (
 type version struct {
 	tick   int64 // us; 0: from the start
 	digest string
+	source string // sourceOf where it was read; "": an older binary wrote the line
 }
 
 // versions is the log of the table's versions in the data folder (doc.go). What stands there is durable before a
 // version is used.
 type versions struct {
-	env *env.Env
-	dir string
-	log []version
+	env    *env.Env
+	dir    string
+	source string    // sourceOf where versions come from now
+	log    []version // from other places too, if the configuration once named others
 	// closed says that nothing was looked for outside after the last of them: it is history that is replayed.
 	closed bool
 }
@@ -60,7 +63,15 @@ func Folder(data, address string, partition int) string {
 	return path.Join(data, "enrich", fmt.Sprintf("%s.%d", address, partition))
 }
 
-func (x version) line() string { return fmt.Sprintf("%d %s\n", x.tick, x.digest) }
+func (x version) line() string {
+	if x.source == "" {
+		return fmt.Sprintf("%d %s\n", x.tick, x.digest)
+	}
+	return fmt.Sprintf("%d %s %s\n", x.tick, x.digest, x.source)
+}
+
+// sourceOf names a place where tables come from, by what messages may show of it: a secret that changes in a URL makes no other place of it.
+func sourceOf(shown string) string { return digestOf([]byte(shown)) }
 
 // maxVersions is how many versions are kept. A replay of what came before them begins with the oldest.
 const maxVersions = 1000
@@ -70,8 +81,8 @@ func digestOf(data []byte) string {
 	return hex.EncodeToString(sum[:])[:32]
 }
 
-func openVersions(e *env.Env, dir string) (*versions, error) {
-	v := &versions{env: e, dir: dir}
+func openVersions(e *env.Env, dir, shown string) (*versions, error) {
+	v := &versions{env: e, dir: dir, source: sourceOf(shown)}
 	if err := e.FS.MkdirAll(dir); err != nil {
 		return nil, err
 	}
@@ -97,18 +108,45 @@ func (v *versions) load() error {
 			v.closed = true
 			break
 		}
-		if _, err := fmt.Sscanf(line, "%d %s", &x.tick, &x.digest); err != nil {
+		words := strings.Fields(line)
+		tick, err := int64(0), error(nil)
+		if len(words) > 1 {
+			tick, err = strconv.ParseInt(words[0], 10, 64)
+		}
+		if err != nil || len(words) < 2 || len(words) > 3 {
 			return fmt.Errorf("%s is damaged: %q", name, line)
+		}
+		if x.tick, x.digest = tick, words[1]; len(words) > 2 {
+			x.source = words[2]
 		}
 		v.log = append(v.log, x)
 	}
 	return nil
 }
 
+// first is the version that a stage begins with which has no state: the first since versions come from where they come from now. What an
+// older binary wrote may be from anywhere. In history that is replayed all that was used then counts.
+func (v *versions) first() (version, bool) {
+	if v.closed && len(v.log) > 0 {
+		return v.log[0], true
+	}
+	i := len(v.log)
+	for i > 0 && v.log[i-1].source == v.source {
+		i--
+	}
+	if i == len(v.log) {
+		return version{}, false
+	}
+	return v.log[i], true
+}
+
+// ours tells whether a version may be one of the place where they come from now.
+func (v *versions) ours(x version) bool { return v.closed || x.source == "" || x.source == v.source }
+
 // due is the newest version that is in use at a tick and was not before: after a tick that is past.
 func (v *versions) due(past, tick int64) (version, bool) {
 	for i := len(v.log) - 1; i >= 0; i-- {
-		if x := v.log[i]; x.tick <= tick {
+		if x := v.log[i]; x.tick <= tick && v.ours(x) {
 			return x, x.tick > past
 		}
 	}
@@ -117,15 +155,26 @@ func (v *versions) due(past, tick int64) (version, bool) {
 
 // last is the tick of the newest version; -1 when there is none.
 func (v *versions) last() int64 {
-	if len(v.log) == 0 {
-		return -1
+	for _, x := range slices.Backward(v.log) {
+		if v.ours(x) {
+			return x.tick
+		}
 	}
-	return v.log[len(v.log)-1].tick
+	return -1
+}
+
+// begin is the tick from which on a version is used that is taken while its stage opens, which knows of no tick: behind all others, so
+// that the log stays in order.
+func (v *versions) begin() int64 {
+	if len(v.log) == 0 {
+		return 0
+	}
+	return v.log[len(v.log)-1].tick + 1
 }
 
 // add makes a version durable.
 func (v *versions) add(tick int64, data []byte) (string, error) {
-	x := version{tick, digestOf(data)}
+	x := version{tick, digestOf(data), v.source}
 	if err := v.write(x.digest, data); err != nil {
 		return "", err
 	}
