@@ -102,7 +102,8 @@ func (e *enrich) start() error {
 	if err != nil {
 		return err
 	}
-	return e.use(data, max(e.versions.begin(), e.state.I64(0)[tickUsed]))
+	// No tick is known here: behind all others, so that the log stays in order.
+	return e.use(data, max(e.versions.last()+1, e.state.I64(0)[tickUsed]))
 }
 
 // use makes another version the one in use from a tick on.

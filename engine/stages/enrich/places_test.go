@@ -52,11 +52,13 @@ func TestPlaces(t *testing.T) {
 	l.tick(3000)
 	sees("another file, at a tick", "two-first")
 	l.close()
-	at("one", "0s")
-	sees("back again", "one-third")
-	l.tick(900)
-	sees("back again, at a tick of the time before", "one-third")
-	l.close()
+	for _, when := range []string{"back again", "back again, without a checkpoint"} {
+		at("one", "0s")
+		sees(when, "one-third")
+		l.tick(1000)
+		sees(when+", at a tick of the time before", "one-third")
+		l.close()
+	}
 
 	l.body = common3 + "path = \"/in/none.csv\"\nrefresh = \"1s\"\n"
 	if err := l.open(nil); err == nil || !strings.Contains(err.Error(), "none.csv cannot be used as a table") {
@@ -103,30 +105,65 @@ func TestPlaceUndone(t *testing.T) {
 
 // TestPlacesOfOld: a log that an older binary wrote, which says nothing of places, is gone on with where there is a state, and otherwise not begun with.
 func TestPlacesOfOld(t *testing.T) {
-	l := newLab(t, File(), common3+"path = \"/in/one.csv\"\nrefresh = \"0s\"\n")
+	l := newLab(t, File(), common3+"path = \"/in/one.csv\"\nrefresh = \"1s\"\n")
 	l.write("/in/one.csv", "id,region,lat\na,old,1\n")
 	l.must(l.open(nil))
 	snap, err := state.DecodeSnapshot(l.table.Snapshot(true).AppendTo(nil))
 	l.must(err)
+	l.write("/in/one.csv", "id,region,lat\na,later,1\n")
+	l.tick(100)
 	l.close()
-	name := path.Join(Folder("/data", "enrich.it", 0), logName)
-	log, err := readFile(l.sim.Env(), name, 1<<20)
+	folder := Folder("/data", "enrich.it", 0)
+	text, err := readFile(l.sim.Env(), path.Join(folder, logName), 1<<20)
 	l.must(err)
-	words := strings.Fields(string(log))
-	if len(words) != 3 {
-		t.Fatalf("the log is %q", log)
+	old := ""
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		if len(words) != 3 {
+			t.Fatalf("a line is %q", line)
+		}
+		old += words[0] + " " + words[1] + "\n"
 	}
-	l.must(env.WriteWhole(l.sim.Env().FS, name, []byte(words[0]+" "+words[1]+"\n")))
 	l.write("/in/one.csv", "id,region,lat\na,new,1\n")
 	for _, c := range []struct {
 		from *state.Snapshot
-		want string
-	}{{snap, "old"}, {nil, "new"}} {
+		want []string // at first, and at the ticks of 50, 100 and 150 s
+	}{
+		{snap, []string{"old", "old", "later", "new"}},
+		{nil, []string{"new", "new", "new", "new"}},
+	} {
+		l.must(env.WriteWhole(l.sim.Env().FS, path.Join(folder, logName), []byte(old)))
 		l.must(l.open(c.from))
-		l.tick(100)
-		if got := l.look("a"); !strings.Contains(got, c.want) {
-			t.Errorf("%s, want %s", got, c.want)
+		for i, want := range c.want {
+			if i > 0 {
+				l.tick(50 * int64(i))
+			}
+			if got := l.look("a"); !strings.Contains(got, want) {
+				t.Errorf("step %d: %s, want %s", i, got, want)
+			}
 		}
 		l.close()
 	}
+}
+
+// TestVersionGone: a version that was used and is not at hand any more is missed once, and not at each tick.
+func TestVersionGone(t *testing.T) {
+	l := newLab(t, File(), common3+"path = \"/in/one.csv\"\nrefresh = \"1s\"\n")
+	l.write("/in/one.csv", "id,region,lat\na,one,1\n")
+	l.must(l.open(nil))
+	snap, err := state.DecodeSnapshot(l.table.Snapshot(true).AppendTo(nil))
+	l.must(err)
+	l.write("/in/one.csv", "id,region,lat\na,two,1\n")
+	l.tick(100)
+	gone := l.stage.(*enrich).digest
+	l.close()
+	l.must(l.sim.Env().FS.Remove(path.Join(Folder("/data", "enrich.it", 0), gone)))
+	l.must(l.open(snap))
+	for tick := range int64(5) {
+		l.tick(100 + tick)
+	}
+	if got := l.look("a"); l.counts["refresh_failed"] != 1 || len(l.told) != 1 || !strings.Contains(got, "two") {
+		t.Errorf("%d failures, told %q; then %s", l.counts["refresh_failed"], l.told, got)
+	}
+	l.close()
 }

@@ -155,21 +155,10 @@ func (v *versions) due(past, tick int64) (version, bool) {
 
 // last is the tick of the newest version; -1 when there is none.
 func (v *versions) last() int64 {
-	for _, x := range slices.Backward(v.log) {
-		if v.ours(x) {
-			return x.tick
-		}
-	}
-	return -1
-}
-
-// begin is the tick from which on a version is used that is taken while its stage opens, which knows of no tick: behind all others, so
-// that the log stays in order.
-func (v *versions) begin() int64 {
 	if len(v.log) == 0 {
-		return 0
+		return -1
 	}
-	return v.log[len(v.log)-1].tick + 1
+	return v.log[len(v.log)-1].tick
 }
 
 // add makes a version durable.
