@@ -26,9 +26,10 @@ func File() stage.Spec {
 
 // HTTP is the stage enrich "http".
 func HTTP() stage.Spec {
+	all := newServers()
 	return stage.Spec{Kind: "enrich", Type: "http", Counts: counts(), Help: "Adds columns from a table that a web server gives out, by key.",
 		Args: func() stage.Args {
-			return &httpArgs{Refresh: "1m", Timeout: "10s", MaxBytes: "64MiB", MaxRows: 1 << 20}
+			return &httpArgs{Refresh: "1m", Timeout: "10s", MaxBytes: "64MiB", MaxRows: 1 << 20, servers: all}
 		}}
 }
 
@@ -75,6 +76,8 @@ type httpArgs struct {
 	RefreshRange hcl.Range `hcl:"refresh,attr_value_range"`
 	RowsRange    hcl.Range `hcl:"max_rows,attr_value_range"`
 	BytesRange   hcl.Range `hcl:"max_bytes,attr_value_range"`
+
+	servers *servers
 }
 
 // program is what both stages do.
@@ -112,7 +115,7 @@ func (a *fileArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 
 // Bind checks the arguments; see stage.Args. No message holds what may be a secret in a URL.
 func (a *httpArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostics) {
-	p := &program{servers: &servers{}, url: a.URL, headers: a.Headers, timeout: a.Timeout.Length(), bytes: a.MaxBytes.Bytes(), maxRows: a.MaxRows}
+	p := &program{servers: a.servers, url: a.URL, headers: a.Headers, timeout: a.Timeout.Length(), bytes: a.MaxBytes.Bytes(), maxRows: a.MaxRows}
 	var diags hcl.Diagnostics
 	name := ""
 	u, err := url.Parse(a.URL)

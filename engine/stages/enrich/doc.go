@@ -14,7 +14,7 @@
 //
 // Then the table stays what it was, the failure is counted (refresh_failed) and reported: once until
 // the reason changes or the table can be had again, by the first partition, though each of them counts it: each looks at a file, and a server is asked
-// once for all. At the very first start there is no table, and
+// once for all, also while one configuration takes over from another. At the very first start there is no table, and
 // the stage does not open. A text has to end with a line end, so that half a last line is not taken for a whole one.
 //
 // Each partition uses what the server said from a tick of its own journal on, and keeps its own log of versions below: a partition can be

@@ -61,7 +61,7 @@ func open(p *program, o stage.Opening) (*enrich, error) {
 	case o.Ask != nil:
 		e.outside = &pretended{program: p, says: o.Ask, address: o.Address}
 	default:
-		e.outside = p.servers.join(p)
+		e.outside = p.servers.join(p, o.Address)
 	}
 	if err := e.start(); err != nil {
 		_ = e.outside.close() // the other error says more

@@ -387,8 +387,8 @@ func TestServerOnce(t *testing.T) {
 	first.must(first.open(nil))
 	for part := 1; part < 4; part++ {
 		l := newLab(t, HTTP(), first.body)
-		l.sim, l.part, l.bound, l.table = first.sim, part, first.bound, state.New(first.bound.State[0])
-		l.must(l.start())
+		l.sim, l.part, l.spec = first.sim, part, first.spec // each partition is bound by itself
+		l.must(l.open(nil))
 		labs = append(labs, l)
 	}
 	if n := asked.Load(); n != 1 {
@@ -427,7 +427,7 @@ func TestServerOnce(t *testing.T) {
 	for _, l := range labs {
 		l.close()
 	}
-	if now := first.program().servers.now; now != nil {
-		t.Error("a server is asked that nobody uses any more")
+	if n := len(first.program().servers.open); n != 0 {
+		t.Errorf("%d servers are asked that nobody uses any more", n)
 	}
 }

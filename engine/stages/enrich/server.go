@@ -3,26 +3,46 @@ package enrich
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
 
-// servers is where the partitions of a stage find the server that they ask together.
+// servers is where the partitions of a stage find the server that they ask together. Each partition is bound by itself, and so what they share
+// belongs to the stage's entry in the list of all. While a configuration is applied, those of the one before are among them.
 type servers struct {
-	mu  sync.Mutex
-	now *server // nil: no partition is open
+	mu   sync.Mutex
+	open map[string]*server // by what is asked, and for which stage
 }
 
-// join returns what a partition sees of the server.
-func (x *servers) join(p *program) *asker {
+func newServers() *servers { return &servers{open: map[string]*server{}} }
+
+// question is what is asked, and for which stage: who has the same one may share the answers.
+func (p *program) question(address string) string {
+	text := fmt.Sprintf("%q %q %d %d %d", address, p.url, p.timeout, p.bytes, p.refresh)
+	for _, name := range slices.Sorted(maps.Keys(p.headers)) {
+		text += fmt.Sprintf(" %q %q", name, p.headers[name])
+	}
+	return text
+}
+
+// join returns what a partition of the stage at an address sees of the server.
+func (x *servers) join(p *program, address string) *asker {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.now == nil {
-		x.now = newServer(p)
+	question := p.question(address)
+	s := x.open[question]
+	if s == nil {
+		s = newServer(p)
+		x.open[question] = s
 	}
-	x.now.users++
-	return &asker{server: x.now, all: x}
+	s.users++
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &asker{server: s, all: x, question: question, joined: s.answers}
 }
 
 // server is a table that a web server gives out. A goroutine of its own asks for it, so that a server that hangs
@@ -48,7 +68,11 @@ type server struct {
 
 func newServer(p *program) *server {
 	ctx, stop := context.WithCancel(context.Background())
-	s := &server{p: p, client: &http.Client{Timeout: p.timeout}, stop: stop, done: make(chan struct{}), asks: make(chan struct{}, 1), next: make(chan struct{})}
+	// A client of its own keeps no connection beyond the last partition.
+	client := &http.Client{Timeout: p.timeout, Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, MaxIdleConns: 1, IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: p.timeout, ForceAttemptHTTP2: true,
+	}}
+	s := &server{p: p, client: client, stop: stop, done: make(chan struct{}), asks: make(chan struct{}, 1), next: make(chan struct{})}
 	go s.run(ctx)
 	return s
 }
@@ -117,8 +141,10 @@ func (s *server) get(ctx context.Context) ([]byte, error) {
 // asker is what one partition sees of a server.
 type asker struct {
 	*server
-	all   *servers
-	taken uint64 // so many answers were taken
+	all      *servers
+	question string
+	joined   uint64 // so many answers had come before
+	taken    uint64 // so many were taken
 }
 
 // wait returns the table that another partition has begun with, or asks for one.
@@ -159,6 +185,9 @@ func (a *asker) answer(int64) (data []byte, came bool, err error) {
 		data = a.data
 	}
 	a.taken = a.answers
+	if a.answers == a.joined { // others have told of a failure
+		return data, data != nil, nil
+	}
 	return data, true, a.err
 }
 
@@ -168,12 +197,13 @@ func (a *asker) close() error {
 	a.users--
 	last := a.users == 0
 	if last {
-		a.all.now = nil
+		delete(a.all.open, a.question)
 	}
 	a.all.mu.Unlock()
 	if last {
 		a.stop()
 		<-a.done
+		a.client.CloseIdleConnections()
 	}
 	return nil
 }
