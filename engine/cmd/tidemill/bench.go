@@ -51,6 +51,8 @@ W1 and W2 are compared with the same work done by Benthos, for which tidemill-pe
 beside this binary or in the PATH (make build, or: go build -o bin/tidemill-peer ./conformance/peer).
 In W3 and W3S the peer stands behind a mosquitto, which has to be installed; its CPU time counts, and
 is told apart in the JSON. The publishers are a process of their own, and connecting is not measured with the records.
+Beside them stands what a bare server takes for the same messages: one thread that reads them, writes them to a
+file, syncs it and answers, and does nothing else (Linux only). So one can see what the machine asks, and what the engine.
 Where --procs is all that the machine has, the engine decides itself how many it uses, as it does for
 everybody (in W3 one, most of the time); fewer are set by GOMAXPROCS.
 The peer gets fewer records: its cost is a record's. W1 and W2 want about four bytes of disk for
@@ -218,6 +220,9 @@ func (b *bencher) print(r *benchResult) error {
 	if d := r.doorResult; d != nil {
 		line += fmt.Sprintf("\n%14s%d connections (%.0f us of CPU each to connect), %.0f records/s, acknowledged after %.1f ms (p50), %.1f ms (p99)",
 			"", d.Connections, d.ConnectCPU, d.Rate, d.AckP50, d.AckP99)
+		if d.Bare > 0 {
+			line += fmt.Sprintf("\n%14sa bare server, which only reads, writes to a file, syncs and answers, takes %.0f ns here, and answers after %.1f ms (p99)", "", d.Bare, d.BareAck)
+		}
 		if d.Alarms > 0 {
 			line += fmt.Sprintf(", alarm readable after %.1f ms (p50), %.1f ms (p99)", d.AlarmP50, d.AlarmP99)
 		}

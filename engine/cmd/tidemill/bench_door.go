@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -104,6 +105,9 @@ type doorResult struct {
 	BrokerCPU float64 `json:"broker_cpu_ns_per_record,omitempty"`
 	PeerRate  float64 `json:"peer_records_per_s,omitempty"`
 	PeerAck   float64 `json:"peer_ack_p99_ms,omitempty"`
+	// Bare is what a bare server takes, on one processor, and when it acknowledges.
+	Bare    float64 `json:"bare_cpu_ns_per_record,omitempty"`
+	BareAck float64 `json:"bare_ack_p99_ms,omitempty"`
 }
 
 // door measures a workload over MQTT.
@@ -131,6 +135,11 @@ func (b *bencher) door(workload string, procs int) (*benchResult, error) {
 	}
 	per := float64(in.Records)
 	r.CPU, r.Wall, r.RSS = float64(u.cpu)/per, float64(u.wall)/per, u.rss
+	if workload != latencyWork && runtime.GOOS == "linux" {
+		if err := b.bare(r, l, in); err != nil {
+			return nil, err
+		}
+	}
 	if b.peer == "" || b.broker == "" || workload == latencyWork {
 		return r, nil
 	}
@@ -218,7 +227,7 @@ func (b *bencher) under(l doorLoad, address string, in *benchInput, output strin
 	if err != nil {
 		return none, nil, err
 	}
-	if l.rate == 0 {
+	if l.rate == 0 && output != "" {
 		err = awaitRows(output, in.Passes, servers[0])
 	}
 	wall := time.Since(began)

@@ -95,7 +95,7 @@ func (a *app) root() *cobra.Command {
 	a.profileFlag(root)
 	root.AddCommand(
 		a.runCommand(), a.validateCommand(), a.planCommand(), a.applyCommand(),
-		a.testCommand(), a.fmtCommand(), a.graphCommand(), a.simulateCommand(), a.tapCommand(), a.topCommand(), a.replayCommand(), a.queryCommand(), a.queryWorkerCommand(), a.backtestCommand(), a.feedbackCommand(), a.pluginCommand(), a.deviceCommand(), a.benchCommand(), a.loadCommand(), a.versionCommand(),
+		a.testCommand(), a.fmtCommand(), a.graphCommand(), a.simulateCommand(), a.tapCommand(), a.topCommand(), a.replayCommand(), a.queryCommand(), a.queryWorkerCommand(), a.backtestCommand(), a.feedbackCommand(), a.pluginCommand(), a.deviceCommand(), a.benchCommand(), a.loadCommand(), a.bareCommand(), a.versionCommand(),
 	)
 	return root
 }
