@@ -80,6 +80,11 @@ func Slots(rows arrow.RecordBatch) []uint32 {
 	return rows.Column(ColSlot).(*array.Uint32).Uint32Values()
 }
 
+// Believed is the event time up to which a row moves what is known of its key: its own, but no further than its watermark or, where that
+// lags, its receipt. A clock that is far ahead moves a watermark by what its channel allows; so it must be with all that tells old rows
+// from new ones, or a single row from 2099 would make all later ones old.
+func Believed(t, mark, received int64) int64 { return min(t, max(mark, received)) }
+
 // Marks returns the _mark column of rows, us, as a borrowed slice.
 func Marks(rows arrow.RecordBatch) []int64 {
 	return rows.Column(ColMark).(*array.Int64).Int64Values()

@@ -43,9 +43,6 @@ type timekeeper struct {
 func newTimekeeper(p *plan.Plan, ch *plan.Channel, side int, keys *state.Table, o stage.Opening, wantMarks bool) *timekeeper {
 	k := &timekeeper{ch: ch, keyCol: -1, keys: keys, ahead: ch.Config.Ahead.Microseconds(),
 		alloc: o.Alloc, reject: o.Reject, count: o.Count, wantMarks: wantMarks, side: side, sides: max(1, len(ch.Sides))}
-	if ch.Fed {
-		k.ahead = math.MaxInt64 / 2 // the channel that the rows come from has seen to that
-	}
 	k.bind(p, ch)
 	return k
 }
@@ -158,7 +155,8 @@ func appendKey(dst []byte, col arrow.Array, i int) []byte {
 }
 
 // fillMarks moves the watermarks row by row. A clock that is further ahead
-// than the channel allows moves its own key's watermark only up to that limit.
+// than the channel allows moves its own key's watermark only up to that limit. So it is also behind a channel that a pipeline
+// feeds: a row keeps its time on its way there, and would move the watermark of its key to wherever that is.
 func (k *timekeeper) fillMarks(rows arrow.RecordBatch) {
 	k.batch++
 	k.marks = k.marks[:0]
@@ -168,7 +166,7 @@ func (k *timekeeper) fillMarks(rows arrow.RecordBatch) {
 		return
 	}
 	if k.sides > 1 {
-		k.fillSideMarks(slots, times, out)
+		k.fillSideMarks(slots, times, received, out)
 		return
 	}
 	marks := k.keys.I64(0)
@@ -186,7 +184,7 @@ func (k *timekeeper) fillMarks(rows arrow.RecordBatch) {
 		}
 		out[i] = marks[slot]
 	}
-	if ahead > 0 {
+	if ahead > 0 && !k.ch.Fed { // the channel that they came from has counted them
 		k.count("clock_ahead", ahead)
 	}
 	if k.wantMarks {
@@ -236,12 +234,13 @@ func tickMarks(keys *state.Table, sides int) []flow.KeyMark {
 
 // fillSideMarks moves the watermarks of one of several sides, each of which has its own. Whoever is told of
 // a key's watermark apart from rows is told the lowest of all sides.
-func (k *timekeeper) fillSideMarks(slots []uint32, times []arrow.Timestamp, out []int64) {
+func (k *timekeeper) fillSideMarks(slots []uint32, times, received []arrow.Timestamp, out []int64) {
 	marks := k.keys.I64(0)
 	for i, slot := range slots {
 		all := marks[int(slot)*k.sides:][:k.sides]
-		if m := all[k.side]; m < int64(times[i]) || m == 0 {
-			all[k.side] = int64(times[i])
+		t := min(int64(times[i]), int64(received[i])+k.ahead)
+		if m := all[k.side]; m < t || m == 0 {
+			all[k.side] = t
 			k.keys.Touch(slot)
 		}
 		out[i] = all[k.side]

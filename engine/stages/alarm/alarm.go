@@ -15,7 +15,7 @@ var _ stage.Stage = (*alarm)(nil)
 const (
 	keyState    = iota // cleared or raised
 	keySince           // since when the condition for the other state holds; NoMark: it does not
-	keyTime            // event time of the latest row
+	keyTime            // event time of the latest row, as far as it is believed
 	keyReceived        // of the latest row, likewise the next two
 	keyOffset
 	keyIndex
@@ -247,7 +247,7 @@ func (a *alarm) row(k uint32, i int) {
 	case no:
 		w[keySince] = flow.NoMark
 	case yes:
-		if w[keySince] == flow.NoMark {
+		if w[keySince] == flow.NoMark || t < w[keySince] { // or since a time that was not believed
 			w[keySince] = t
 		}
 		a.keep(k, i)
@@ -263,12 +263,21 @@ func (a *alarm) ends(w []int64) (int64, bool) {
 }
 
 func (a *alarm) note(w *[keyWords]int64, t int64, i int) {
-	w[keyTime] = t
+	w[keyTime] = a.believed(t, i)
 	if a.hasKey {
 		w[keyMark] = max(w[keyMark], a.view.marks[i])
 	}
 	w[keyReceived] = int64(a.view.received[i])
 	w[keyOffset], w[keyIndex] = a.view.offsets[i], int64(a.view.indexes[i])
+}
+
+// believed is the time by which later rows are told from older ones: of a row that is further ahead than its watermark
+// has followed, no later than its receipt. A single row from 2099 must not silence an alarm until then.
+func (a *alarm) believed(t int64, i int) int64 {
+	if t > a.view.marks[i] {
+		return min(t, int64(a.view.received[i]))
+	}
+	return t
 }
 
 // keep remembers the `with` values of row i.

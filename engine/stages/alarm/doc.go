@@ -28,7 +28,8 @@
 // The column `since` is when the condition began, `at` when the state changed.
 // A row for which the condition is null changes nothing, though time goes on.
 // A row that is older than the latest one of its key changes nothing
-// (counter "out_of_order").
+// (counter "out_of_order"). The row of a clock that is further ahead than its channel allows counts with the
+// time it has, and makes none behind it old: one row from 2099 does not silence an alarm.
 //
 // The time that `for` waits for is event time of the key: it has come when a
 // row of the key is as late, or when its watermark is, though rows were

@@ -66,9 +66,9 @@ func (a *anomaly) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error
 	defer in.release()
 	a.d.Silence(a.silent())
 	res := newResult(len(a.on), n)
-	times := flow.Times(rows)
+	times, marks, received := flow.Times(rows), flow.Marks(rows), flow.Received(rows)
 	for _, i := range a.order {
-		a.row(int(i), int64(times[i]), in, res)
+		a.row(int(i), flow.Believed(int64(times[i]), marks[i], int64(received[i])), in, res)
 	}
 	out.Emit(a.batch(rows, in, res, n))
 	return nil

@@ -36,7 +36,8 @@
 // # Which rows are judged
 //
 // Rows that suppress is true for are neither judged nor learnt (counter
-// "suppressed"), nor are rows older than the key's latest ("out_of_order"). A row
+// "suppressed"), nor are rows older than the key's latest ("out_of_order"). The row of a clock that is further ahead than its channel's
+// "ahead" is taken for one that is as much ahead. A row
 // without any value has no score ("empty"); where some of several are missing, the others are judged.
 // Revised rows do not come here.
 //

@@ -32,7 +32,7 @@
 // # latest
 //
 // A row gets what the view has when it arrives; rows of the view that are older in event time than
-// what is there change nothing. A row of the view that comes later changes no row that has passed.
+// what is there change nothing; one that is further ahead than its channel's "ahead" counts as as much ahead. A row of the view that comes later changes no row that has passed.
 //
 // # Which place does a pair have?
 //

@@ -209,8 +209,9 @@ func (l *latest) learn(rows arrow.RecordBatch) error {
 	if l.gone != nil {
 		gone = l.gone.Select(rows, nil)
 	}
-	times, slots := flow.Times(rows), flow.Slots(rows)
+	times, slots, marks, received := flow.Times(rows), flow.Slots(rows), flow.Marks(rows), flow.Received(rows)
 	for i := range times {
+		t := flow.Believed(int64(times[i]), marks[i], int64(received[i]))
 		remove := len(gone) > 0 && int(gone[0]) == i
 		if remove {
 			gone = gone[1:]
@@ -223,7 +224,7 @@ func (l *latest) learn(rows arrow.RecordBatch) error {
 			continue
 		}
 		row := l.view.I64(0)[int(v)*l.words : (int(v)+1)*l.words]
-		if !fresh && row[0] > int64(times[i]) {
+		if !fresh && row[0] > t {
 			l.o.Count("older", 1)
 			continue
 		}
@@ -234,7 +235,7 @@ func (l *latest) learn(rows arrow.RecordBatch) error {
 			}
 			continue
 		}
-		row[0] = int64(times[i])
+		row[0] = t
 		l.put(v, row, cols, i)
 	}
 	return nil

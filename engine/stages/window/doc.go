@@ -53,7 +53,8 @@
 // change what they would have changed in time, if they are less than keep older: a state gets a row more, begins earlier, ends earlier or is
 // divided. What has changed is emitted again with revision + 1 at the next tick or at the end, once however many rows came; a state that is not there
 // any more is emitted without rows, ending where it begins. In the end all is as if rows had come in order of time, and those of a
-// moment in order of arrival (runs.go). max_rows shortens keep for a key that has more rows in it, down to seven eighths of them.
+// moment in order of arrival (runs.go). The row of a clock that is further ahead than its channel's "ahead" is taken for one that is as
+// much ahead, or all that come behind it would be late. max_rows shortens keep for a key that has more rows in it, down to seven eighths of them.
 //
 // If by lacks the channel's key and the channel has one partition, windows
 // close by the partition's watermark, the highest of its keys, and those of

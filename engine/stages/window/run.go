@@ -3,6 +3,7 @@ package window
 import (
 	"fmt"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/tidemill/tidemill/engine/flow"
@@ -149,6 +150,23 @@ func (w *window) placeByState(n int, out flow.Emitter) error {
 		w.idx[i] = p
 	}
 	return nil
+}
+
+// believed returns the rows' times as far as they are believed: a state's clock is its rows' own, and one from 2099 would make all
+// later ones late.
+func (w *window) believed(rows arrow.RecordBatch) []arrow.Timestamp {
+	times, marks, received := flow.Times(rows), flow.Marks(rows), flow.Received(rows)
+	for i, t := range times {
+		if flow.Believed(int64(t), marks[i], int64(received[i])) == int64(t) {
+			continue
+		}
+		w.limited = append(w.limited[:0], times...)
+		for k := i; k < len(times); k++ {
+			w.limited[k] = arrow.Timestamp(flow.Believed(int64(times[k]), marks[k], int64(received[k])))
+		}
+		return w.limited
+	}
+	return times
 }
 
 func (w *window) placeHeld(i int, no uint32, is bool, out flow.Emitter) (uint32, error) {

@@ -139,6 +139,7 @@ type window struct {
 
 	rows     arrow.RecordBatch // the batch at hand
 	times    []arrow.Timestamp
+	limited  []arrow.Timestamp // room for times that are not believed (run.go)
 	marks    []int64
 	idx      []uint32 // the pane of each row
 	done     int      // rows that are in their panes
@@ -383,6 +384,9 @@ func (w *window) knownPanes(i, n int) int {
 func (w *window) begin(rows arrow.RecordBatch) error {
 	n := int(rows.NumRows())
 	w.rows, w.times, w.marks, w.done = rows, flow.Times(rows), flow.Marks(rows), 0
+	if w.kind == holding {
+		w.times = w.believed(rows)
+	}
 	if cap(w.idx) < n {
 		w.idx = make([]uint32, n)
 	}
