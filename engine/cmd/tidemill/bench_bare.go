@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -72,12 +74,31 @@ func (b *bencher) runBare(l doorLoad, in *benchInput) (usage, *doorResult, error
 	if err != nil {
 		return none, nil, err
 	}
-	came, err := os.Stat(file)
+	came, err := written(file)
 	if err != nil {
 		return none, nil, err
 	}
-	if want := sent.Size() - in.Records; came.Size() != want { // line ends do not travel
-		return none, nil, fmt.Errorf("%d bytes of %d were written", came.Size(), want)
+	if want := sent.Size() - in.Records; came != want { // line ends do not travel
+		return none, nil, fmt.Errorf("%d bytes of %d were written", came, want)
 	}
 	return u, d, nil
+}
+
+// written is how many bytes of records a bare server's file has.
+func written(file string) (int64, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	total, buf := int64(0), make([]byte, 1<<20)
+	for {
+		n, err := f.Read(buf)
+		total += int64(n - bytes.Count(buf[:n], []byte{0}))
+		if errors.Is(err, io.EOF) {
+			return total, nil
+		} else if err != nil {
+			return 0, err
+		}
+	}
 }
