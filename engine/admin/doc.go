@@ -9,7 +9,7 @@
 //	GET  /v1/taps        -> the edges that can be tapped
 //	GET  /v1/taps/EDGE   -> the rows that pass, as server-sent events
 //	GET  /healthz        -> 200 while the process answers
-//	GET  /readyz         -> Ready, with 503 when it is not
+//	GET  /readyz         -> Ready, with 503 when it is not: it stops, a channel waits for room on its disk, or no checkpoint comes
 //	GET  /metrics        -> Prometheus, text format 0.0.4
 //	POST /v1/query       QueryRequest -> rows of the lake, in the format that it asks for
 //	GET  /v1/rollouts    -> Rollouts: which versions of plugins run where; /history, /diff: what differed in shadow

@@ -70,13 +70,16 @@ func (s *Server) look(mux *http.ServeMux) {
 
 // ready tells whether the engine takes records and gets on with them.
 func (s *Server) ready() Ready {
-	status := s.Engine.Status()
+	return readiness(s.Engine.Status(), s.Engine.Plan().Config.Engine.Checkpoint, s.Stopping != nil && s.Stopping())
+}
+
+func readiness(status run.Status, every time.Duration, stopping bool) Ready {
 	r := Ready{Ready: true, Why: []string{}}
 	refuse := func(why string, args ...any) {
 		r.Ready = false
 		r.Why = append(r.Why, fmt.Sprintf(why, args...))
 	}
-	if s.Stopping != nil && s.Stopping() {
+	if stopping {
 		refuse("the engine is stopping")
 	}
 	totals := status.Totals()
@@ -84,9 +87,16 @@ func (s *Server) ready() Ready {
 	if since.IsZero() {
 		since = status.Began
 	}
-	every := s.Engine.Plan().Config.Engine.Checkpoint
 	if age := status.Time.Sub(since); totals.Lag > 0 && age > staleAfter+10*every {
 		refuse("no checkpoint has been taken for %s, and records wait", age.Round(time.Second))
+	}
+	for i := range status.Channels {
+		if c := &status.Channels[i]; c.LastError != "" {
+			refuse("channel.%s takes nothing: %s", c.Name, c.LastError)
+		}
+	}
+	if why := status.Checkpoint.LastError; why != "" {
+		r.Why = append(r.Why, "the checkpoint cannot be written: "+why)
 	}
 	for i := range status.Sinks {
 		if k := &status.Sinks[i]; k.Failing {

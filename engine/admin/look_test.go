@@ -137,6 +137,26 @@ func TestNotReady(t *testing.T) {
 	}
 }
 
+// TestTroubleIsTold: an engine whose disk is full takes nothing; one that cannot deliver does, and says why it cannot.
+func TestTroubleIsTold(t *testing.T) {
+	for _, c := range []struct {
+		status run.Status
+		ready  bool
+		why    string
+	}{
+		{run.Status{}, true, ""},
+		{run.Status{Channels: []run.ChannelStatus{{Name: "c", LastError: "the disk is full"}}}, false, "channel.c takes nothing: the disk is full"},
+		{run.Status{Checkpoint: run.CheckpointStatus{LastError: "no room"}}, true, "the checkpoint cannot be written: no room"},
+		{run.Status{Sinks: []run.SinkStatus{{Address: "pipeline.p.sink.s", Failing: true, LastError: "503"}}}, true, "pipeline.p.sink.s is failing: 503"},
+	} {
+		c.status.Time = time.Unix(1000, 0)
+		c.status.Began = c.status.Time
+		if got := readiness(c.status, time.Second, false); got.Ready != c.ready || strings.Join(got.Why, "") != c.why {
+			t.Errorf("%+v, want %t %q", got, c.ready, c.why)
+		}
+	}
+}
+
 // readMetrics reads the text format strictly: every sample behind its family's HELP and TYPE,
 // families once and in one piece, no sample twice.
 func readMetrics(text string) (map[string]float64, error) {

@@ -58,6 +58,7 @@ func (c *coordinator) takeBack(now time.Time, j *writing) (moved bool) {
 func (c *coordinator) settle(j *writing) {
 	if c.retry.pause > 0 {
 		c.retry = backoff{}
+		c.trouble.Store(nil)
 		c.engine.report("checkpoints can be written again")
 	}
 	c.mu.Lock()
@@ -130,6 +131,8 @@ func (c *coordinator) writeFailed(now time.Time, err error) {
 	if c.retry.pause == 0 {
 		c.engine.report("the checkpoint could not be written: " + err.Error() + "; trying again")
 	}
+	why := err.Error()
+	c.trouble.Store(&why)
 	c.retry.fail(now)
 }
 

@@ -59,6 +59,7 @@ type coordinator struct {
 	duration              atomic.Int64 // of the last checkpoint, ns
 	began                 time.Time
 	retry                 backoff                          // of writing it
+	trouble               atomic.Pointer[string]           // of the latest attempt to; nil: none, for onlookers
 	shown                 atomic.Pointer[CheckpointStatus] // the newest, for onlookers
 }
 

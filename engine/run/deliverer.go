@@ -34,7 +34,9 @@ type deliverer struct {
 	rejects   []rejectRow   // of what is not settled
 	told      bool          // of a reject, to a person
 	retry     backoff
-	failing   atomic.Bool // the latest attempt; for onlookers
+	trouble   atomic.Pointer[string] // of the latest attempt; nil: none, for onlookers
+	said      string                 // trouble that a person was told of last
+	saidAt    time.Time
 	rowsOut   *Counter
 }
 
@@ -109,7 +111,12 @@ func (d *deliverer) look(committed uint64) (found bool, err error) {
 
 // tried looks at how an attempt went.
 func (d *deliverer) tried(now time.Time, err error) (bool, error) {
-	if d.failing.Swap(err != nil) != (err != nil) {
+	var trouble *string
+	if err != nil {
+		why := err.Error()
+		trouble = &why
+	}
+	if (d.trouble.Swap(trouble) != nil) != (err != nil) {
 		d.spool.tail.cool(err != nil)
 	}
 	if err == nil {
@@ -121,7 +128,7 @@ func (d *deliverer) tried(now time.Time, err error) (bool, error) {
 	}
 	d.engine.count(d.node.Address+" errors", 1)
 	if d.retry.pause == 0 {
-		d.engine.report(fmt.Sprintf("%s: %v; trying again", d.node.Address, err))
+		d.tell(now, *trouble)
 	}
 	d.retry.fail(now)
 	var later *stage.Later
@@ -129,6 +136,18 @@ func (d *deliverer) tried(now time.Time, err error) (bool, error) {
 		d.retry = backoff{retryFirst, later.Until}
 	}
 	return false, nil
+}
+
+// sayAgain is how often a person is told of the same trouble: a server that refuses every other request is told of as one that is down is.
+const sayAgain = time.Minute
+
+// tell reports that the sink has begun to fail.
+func (d *deliverer) tell(now time.Time, trouble string) {
+	if trouble == d.said && now.Sub(d.saidAt) < sayAgain {
+		return
+	}
+	d.said, d.saidAt = trouble, now
+	d.engine.report(fmt.Sprintf("%s: %s; trying again", d.node.Address, trouble))
 }
 
 // settle makes sure that the sink has let go of nothing that was written; only

@@ -127,9 +127,9 @@ type flusher struct {
 	engine   *Engine
 	name     string
 	appender journal.Appender
-	since    time.Time // when something began to wait
-	until    time.Time // while the disk is full
-	told     bool
+	since    time.Time              // when something began to wait
+	until    time.Time              // while the disk is full
+	trouble  atomic.Pointer[string] // why appends wait, as it was told; nil: they do not
 }
 
 func (f *flusher) Name() string { return "flush " + f.name }
@@ -157,9 +157,10 @@ func (f *flusher) Step() (bool, error) {
 	var full *journal.ErrFull
 	switch {
 	case errors.As(err, &full):
-		if !f.told {
+		if f.trouble.Load() == nil {
 			f.engine.report(fmt.Sprintf("channel.%s: %v; appends wait until there is room", f.name, err))
-			f.told = true
+			why := err.Error()
+			f.trouble.Store(&why)
 		}
 		f.engine.count("channel."+f.name+" full", 1)
 		f.until = now.Add(200 * time.Millisecond)
@@ -167,8 +168,7 @@ func (f *flusher) Step() (bool, error) {
 	case err != nil:
 		return false, fmt.Errorf("channel.%s: %w", f.name, err)
 	}
-	if f.told {
-		f.told = false
+	if f.trouble.Swap(nil) != nil {
 		f.engine.report(fmt.Sprintf("channel.%s: there is room again", f.name))
 	}
 	f.engine.taskBell.ring()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidemill/tidemill/engine/plan"
@@ -45,6 +46,8 @@ type CheckpointStatus struct {
 	Duration time.Duration `json:"duration_ns"` // from the request until it was durable
 	Bytes    int           `json:"bytes"`       // of its file, and what it added to those of tables that are written seldom
 	Failures int64         `json:"failures"`    // attempts to write one that failed
+	// LastError is of the latest attempt; "" when it went well.
+	LastError string `json:"last_error,omitempty"`
 }
 
 // IngestStatus tells of one ingest.
@@ -63,9 +66,10 @@ type IngestStatus struct {
 // ChannelStatus tells of one channel and the tasks that read it.
 type ChannelStatus struct {
 	Name       string            `json:"name"`
-	Fed        bool              `json:"fed,omitempty"` // by pipelines: what comes has been counted where it came from
-	Pending    int               `json:"pending_bytes"` // appended and not yet on disk
-	Bytes      int64             `json:"journal_bytes"` // on disk
+	Fed        bool              `json:"fed,omitempty"`        // by pipelines: what comes has been counted where it came from
+	Pending    int               `json:"pending_bytes"`        // appended and not yet on disk
+	LastError  string            `json:"last_error,omitempty"` // why appends wait: the disk is full; "" when they do not
+	Bytes      int64             `json:"journal_bytes"`        // on disk
 	Partitions []PartitionStatus `json:"partitions"`
 }
 
@@ -104,6 +108,7 @@ type SinkStatus struct {
 	Failures  int64  `json:"failures"`             // attempts that failed
 	Failing   bool   `json:"failing,omitempty"`    // the latest attempt has failed
 	LastError string `json:"last_error,omitempty"` // of the latest attempt; "" when it went well
+	Reported  bool   `json:"-"`                    // the engine itself has told of LastError
 	// Counters are the sink's own, such as "rejected".
 	Counters map[string]int64 `json:"counters,omitempty"`
 }
@@ -127,7 +132,7 @@ func (e *Engine) Status() Status {
 	if c := e.coord.shown.Load(); c != nil {
 		s.Checkpoint = *c
 	}
-	s.Checkpoint.Failures = e.coord.failures.Value()
+	s.Checkpoint.Failures, s.Checkpoint.LastError = e.coord.failures.Value(), textOf(&e.coord.trouble)
 	counters := e.countersByAddress()
 	s.Rejects = takeRejects(counters)
 	for _, src := range v.sources {
@@ -162,7 +167,7 @@ func (v *graph) channel(name string) ChannelStatus {
 	c := ChannelStatus{Name: name}
 	for _, f := range v.flushers {
 		if f.name == name {
-			c.Pending = f.appender.Pending()
+			c.Pending, c.LastError = f.appender.Pending(), textOf(&f.trouble)
 		}
 	}
 	log := v.logs[name]
@@ -242,12 +247,22 @@ func (v *graph) sink(address string, counters map[string]int64) SinkStatus {
 			continue
 		}
 		s.Rows, s.Failures = d.rowsOut.Value(), s.Failures+counters["errors"]
-		s.Failing = s.Failing || d.failing.Load()
+		if why := textOf(&d.trouble); why != "" {
+			s.LastError, s.Failing, s.Reported = why, true, true
+		}
 		if done, end := d.done.Load(), d.spool.committed.Load(); end > done {
 			s.Waiting = end - done
 		}
 	}
 	return s
+}
+
+// textOf is what somebody else's goroutine has left there for onlookers.
+func textOf(at *atomic.Pointer[string]) string {
+	if text := at.Load(); text != nil {
+		return *text
+	}
+	return ""
 }
 
 // without returns counters less one; nil when there are no others.

@@ -82,7 +82,7 @@ func (c *coordinator) deliversFirst(now time.Time) bool {
 	if now.Sub(c.stands) >= goneGrace || c.stopping.Load() {
 		return false
 	}
-	return slices.ContainsFunc(c.engine.going(p), func(d *deliverer) bool { return !d.drained() && !d.failing.Load() })
+	return slices.ContainsFunc(c.engine.going(p), func(d *deliverer) bool { return !d.drained() && d.trouble.Load() == nil })
 }
 
 // leave notes what sinks that have gone have had, so that it does not come again should they come back.

@@ -88,7 +88,14 @@ func summary(s run.Status, began time.Time) string {
 		add(short(st.Address), rowsOf(st.Rows)+counted(st.Counters))
 	}
 	for _, k := range s.Sinks {
-		add(short(k.Address), rowsOf(k.Rows)+" written")
+		value := rowsOf(k.Rows) + " written"
+		if k.Waiting > 0 { // the next run goes on with them
+			value += ", " + batchesOf(k.Waiting, "waits", "wait") + " on disk"
+		}
+		if k.LastError != "" {
+			value += "; failing: " + k.LastError
+		}
+		add(short(k.Address), value)
 	}
 	if s.Checkpoint.Epoch > 0 {
 		add("checkpoint", strconv.FormatUint(s.Checkpoint.Epoch, 10))
@@ -162,4 +169,12 @@ func rowsOf(n int64) string {
 		return "1 row"
 	}
 	return thousands(n) + " rows"
+}
+
+// batchesOf writes how much of a sink's spool is left; how many rows it holds is not known before it is read.
+func batchesOf(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 batch " + one
+	}
+	return thousands(int64(n)) + " batches " + many
 }

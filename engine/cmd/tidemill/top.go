@@ -141,6 +141,9 @@ func topView(dir string, last, now *run.Status) string {
 			}
 		}
 		note := fmt.Sprintf("lag %s, %s on disk", thousands(int64(lag)), bytesOf(c.Bytes))
+		if c.LastError != "" {
+			note += ", appends wait: " + c.LastError
+		}
 		if again > 0 {
 			note += ", duplicates " + thousands(again)
 		}
@@ -162,7 +165,7 @@ func topView(dir string, last, now *run.Status) string {
 	for _, s := range now.Sinks {
 		note := ""
 		if s.Waiting > 0 {
-			note += ", waiting " + thousands(int64(s.Waiting))
+			note += ", " + batchesOf(s.Waiting, "waits", "wait")
 		}
 		if s.Failures > 0 {
 			note += ", failures " + thousands(s.Failures)

@@ -135,6 +135,9 @@ func (w *watcher) show() {
 // tellFailing reports a sink's trouble once, and its end.
 func (w *watcher) tellFailing(now run.Status) {
 	for _, s := range now.Sinks {
+		if s.Reported {
+			continue
+		}
 		before := w.failing[s.Address]
 		switch {
 		case s.LastError == before:
