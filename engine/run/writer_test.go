@@ -46,14 +46,21 @@ func TestWrittenBeside(t *testing.T) {
 	for e.Status().Checkpoint.Epoch == 0 || l.totals().Rows < rows/2 {
 		turn(true)
 	}
-	first := l.totals().Rows
-	for had, still := committed(), 0; still < 50; still++ { // what is durable is delivered
+	for was := e.Status().Checkpoint.Epoch; e.Status().Checkpoint.Epoch == was; {
+		turn(true)
+	}
+	turn(true) // what that one needs no more is removed: the writer waits for the next
+	first, epoch := l.totals().Rows, e.Status().Checkpoint.Epoch
+	for had, still := committed(), 0; still < 300; still++ { // what is durable is delivered, a batch a turn, and told at the end
 		if turn(false); committed() != had {
 			had, still = committed(), 0
 		}
 	}
 	place := func() run.PartitionStatus { return e.Status().Channels[0].Partitions[0] }
-	epoch, had, before := e.Status().Checkpoint.Epoch, committed(), place()
+	if name := fmt.Sprintf("%016x.checkpoint", epoch); len(l.files("/data/checkpoints", name)) == 0 {
+		t.Errorf("checkpoint %d is told of, and has no file", epoch)
+	}
+	had, before := committed(), place()
 	for range 1000 {
 		turn(false)
 	}
