@@ -5,7 +5,7 @@
 //
 //	GET  /v1/status      -> run.Status
 //	GET  /v1/pipelines   -> Pipelines: the plan, and the status
-//	GET  /v1/devices     -> last seen, records, rejects and skew of each key of a channel, page by page
+//	GET  /v1/devices     -> last seen, records, rejects and skew of each key of a channel, also of before a restart, page by page
 //	GET  /v1/taps        -> the edges that can be tapped
 //	GET  /v1/taps/EDGE   -> the rows that pass, as server-sent events
 //	GET  /healthz        -> 200 while the process answers

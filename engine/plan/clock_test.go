@@ -34,8 +34,12 @@ func TestClockPlan(t *testing.T) {
 			t.Errorf("%s and %s have one digest", text, other)
 		}
 		texts[p.Digest] = text
-		if state := x.Memory.State > x.Channels[0].Keys.Bytes; state != strings.Contains(text, "correct_skew") {
+		c := &x.Channels[0]
+		if state := x.Memory.State > c.Keys.Bytes+c.Figures.Bytes; state != strings.Contains(text, "correct_skew") {
 			t.Errorf("%s: memory of estimates counted: %v", text, state)
+		}
+		if c.Figures.Bytes == 0 || x.Memory.State < c.Keys.Bytes+c.Figures.Bytes || !strings.Contains(said, "figures ") {
+			t.Errorf("%s: memory of figures is not counted:\n%s", text, said)
 		}
 	}
 }

@@ -47,6 +47,7 @@ type ChannelPlan struct {
 	Regrouped  bool        `json:"regrouped,omitempty"` // the engine has put it between two stages
 	Revises    bool        `json:"revises,omitempty"`
 	Keys       TablePlan   `json:"keys"`
+	Figures    *TablePlan  `json:"figures,omitempty"` // what /v1/devices tells of each key
 	Dedupe     *DedupePlan `json:"dedupe,omitempty"`
 	Clock      *ClockPlan  `json:"clock,omitempty"`
 }
@@ -112,6 +113,9 @@ func (p *Plan) Explain() *Explanation {
 		c := p.explainChannel(ch)
 		x.Tasks += c.Partitions
 		x.Memory.State += c.Keys.Bytes
+		if c.Figures != nil {
+			x.Memory.State += c.Figures.Bytes
+		}
 		if c.Dedupe != nil {
 			x.Memory.State += c.Dedupe.Seen.Bytes
 		}
@@ -168,7 +172,7 @@ func (p *Plan) explainChannel(ch *Channel) ChannelPlan {
 	if d := c.Dedupe; d != nil {
 		out.Dedupe = &DedupePlan{d.Keys, config.FormatDuration(d.Within), explainTable(ch.SeenDecl(), c.Partitions)}
 	}
-	out.Clock = ch.explainClock()
+	out.Clock, out.Figures = ch.explainClock(), ch.explainFigures()
 	if ch.Decoder != nil {
 		out.Decode = "plugin." + ch.Decoder.Bound.Plugin
 	}

@@ -81,6 +81,9 @@ func (c *ChannelPlan) text(b *strings.Builder, ingests []IngestPlan) {
 		line("learns", "other fields as they come")
 	}
 	line("state", c.Keys.text()+": the watermark of each key")
+	if c.Figures != nil {
+		line("figures", c.Figures.text()+": when each key was last seen, records, rejects and skew")
+	}
 	if d := c.Dedupe; d != nil {
 		line("dedupe", fmt.Sprintf("by %s within %s: at most %d rows of a partition are remembered, %s", strings.Join(d.Key, ", "), d.Within, d.Seen.Most, d.Seen.text()))
 	}

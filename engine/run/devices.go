@@ -19,12 +19,13 @@ import (
 	"github.com/tidemill/tidemill/engine/state"
 )
 
-// DeviceStatus tells of one key of a channel. Counts are since the process started.
+// DeviceStatus tells of one key of a channel. All of it is in the task's tables, and so in checkpoints: after a restart it is
+// what it was there, and records that are read again count once.
 type DeviceStatus struct {
 	Channel   string    `json:"channel"`
 	Partition int       `json:"partition"`
 	Device    string    `json:"device"`
-	LastSeen  time.Time `json:"last_seen,omitzero"` // when its latest record was received; not since the process started: left out
+	LastSeen  time.Time `json:"last_seen,omitzero"` // when its latest record was received; left out of a key that has not been heard since there are figures
 	Watermark time.Time `json:"watermark,omitzero"` // its latest event time
 	Records   int64     `json:"records"`            // rows, where records are exploded
 	// Rejects are values and rows of the device that were rejected. What is no record at all belongs to nobody.
@@ -53,78 +54,89 @@ type DeviceQuery struct {
 // MaxDevices is the largest DeviceQuery.Limit.
 const MaxDevices = 10_000
 
-// devices is what is known of the keys of a partition beside their table. The task
-// holds mu while it changes that or the table, which is once a block.
+// devices shows onlookers what is known of the keys of a partition. The task
+// holds mu while it changes those tables, which is once a block.
+//
+// Figures are written where they are kept: to copy them into a table at a barrier would take their memory twice, and a task
+// that stands still meanwhile, and which keys were heard since the barrier before would have to be noted row by row as well.
 type devices struct {
-	mu     sync.Mutex
-	keys   *state.Table
-	clocks *clocks        // nil: event times are not corrected
-	typ    arrow.DataType // of the key; nil: there is none
-	width  int            // marks of a key: a channel of several sides has several
-	slots  []device
+	mu   sync.Mutex
+	keys *state.Table
+	// figures have the slots of keys, as far as rows came (plan.FiguresDecl); nil: there is no key, or nobody looks.
+	figures *state.Table
+	clocks  *clocks        // nil: event times are not corrected
+	typ     arrow.DataType // of the key; nil: there is none
+	width   int            // marks of a key: a channel of several sides has several
 	// rejected are the offsets of records, in the rows that come next, of which a value was
 	// rejected. Of the task.
 	rejected []int64
 }
 
-// device is a key's figures.
-type device struct {
-	last    int64 // us
-	records int64
-	skew    int64 // us
-	step    int64 // us, by which skew moves
-	rejects int64
-}
-
-// bind takes the table that slots are of.
-func (d *devices) bind(keys *state.Table, clocks *clocks, ch *plan.Channel) {
+// bind takes the table that slots are of, and that of their figures.
+func (d *devices) bind(keys, figures *state.Table, clocks *clocks, ch *plan.Channel) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.typ = nil
 	if at := ch.Schema.FieldIndices(ch.Config.Key); ch.Config.Key != "" && len(at) > 0 {
 		d.typ = ch.Schema.Field(at[0]).Type
 	}
-	if d.keys == nil || !d.keys.Decl().Same(keys.Decl()) {
-		d.slots = nil
+	if figures != nil && figures.Slots() > keys.Slots() {
+		panic("BUG: there are figures of keys that there are not")
 	}
-	d.clocks = clocks
+	d.clocks, d.figures = clocks, figures
 	d.keys, d.width = keys, max(keys.Decl().Columns[0].Width, 1)
+}
+
+// of are the figures of a slot; nil where there are none yet.
+func (d *devices) of(slot uint32) []int64 {
+	if d.figures == nil || int(slot) >= d.figures.Slots() {
+		return nil
+	}
+	return d.figures.I64(0)[int(slot)*plan.Figures:][:plan.Figures]
 }
 
 // note takes rows. mu is held. The median is tracked by FAME (Feldman and Shavitt, An Economical Mobile Median
 // Estimator, 2007): it moves a step towards each value, and the step shrinks where values are close.
+//
+// A key's figures may be anywhere in memory. The less else is done for a row, the more of the next ones a processor asks
+// for meanwhile: so touching is a loop of its own.
 func (d *devices) note(rows arrow.RecordBatch) {
 	rejected := d.rejected
 	d.rejected = d.rejected[:0]
-	if d.typ == nil {
+	if d.figures == nil {
 		return
 	}
-	slots, times, received := flow.Slots(rows), flow.Times(rows), flow.Received(rows)
-	if n := d.keys.Slots(); len(d.slots) < n {
-		d.slots = append(d.slots, make([]device, n-len(d.slots))...)
+	for d.figures.Slots() < d.keys.Slots() {
+		if _, err := d.figures.Anonymous(); err != nil {
+			panic("BUG: there is no room for the figures of a key: " + err.Error())
+		}
 	}
+	slots, times, received := flow.Slots(rows), flow.Times(rows), flow.Received(rows)
+	d.figures.TouchEach(slots)
+	all := d.figures.I64(0)
 	for i, slot := range slots {
-		v := &d.slots[slot]
-		v.last = int64(received[i])
+		v := (*[plan.Figures]int64)(all[int(slot)*plan.Figures:])
+		v[plan.FigureLast] = int64(received[i])
 		x := int64(received[i]) - int64(times[i])
-		if v.records++; v.records == 1 {
-			v.skew, v.step = x, max(x/2, -x/2, 1)
+		if v[plan.FigureRecords]++; v[plan.FigureRecords] == 1 {
+			v[plan.FigureSkew], v[plan.FigureStep] = x, max(x/2, -x/2, 1)
 			continue
 		}
-		far := x - v.skew
+		step := v[plan.FigureStep]
+		far := x - v[plan.FigureSkew]
 		if far > 0 {
-			v.skew += v.step
+			v[plan.FigureSkew] += step
 		} else if far < 0 {
-			v.skew, far = v.skew-v.step, -far
+			v[plan.FigureSkew], far = v[plan.FigureSkew]-step, -far
 		}
-		if far < v.step {
-			v.step = max(v.step/2, 1)
+		if far < step {
+			v[plan.FigureStep] = max(step/2, 1)
 		}
 	}
 	offsets := flow.Offsets(rows)
 	for _, offset := range rejected {
 		if i, found := slices.BinarySearch(offsets, offset); found {
-			d.slots[slots[i]].rejects++
+			d.rejectSlot(slots[i])
 		}
 	}
 }
@@ -136,15 +148,17 @@ func (d *devices) reject(r *stage.Reject) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if slot := flow.Slots(r.Rows)[r.Row]; int(slot) < len(d.slots) && d.typ != nil {
-		d.slots[slot].rejects++
-	}
+	d.rejectSlot(flow.Slots(r.Rows)[r.Row])
 }
 
 // rejectSlot counts a row of a key that was rejected. mu is held; d may be nil.
 func (d *devices) rejectSlot(slot uint32) {
-	if d != nil && d.typ != nil && int(slot) < len(d.slots) {
-		d.slots[slot].rejects++
+	if d == nil {
+		return
+	}
+	if v := d.of(slot); v != nil {
+		v[plan.FigureRejects]++
+		d.figures.Touch(slot)
 	}
 }
 
@@ -247,11 +261,10 @@ func (d *devices) status(t *task, slot uint32, name string) DeviceStatus {
 		s.Watermark = time.UnixMicro(mark).UTC()
 	}
 	s.Corrected = float64(d.clocks.shift(d.keys, slot)) / 1e6
-	if int(slot) < len(d.slots) {
-		v := &d.slots[slot]
-		s.Records, s.Rejects, s.Skew = v.records, v.rejects, float64(v.skew)/1e6
-		if v.last != 0 {
-			s.LastSeen = time.UnixMicro(v.last).UTC()
+	if v := d.of(slot); v != nil {
+		s.Records, s.Rejects, s.Skew = v[plan.FigureRecords], v[plan.FigureRejects], float64(v[plan.FigureSkew])/1e6
+		if last := v[plan.FigureLast]; last != 0 {
+			s.LastSeen = time.UnixMicro(last).UTC()
 		}
 	}
 	return s

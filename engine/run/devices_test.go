@@ -201,3 +201,166 @@ func TestClocksOfDevices(t *testing.T) {
 		l.close()
 	}
 }
+
+// What is told of devices is what the journal says, each record once: also after a swap, a stop, and a crash before and after a checkpoint. A restart alone
+// changes nothing of it. Runs with and without one cannot be compared: an ingest that was opened anew reads at other moments, and skew tells of those.
+func TestFiguresOfDevicesStay(t *testing.T) {
+	for _, what := range []string{"", "swap", "crash", "stop"} {
+		for _, checkpointed := range []bool{false, true} {
+			l := newLab(t)
+			e := l.open(devicesConfig, false)
+			want := int64(0)
+			for i := range 6 {
+				l.machine.Advance(10 * time.Second)
+				want += l.tellOfDevices(i)
+				l.steps(func() bool { return figuresTotal(l, e) >= want })
+				if i == 2 && checkpointed {
+					l.settle()
+				}
+				if i != 3 {
+					continue
+				}
+				before := figuresOf(l, e)
+				e = l.disturb(what, devicesConfig)
+				l.steps(func() bool { return figuresTotal(l, e) >= want })
+				if after := figuresOf(l, e); after != before {
+					t.Errorf("%s, checkpointed %v:\n%snot, as before,\n%s", what, checkpointed, after, before)
+				}
+			}
+			l.settle() // whatever would be counted twice is
+			told := figuresOf(l, e)
+			l.close()
+			l.forgetCheckpoints()
+			e = l.open(strings.NewReplacer("/out/", "/again/", "follow = true", "follow  = true\n  enabled = false").Replace(devicesConfig), false)
+			l.steps(func() bool { return figuresTotal(l, e) >= want })
+			if again := figuresOf(l, e); told != again || !strings.Contains(told, "d03 6 1 ") || !strings.Contains(told, "d19 3 0 ") {
+				t.Errorf("%s, checkpointed %v:\n%snot, as by the journal,\n%s", what, checkpointed, told, again)
+			}
+			l.close()
+		}
+	}
+}
+
+// tellOfDevices writes the records of a round, and tells how many there are. Five devices are not heard later on, and one sends what is no number.
+func (l *lab) tellOfDevices(round int) (n int64) {
+	l.t.Helper()
+	var in strings.Builder
+	now := l.machine.Env().Clock.Now().UnixMilli()
+	for k := range 20 {
+		value := fmt.Sprint(k)
+		if k == round {
+			value = `"no number"`
+		}
+		if k < 15 || round < 3 {
+			fmt.Fprintf(&in, `{"device":"d%02d","ts":%d,"n":%s}`+"\n", k, now-int64(k)*1_000, value)
+			n++
+		}
+	}
+	l.write("/in/c.ndjson", in.String())
+	return n
+}
+
+// disturb lets something happen to the process, and returns what runs afterwards.
+func (l *lab) disturb(what, config string) *run.Engine {
+	l.t.Helper()
+	switch what {
+	case "swap":
+		l.must(l.swap(config + "\n# again"))
+	case "crash":
+		l.machine.Crash(1)
+		_ = l.engine.Close() // gives memory back; the files are gone
+		return l.open(config, false)
+	case "stop":
+		l.must(l.engine.Close())
+		return l.open(config, false)
+	}
+	return l.engine
+}
+
+// forgetCheckpoints removes all checkpoints: whatever opens the data folder reads its journal from the beginning.
+func (l *lab) forgetCheckpoints() {
+	l.t.Helper()
+	fsys := l.machine.Env().FS
+	entries, err := fsys.ReadDir("/data/checkpoints")
+	l.must(err)
+	for _, e := range entries {
+		l.must(fsys.Remove("/data/checkpoints/" + e.Name()))
+	}
+}
+
+// figuresTotal is how many records devices of channel c have.
+func figuresTotal(l *lab, e *run.Engine) (n int64) {
+	page, err := e.Devices(run.DeviceQuery{Channel: "c", Limit: 100})
+	l.must(err)
+	for _, d := range page.Devices {
+		n += d.Records
+	}
+	return n
+}
+
+// figuresOf is what is told of each device of channel c, a line each.
+func figuresOf(l *lab, e *run.Engine) string {
+	page, err := e.Devices(run.DeviceQuery{Channel: "c", Limit: 100})
+	l.must(err)
+	var out strings.Builder
+	for _, d := range page.Devices {
+		fmt.Fprintf(&out, "%s %d %d %v %v %v %v\n", d.Device, d.Records, d.Rejects, d.Skew, d.LastSeen, d.Watermark, d.Corrected)
+	}
+	return out.String()
+}
+
+// A checkpoint of a version that kept no figures opens, and figures begin with what comes then; a watermark was kept, and stays.
+func TestFiguresOfDevicesBegin(t *testing.T) {
+	l := newLab(t)
+	e := l.open(devicesConfig, false)
+	want := l.tellOfDevices(0)
+	l.steps(func() bool { return figuresTotal(l, e) >= want })
+	l.settle()
+	before := figuresOf(l, e)
+	l.must(e.Close())
+	n, err := run.WithoutFigures(l.machine.Env(), "/data")
+	l.must(err)
+	if n < 4 {
+		t.Fatalf("%d tables of figures were in the checkpoints; there are four partitions", n)
+	}
+	l.reports = nil
+	e = l.open(devicesConfig, false)
+	page, err := e.Devices(run.DeviceQuery{Channel: "c", Limit: 100})
+	l.must(err)
+	for _, d := range page.Devices {
+		if d.Records != 0 || d.Rejects != 0 || d.Skew != 0 || !d.LastSeen.IsZero() || d.Watermark.IsZero() {
+			t.Errorf("%+v", d)
+		}
+	}
+	l.machine.Advance(10 * time.Second)
+	more := l.tellOfDevices(4)
+	l.steps(func() bool { return figuresTotal(l, e) >= more })
+	l.settle()
+	after := figuresOf(l, l.disturb("stop", devicesConfig))
+	if !strings.Contains(before, "d00 1 1 0.0") || !strings.Contains(after, "d00 1 0 0 2026") || !strings.Contains(after, "d04 1 1 4 2026") || !strings.Contains(after, "d19 0 0 0 0001") {
+		t.Errorf("before:\n%safterwards:\n%s", before, after)
+	}
+	if text := strings.Join(l.reports, "\n"); strings.Contains(text, "checkpoint") {
+		t.Error(text)
+	}
+	l.close()
+}
+
+// A change that is refused after tasks with another key were opened leaves everything as it was, also what is told of devices.
+func TestFiguresOfDevicesRefused(t *testing.T) {
+	l := newLab(t)
+	e := l.open(devicesConfig, false)
+	want := l.tellOfDevices(0)
+	l.steps(func() bool { return figuresTotal(l, e) >= want })
+	before := figuresOf(l, e)
+	other := strings.Replace(devicesConfig, "key        = device", "key        = n", 1)
+	if err := l.swap(strings.Replace(other, "path   = \"/in/d.ndjson\"\n  follow = true", `path = "/in/nowhere.ndjson"`, 1)); err == nil {
+		t.Fatal("an ingest without a file was taken")
+	}
+	if after := figuresOf(l, e); after != before {
+		t.Errorf("%snot, as before,\n%s", after, before)
+	}
+	want += l.tellOfDevices(1)
+	l.steps(func() bool { return figuresTotal(l, e) >= want })
+	l.close()
+}

@@ -19,6 +19,9 @@ import (
 // ownTables are the task's tables that belong to no stage.
 func (t *task) ownTables() []*state.Table {
 	out := []*state.Table{t.keys}
+	if t.figures != nil {
+		out = append(out, t.figures)
+	}
 	if t.sent != nil {
 		out = append(out, t.sent.table)
 	}

@@ -113,7 +113,7 @@ func TestStateAgainstPlan(t *testing.T) {
 		all += x.Bytes
 	}
 	x := p.Explain()
-	planned := map[string]int64{"channel.c": x.Channels[0].Keys.Bytes}
+	planned := map[string]int64{"channel.c": x.Channels[0].Keys.Bytes + x.Channels[0].Figures.Bytes}
 	for _, st := range x.Pipelines[0].Stages {
 		for _, table := range st.State {
 			planned[st.Address] += table.Bytes

@@ -1,7 +1,9 @@
 package run
 
+import "github.com/tidemill/tidemill/engine/plan"
+
 // Skew is how many devices of a channel have clocks that are off by more than Over, or records that are that late: by the median of receive
-// time less event time as it was sent, since the process started.
+// time less event time as it was sent, also of before a restart.
 type Skew struct {
 	Channel       string
 	Over          string // as text: "1m"
@@ -35,13 +37,17 @@ func (e *Engine) Skews() (all []Skew) {
 func (d *devices) countSkews(to []Skew, limits []int64) {
 	for from, more := 0, true; more; from += devicesChunk {
 		d.mu.Lock()
-		n := len(d.slots)
+		n := 0
+		if d.figures != nil { // another plan may have come in between
+			n = d.figures.Slots()
+		}
 		for i := from; i < min(from+devicesChunk, n); i++ {
-			v := &d.slots[i]
+			v := d.of(uint32(i))
+			known, skew := v[plan.FigureRecords] > 0, v[plan.FigureSkew]
 			for k, limit := range limits {
-				if v.records > 0 && v.skew > limit {
+				if known && skew > limit {
 					to[k].Behind++
-				} else if v.records > 0 && v.skew < -limit {
+				} else if known && skew < -limit {
 					to[k].Ahead++
 				}
 			}

@@ -71,6 +71,9 @@ func (e *Engine) swapTo(p *plan.Plan) error {
 	if err := e.openBeside(old); err != nil {
 		half := e.graph
 		e.graph = old
+		for _, t := range old.tasks { // a task that was opened for another key has taken its place
+			t.counters.devices.bind(t.keys, t.figures, t.clocks, t.channel)
+		}
 		return errors.Join(err, half.closeBut(old))
 	}
 	e.env.Point("swap.opened")

@@ -34,9 +34,10 @@ type task struct {
 	schemas []*arrow.Schema // likewise; only where pipelines feed the channel
 	merge   *merger         // of a channel that pipelines feed, instead of reader and decoder
 	keys    *state.Table
-	sent    *senders // nil until a sender has a session
-	seen    *seen    // nil without a dedupe
-	repeats *repeats // nil while neither of them is there
+	figures *state.Table // of keys; nil: the channel has no key, or this is a rebuild
+	sent    *senders     // nil until a sender has a session
+	seen    *seen        // nil without a dedupe
+	repeats *repeats     // nil while neither of them is there
 	// verdicts are nil but in a rebuild, up to its checkpoint.
 	verdicts *verdicts
 	clocks   *clocks // nil where clocks are not corrected

@@ -141,7 +141,10 @@ func (t *task) openPipes(p *plan.Plan, have map[string]*state.Table) error {
 	if err := t.openControl(have); err != nil {
 		return err
 	}
-	t.counters.devices.bind(t.keys, t.clocks, ch)
+	if t.figures = nil; ch.Config.Key != "" && t.engine.only == nil {
+		t.figures = table(have, "", ch.FiguresDecl())
+	}
+	t.counters.devices.bind(t.keys, t.figures, t.clocks, ch)
 	if ch.Fed {
 		t.schemas = ch.Schemas()
 	} else if t.decoder == nil {

@@ -397,6 +397,16 @@ func (t *Table) Touch(slot uint32) {
 	}
 }
 
+// TouchEach is Touch of slots, some of which may be the same.
+func (t *Table) TouchEach(slots []uint32) {
+	dirty := t.dirty
+	for _, slot := range slots {
+		if word := &dirty[slot>>6]; *word>>(slot&63)&1 == 0 {
+			*word |= 1 << (slot & 63)
+		}
+	}
+}
+
 // Touched says whether the slot is in the next delta.
 func (t *Table) Touched(slot uint32) bool { return t.dirty[slot>>6]>>(slot&63)&1 != 0 }
 
