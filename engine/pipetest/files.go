@@ -2,11 +2,13 @@ package pipetest
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"path"
 	"strings"
 
 	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/plan"
 )
 
 // Files beside a configuration, such as a table that rows are enriched from, are
@@ -16,8 +18,8 @@ const (
 	filesMost = 64 << 20
 )
 
-// copyFiles puts the files beside the configuration on the simulated machine.
-func (w *world) copyFiles() error {
+// copyFiles puts the files beside the configuration on the simulated machine, and those elsewhere that stages of p read.
+func (w *world) copyFiles(p *plan.Plan) error {
 	entries, err := w.o.Env.FS.ReadDir(w.dir)
 	if err != nil {
 		return err
@@ -36,7 +38,33 @@ func (w *world) copyFiles() error {
 			return err
 		}
 	}
+	for _, pl := range p.Pipelines {
+		for _, n := range pl.Nodes {
+			if n.Bound.File == "" {
+				continue
+			}
+			if err := w.copyTable(n); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
+}
+
+// copyTable puts the file that a stage reads on the simulated machine. Of one that is not there the stage tells.
+func (w *world) copyTable(n *plan.Node) error {
+	f, err := w.o.Env.FS.Open(n.Bound.File, env.ReadOnly)
+	if err != nil {
+		return nil
+	}
+	info, err := f.Stat()
+	switch err = errors.Join(err, f.Close()); {
+	case err != nil:
+		return err
+	case info.Size() > fileMost:
+		return fmt.Errorf("%s reads %s, which has %d bytes; a test takes tables of up to %d", n.Block.Address(), n.Bound.File, info.Size(), fileMost)
+	}
+	return w.copyFile(n.Bound.File, info.Size())
 }
 
 func (w *world) copyFile(name string, size int64) error {

@@ -101,7 +101,7 @@ func (t *Test) Run(dir string, o Options) (*Outcome, hcl.Diagnostics, error) {
 	if diags = append(diags, more...); diags.HasErrors() {
 		return &Outcome{Test: t, files: c.Files}, config.Sort(diags), nil
 	}
-	if err := w.copyFiles(); err != nil {
+	if err := w.copyFiles(p); err != nil {
 		return nil, nil, err
 	}
 	if err := w.live(own); err != nil {

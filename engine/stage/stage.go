@@ -192,6 +192,8 @@ type Bound struct {
 	Try    func(o Opening, module []byte, where string) error
 	// Asks is the server that the stage asks for a table; nil if it asks none.
 	Asks *Asks
+	// File is the file on this machine that the stage reads a table from; "" if it reads none.
+	File string
 	// Table is, of a sink, the table of the lake that it writes; nil if it writes none.
 	Table *Table
 	// Topics are, of an ingest, how the topics of its records look; their names

@@ -187,7 +187,7 @@ func (p *program) bind(c *common, in []*arrow.Schema, at stage.At, diags hcl.Dia
 	if p.path == "" {
 		asks = &stage.Asks{Of: p.shown, Format: p.format, Fields: p.fields}
 	}
-	return stage.Bound{Out: add.Out, Asks: asks, Key: at.Keys[0], Reads: slices.Compact(reads), PassesAll: true, Filters: add.Missing >= carry.Dropped,
+	return stage.Bound{Out: add.Out, Asks: asks, File: p.path, Key: at.Keys[0], Reads: slices.Compact(reads), PassesAll: true, Filters: add.Missing >= carry.Dropped,
 		Revises: stage.Has(in[0], "revision"), Revised: revised(&at, add.Missing),
 		State: []state.Decl{{Name: "version", Digest: "enrich 1 " + p.shown, MaxKeys: 1, KeysPlanned: 1,
 			Columns: []state.Column{{Name: "ticks", Type: state.I64, Width: 2}, {Name: "digest", Type: state.Bytes}}}},
