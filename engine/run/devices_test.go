@@ -1,6 +1,7 @@
 package run_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -362,5 +363,20 @@ func TestFiguresOfDevicesRefused(t *testing.T) {
 	}
 	want += l.tellOfDevices(1)
 	l.steps(func() bool { return figuresTotal(l, e) >= want })
+	l.close()
+}
+
+// Onlookers ask for devices while rows come and checkpoints copy what they ask for.
+func TestDevicesLookedAt(t *testing.T) {
+	l := newSharedLab(t)
+	l.tellOfDevices(0)
+	e := l.open("engine {\n  checkpoint = \"10ms\"\n}\n"+devicesConfig, false)
+	ctx, cancel := context.WithCancel(context.Background())
+	ran := l.goroutines(ctx)
+	for i := 0; i < 300 || figuresTotal(l, e) < 20; i++ {
+		e.Skews()
+	}
+	cancel()
+	l.must(l.wait(ran))
 	l.close()
 }
