@@ -28,6 +28,7 @@ pipeline "q" {
 		{feeds + behind, ""},
 		{feeds + behind + block, "pipeline.q.transform.again reads rows that stages feed (channel.d)"},
 		{strings.NewReplacer("transform \"wasm\" \"probe\" { plugin = plugin.probe }", "rule \"probe\" {}", "transform.probe", "rule.probe").Replace(text) + block, "No stage runs plugin.probe."},
+		{strings.Replace(text, "v1.wasm", "away.wasm", 1) + block, "away.wasm: no such file or directory. tidemill plugin build makes it."},
 		{text + strings.Replace(block, "plugin.next", "plugin.nxt", 1), "There is no block plugin.nxt. Did you mean"},
 	} {
 		w := newWorld(t, t.TempDir(), "")

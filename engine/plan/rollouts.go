@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/tidemill/tidemill/engine/config"
@@ -21,9 +23,14 @@ func (p *Plan) refuseRollouts() hcl.Diagnostics {
 					n.Address, n.Home.Config.Name, r.Plugin)...)
 			}
 		}
-		if !runs && r.Plugin != "" {
+		if !runs && r.Plugin != "" && !p.unread(r.Plugin) {
 			diags = append(diags, config.Errorf(r.Range, "A rollout of nothing", "No stage runs plugin.%s.", r.Plugin)...)
 		}
 	}
 	return diags
+}
+
+// unread tells whether the module of a plugin could not be read, which has been told: what its stages do is not known.
+func (p *Plan) unread(plugin string) bool {
+	return slices.ContainsFunc(p.Config.Plugins, func(c *config.Plugin) bool { return c.Name == plugin && c.Module == nil })
 }
