@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -14,6 +15,8 @@ import (
 //	%b %B month, short and long     %a %A weekday, short and long
 //	%y year 00-99: 69-99 are 19xx   %s seconds since 1970
 //	%z +0100, +01:00 or Z           %F %Y-%m-%d     %T %H:%M:%S     %% a %
+//
+// What is read as a clock that a zone shows twice in a year, or never: unixOf.
 //
 // layoutStep is one letter of a layout, or text to stand as it is.
 type layoutStep struct {
@@ -271,7 +274,9 @@ func (c *civil) zone(t []byte) ([]byte, bool) {
 // instant is the time of what was read, if there is such a day and hour.
 func (c *civil) instant(zone *time.Location) (int64, bool) {
 	if c.hasUnix {
-		return c.unix*1e6 + int64(c.nano/1000), true
+		us, ok := mul64(c.unix, 1e6)
+		within := int64(c.nano / 1000)
+		return us + within, ok && us <= math.MaxInt64-within
 	}
 	if c.hasPM {
 		if c.hour < 1 || c.hour > 12 {
@@ -294,11 +299,28 @@ func (c *civil) instant(zone *time.Location) (int64, bool) {
 	if c.hasZone {
 		zone = time.UTC
 	}
-	day := c.day + max(0, c.yday-1)
-	t := time.Date(c.year, time.Month(c.month), day, c.hour, c.minute, c.second, c.nano, zone)
-	if !c.hasYday && (time.Date(c.year, time.Month(c.month), day, 0, 0, 0, 0, time.UTC).Day() != c.day) ||
-		c.hasYday && t.Year() != c.year {
+	day := time.Date(c.year, time.Month(c.month), c.day+max(0, c.yday-1), 0, 0, 0, 0, time.UTC)
+	if !c.hasYday && day.Day() != c.day || c.hasYday && day.Year() != c.year {
 		return 0, false // 30 February, day 366 of a common year
 	}
-	return t.UnixMicro() - int64(c.offset)*1e6, true
+	clock := day.Unix() + int64(c.hour*3600+c.minute*60+c.second) // 60 is the second after 59
+	return (unixOf(clock, zone)-int64(c.offset))*1e6 + int64(c.nano/1000), true
+}
+
+// unixOf is the moment at which clocks of a zone show what UTC shows at clock, in seconds. Where they are put back and show it twice, it is the
+// first time; where they are put forward and never show it, it is as long after the change as the clock is behind it. The standard library
+// leaves open which it is, and takes in the west what it does not take in the east.
+func unixOf(clock int64, zone *time.Location) int64 {
+	if zone == time.UTC {
+		return clock
+	}
+	const day = 86400
+	east := func(unix int64) int64 { _, s := time.Unix(unix, 0).In(zone).Zone(); return int64(s) }
+	before, after := clock-east(clock-day), clock-east(clock+day)
+	switch {
+	case clock-east(before) == before || clock-east(after) != after:
+		return before
+	default:
+		return after
+	}
 }
