@@ -144,9 +144,9 @@ func (s spec) inTime(rows []event) []event {
 func (s spec) bruteSessions(rows []event) []found {
 	var open, out []found
 	for _, r := range rows {
-		if s.drop { // what is closed is out of reach
+		if s.drop || s.keep > 0 { // what is closed, and has been kept, is out of reach
 			open = slices.DeleteFunc(open, func(f found) bool {
-				if r.mark >= f.end+s.grace {
+				if r.mark >= f.end+s.grace+s.keep {
 					out = append(out, f)
 					return true
 				}
@@ -163,7 +163,7 @@ func (s spec) bruteSessions(rows []event) []found {
 				rest = append(rest, f)
 			}
 		}
-		if s.drop && r.mark >= now.end+s.grace {
+		if (s.drop || s.keep > 0) && r.mark >= now.end+s.grace+s.keep {
 			continue
 		}
 		now.rows = append(now.rows, r)

@@ -170,7 +170,9 @@
 //
 // Why is a session that is part of another emitted once more, without rows? A sink that is
 // idempotent by key and window_start would keep what is not true any more. With late = "side" or "drop" a session
-// that was closed is forgotten, and another may begin at the same moment.
+// that was closed is forgotten, and another may begin at the same moment. With "revise" it is so once keep has passed: a row
+// that is near such a session, and in time for one of its own, is in that, which may begin before the other ends. Whoever would have sessions that never overlap
+// chooses a keep that is longer than rows are late.
 //
 // Why are accumulators made anew for a revised row, and the former value is not taken out of them? It cannot be taken out of
 // a minimum, a percentile or what is distinct, and out of a sum of floats only nearly. It is done when the window is emitted, once

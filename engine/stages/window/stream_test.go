@@ -93,6 +93,9 @@ func newTrial(k kind, seed uint64, big, steady bool) *trial {
 		if x.steady {
 			x.keep = sec(1 + r.IntN(100))
 			keep = x.keep
+		} else if k == session && !x.drop && seed%3 == 1 { // no number is drawn, so that streams of other trials stay as they were
+			x.keep = sec(1 + int(seed%401))
+			keep = x.keep
 		}
 		fmt.Fprintf(b, "grace = \"%ds\"\nkeep = \"%ds\"\n", x.grace/1e6, keep/1e6)
 		if x.drop {
