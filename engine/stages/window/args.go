@@ -119,7 +119,7 @@ func (s *settings) bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 	p.parts = at.Parts
 	b := p.bound(g, at)
 	if *asked {
-		s.bindPhases(p, g, &b)
+		s.bindPhases(p, g, at.Channel, &b)
 	}
 	return b, diags
 }

@@ -70,7 +70,7 @@ func State() stage.Spec {
 }
 
 func counts() []string {
-	return []string{"held_back", "late_dropped", "late_expired", "late_side", "percentile_ignored", "values_ignored"}
+	return []string{"held_back", "late_dropped", "late_expired", "late_side", "percentile_ignored", "refused", "values_ignored"}
 }
 
 type tumblingArgs struct {

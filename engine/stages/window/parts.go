@@ -2,10 +2,8 @@ package window
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 	"math/bits"
-	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -92,9 +90,7 @@ func (s *parts) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
 	n := int(rows.NumRows())
 	s.rows, s.times, s.lone = rows, flow.Times(rows), s.lone[:0]
 	defer s.finish()
-	if err := s.findGroups(rows, n); err != nil {
-		return s.explain(err)
-	}
+	s.findGroups(rows, n)
 	s.evaluate()
 	if cap(s.idx) < n {
 		s.idx = make([]uint32, n)
@@ -103,6 +99,10 @@ func (s *parts) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
 	received, every, over := flow.Received(rows), uint64(s.partLength()), s.over()
 	for i, g := range s.laneNos[:n] {
 		t, r := int64(s.times[i]), int64(received[i])
+		if g == noGroup {
+			s.idx[i] = noPane
+			continue
+		}
 		if far(t) {
 			s.idx[i] = s.refuseFar(i)
 			s.setDue(g) // it may have nothing else
@@ -136,16 +136,6 @@ func (s *parts) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
 	return s.sendLone(out)
 }
 
-// explain says of a full table what an author can do.
-func (s *parts) explain(err error) error {
-	names := strings.Join(stage.Names(s.by), ", ")
-	if names == "" {
-		names = "nothing"
-	}
-	return fmt.Errorf("%w. %s holds %d keys (by %s) and %d parts of windows that wait for their grace; a shorter grace or fewer columns in by help",
-		err, s.o.Address, s.groups.Len(), names, s.panes.Len())
-}
-
 // note moves a group's watermark by a row.
 func (s *parts) note(g uint32, t, r int64) {
 	words := s.words(g)
@@ -163,21 +153,20 @@ func (s *parts) ready(g uint32) {
 }
 
 // findGroups finds the group of each row.
-func (s *parts) findGroups(rows arrow.RecordBatch, n int) error {
+func (s *parts) findGroups(rows arrow.RecordBatch, n int) {
+	if cap(s.laneNos) < n {
+		s.laneNos = make([]uint32, n)
+	}
+	s.laneNos = s.laneNos[:n]
 	if len(s.by) > 0 {
-		var err error
-		if s.laneNos, err = s.keys.Intern(rows, s.o.Alloc, s.groups, s.laneNos); err != nil {
-			return err
+		if _, err := s.keys.Intern(rows, s.o.Alloc, s.groups, s.laneNos); err != nil {
+			s.findEach(rows)
 		}
 	} else {
 		g, _, err := s.groups.Slot(s.key[:0])
 		if err != nil {
-			return err
+			panic("BUG: a table of one group is full: " + err.Error())
 		}
-		if cap(s.laneNos) < n {
-			s.laneNos = make([]uint32, n)
-		}
-		s.laneNos = s.laneNos[:n]
 		for i := range s.laneNos {
 			s.laneNos[i] = g
 		}
@@ -185,7 +174,6 @@ func (s *parts) findGroups(rows arrow.RecordBatch, n int) error {
 	for len(s.near) < s.groups.Slots() {
 		s.near = append(s.near, noLane())
 	}
-	return nil
 }
 
 // find makes the part that a row of a group at t belongs to the group's nearest one.

@@ -78,7 +78,7 @@ func (s *settings) watchRegroup(at *stage.At) *bool {
 }
 
 // bindPhases says how a window over rows of several partitions is made in two phases, or why it cannot be.
-func (s *settings) bindPhases(p *program, g *aggregates, b *stage.Bound) {
+func (s *settings) bindPhases(p *program, g *aggregates, ch *config.Channel, b *stage.Bound) {
 	switch {
 	case s.kind == counting || s.kind == holding:
 		b.Whole = "it depends on the order of the rows of all partitions"
@@ -102,7 +102,7 @@ func (s *settings) bindPhases(p *program, g *aggregates, b *stage.Bound) {
 		}
 		out := flow.NewSchema(fields)
 		b.First = &stage.Bound{
-			Out: out, By: b.By, Filters: true, Reads: b.Reads, State: first.partTables(g),
+			Out: out, By: b.By, Filters: true, Reads: b.Reads, State: first.partTables(g, ch),
 			Revisions: stage.TakesFirst, Reach: p.partLength() + p.grace,
 			OpenStage: func(o stage.Opening) (stage.Stage, error) { return openParts(first, out, o) },
 		}
@@ -136,7 +136,7 @@ func (p *program) layoutOf(g *aggregates) string {
 //	  cells i64*n  start | rows | _received of the latest | unused | words of the accumulators
 //	               session: time of the first row | rows | _received of the latest | unused | time of the last row | unused | words
 //	  group u32
-func (p *program) partTables(g *aggregates) []state.Decl {
+func (p *program) partTables(g *aggregates, ch *config.Channel) []state.Decl {
 	digest := "parts"
 	for _, c := range p.by {
 		digest += fmt.Sprintf(" %q:%s", c.Name, expr.TypeName(c.Type))
@@ -147,7 +147,10 @@ func (p *program) partTables(g *aggregates) []state.Decl {
 	digest += fmt.Sprintf(" every %d offset %d of %s", p.every, p.offset, strings.Join(g.names, " "))
 	groups := state.Decl{Name: "groups", Digest: digest, MaxKeys: maxGroups, Columns: []state.Column{
 		{Name: "words", Type: state.I64, Width: partGroupWords}, {Name: "links", Type: state.U32, Width: partGroupLinks},
-	}}
+	}, Beside: 32} // its lane
+	if ch != nil { // keys that the second phase has room for
+		groups.MaxKeys = max(groups.MaxKeys, ch.MaxKeys)
+	}
 	parts := state.Decl{Name: "parts", Digest: digest, Columns: []state.Column{{Name: "cells", Type: state.I64, Width: p.words}, {Name: "group", Type: state.U32}}}
 	for i, a := range p.accs {
 		if a.col >= 0 {

@@ -291,7 +291,7 @@ func (w *window) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error 
 		panic("BUG: a window gets rows before it has said all about what it was told before")
 	}
 	if err := w.begin(rows); err != nil {
-		return w.makeRoom(rows, out, err)
+		return w.makeRoom(rows, out)
 	}
 	return w.placeRows(out)
 }
