@@ -23,7 +23,7 @@
 // want these rows. A request of many is cut in halves until the row at fault is
 // alone; that one is rejected with the server's words. Everything else (401, 403, 404,
 // 405, 407, 408, 421, 423 to 426, 428, 429, redirects, 5xx, no answer): not the row's fault. The
-// engine tries again with growing pauses, and not before the time that a
+// engine tries again with growing pauses, which begin anew with each request that is taken, and not before the time that a
 // Retry-After names (an hour at most); rows wait in the spool, on disk.
 //
 // # Why is a 403 or 404 not the row's fault?

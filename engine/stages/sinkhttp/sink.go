@@ -25,6 +25,8 @@ import (
 const (
 	// longestWait is how long a server may ask to be left alone.
 	longestWait = time.Hour
+	// shortPause is the pause after an error where some rows were taken.
+	shortPause = 50 * time.Millisecond
 	// maxWords is how much of a refusal is told, and maxDrain how much of an answer is read
 	// so that the connection can be used again, bytes.
 	maxWords = 300
@@ -70,8 +72,9 @@ func (s *sink) Place(place uint64) {
 
 func (s *sink) Write(ctx context.Context, in int, rows arrow.RecordBatch) error {
 	if now := s.op.Env.Clock.Now(); now.Before(s.until) {
-		return fmt.Errorf("%s asked to be left alone for another %s", s.opts.shown, s.until.Sub(now).Round(time.Second))
+		return &stage.Later{Until: s.until, Err: fmt.Errorf("%s asked to be left alone for another %s", s.opts.shown, s.until.Sub(now).Round(time.Second))}
 	}
+	began := s.done
 	texts := s.opts.bodies.Rows(in, rows, s.op.Alloc)
 	for s.done < len(texts) {
 		if texts[s.done] == nil {
@@ -82,7 +85,7 @@ func (s *sink) Write(ctx context.Context, in int, rows arrow.RecordBatch) error 
 		refused, err := s.send(ctx, in, rows, texts[s.done:end])
 		switch {
 		case err != nil:
-			return err
+			return s.later(s.done > began, err)
 		case refused == "":
 			s.op.Count("requests", 1)
 			s.done, s.size = end, min(2*s.size, s.opts.rows)
@@ -94,6 +97,19 @@ func (s *sink) Write(ctx context.Context, in int, rows arrow.RecordBatch) error 
 	}
 	s.done, s.size = 0, s.opts.rows
 	return nil
+}
+
+// later says when another try makes sense, if that is not with growing pauses: when the server says so, or soon where it has taken some
+// rows of this Write. Pauses grow while a server takes nothing; one that refuses every other request would else get a row
+// every few seconds, however many wait.
+func (s *sink) later(moved bool, err error) error {
+	switch now := s.op.Env.Clock.Now(); {
+	case now.Before(s.until):
+		return &stage.Later{Until: s.until, Err: err}
+	case moved:
+		return &stage.Later{Until: now.Add(shortPause), Err: err}
+	}
+	return err
 }
 
 // reject gives up the next row.

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -372,6 +373,45 @@ func TestRetryAfter(t *testing.T) {
 
 // TestTrouble: servers that hang, are not there, answer no HTTP or without end: an error, in
 // time, that holds no secret.
+// TestPauses: a server that refuses every other request is tried again soon, one that takes nothing with the engine's growing pauses, and one
+// that says when, then.
+func TestPauses(t *testing.T) {
+	tries := 0
+	s := serve(t, func(n int, _ got, w http.ResponseWriter) {
+		switch {
+		case n == 6:
+			w.Header().Set("Retry-After", "7")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case n%2 == 1 || n > 8:
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	})
+	r := open(t, memory.DefaultAllocator, fmt.Sprintf("url = %q", s.URL), parsed(t, 6).Schema())
+	for _, want := range []time.Duration{shortPause, shortPause, shortPause, 7 * time.Second, -1, shortPause, -1, -1} {
+		tries++
+		now := r.sim.Env().Clock.Now()
+		err := r.Write(context.Background(), 0, parsed(t, 6))
+		var later *stage.Later
+		switch {
+		case err == nil:
+			t.Fatalf("try %d: nothing is wrong", tries)
+		case errors.As(err, &later) != (want >= 0):
+			t.Errorf("try %d: %#v, want %s", tries, err, want)
+		case want >= 0 && later.Until.Sub(now) != want:
+			t.Errorf("try %d: another in %s, want %s", tries, later.Until.Sub(now), want)
+		}
+		if want == 7*time.Second {
+			if err := r.Write(context.Background(), 0, parsed(t, 6)); !errors.As(err, &later) || later.Until.Sub(now) != want || len(s.requests()) != 7 {
+				t.Errorf("while it is to be left alone: %v, and %d requests", err, len(s.requests()))
+			}
+		}
+		r.sim.Advance(max(want, 0))
+	}
+	if got := len(s.requests()); got != 12 {
+		t.Errorf("%d requests: %q", got, s.bodies())
+	}
+}
+
 func TestTrouble(t *testing.T) {
 	stop := make(chan struct{})
 	hang := serve(t, func(_ int, _ got, _ http.ResponseWriter) { <-stop })
