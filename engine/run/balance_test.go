@@ -91,6 +91,14 @@ var balances = []struct {
 {"device":"c","n":3}
 {"device":"a","n":4}
 `, 3, 1, []string{`{"device":"a","n":4}`}},
+	{"a key that is too long", `channel "c" {
+  key    = device
+  schema = { device = string, n = integer }
+}`, `{"device":"a","n":1}
+{"device":"` + strings.Repeat("x", 65537) + `","n":2}
+{"device":"` + strings.Repeat("x", 65536) + `","n":3}
+{"device":"a","n":4}
+`, 3, 1, []string{`{"device":"a","n":4}`}},
 	{"a column called revision", `channel "c" {
   key    = device
   schema = { device = string, revision = integer, n = integer }

@@ -115,10 +115,8 @@ func (k *timekeeper) fillSlots(rows arrow.RecordBatch) arrow.RecordBatch {
 		return rows // all slot 0
 	}
 	col := rows.Column(k.keyCol)
-	if s, ok := col.(*array.String); ok && k.keys.Len()+len(slots) <= k.keys.Decl().MaxKeys {
-		if err := k.keys.InternStrings(s, slots); err != nil {
-			panic("BUG: a table with room refused keys: " + err.Error())
-		}
+	// With room for all, what a table refuses are keys that are too long, which are found one by one.
+	if s, ok := col.(*array.String); ok && k.keys.Len()+len(slots) <= k.keys.Decl().MaxKeys && k.keys.InternStrings(s, slots) == nil {
 		return rows
 	}
 	k.sel = k.sel[:0]
@@ -127,8 +125,11 @@ func (k *timekeeper) fillSlots(rows arrow.RecordBatch) arrow.RecordBatch {
 		key = appendKey(key[:0], col, i)
 		slot, _, err := k.keys.Slot(key)
 		if err != nil {
-			k.reject(stage.Reject{Rows: rows, Row: i, Field: k.ch.KeyOf(k.side),
-				Reason: fmt.Sprintf("too many keys: partition holds max_keys = %d already", k.ch.Config.MaxKeys)})
+			reason := fmt.Sprintf("too many keys: partition holds max_keys = %d already", k.ch.Config.MaxKeys)
+			if len(key) > state.MaxKeyBytes {
+				reason = fmt.Sprintf("its key has %d bytes; at most %d are taken", len(key), state.MaxKeyBytes)
+			}
+			k.reject(stage.Reject{Rows: rows, Row: i, Field: k.ch.KeyOf(k.side), Reason: reason})
 			continue
 		}
 		slots[i] = slot

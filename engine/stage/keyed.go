@@ -66,6 +66,59 @@ type Keys struct {
 	buf []byte
 }
 
+// Short returns rows without those whose keys are longer than a table takes, which it rejects: a name of a hundred thousand letters costs its row, and
+// not the run. Mostly these are all rows. The caller releases what it gets, and rows as before.
+func (k *Keys) Short(rows arrow.RecordBatch, o *Opening) arrow.RecordBatch {
+	n := int(rows.NumRows())
+	cols := make([]arrow.Array, len(k.By))
+	for i, c := range k.By {
+		cols[i] = c.Prog.Eval(rows, o.Alloc)
+		defer cols[i].Release()
+	}
+	texts := 0
+	for _, c := range cols {
+		if s, ok := c.(*array.String); ok {
+			texts += len(s.ValueBytes())
+		}
+	}
+	if texts+len(cols)*keyHead <= state.MaxKeyBytes {
+		rows.Retain()
+		return rows
+	}
+	var short []int32
+	for i := range n {
+		if size := keySize(cols, i); size > state.MaxKeyBytes {
+			o.Reject(Reject{Rows: rows, Row: i, Reason: fmt.Sprintf("its key (by %s) has %d bytes; at most %d are taken", strings.Join(Names(k.By), ", "), size, state.MaxKeyBytes)})
+			continue
+		}
+		short = append(short, int32(i))
+	}
+	if len(short) == n {
+		rows.Retain()
+		return rows
+	}
+	return flow.Take(rows, short, o.Alloc)
+}
+
+// keyHead is what a value takes in a key beside its text, bytes, at most.
+const keyHead = 11
+
+// keySize is how long the key of a row is, as Intern makes it, bytes; more by up to keyHead a column.
+func keySize(cols []arrow.Array, row int) int {
+	size := 0
+	for _, c := range cols {
+		s, ok := c.(*array.String)
+		switch {
+		case ok && len(cols) == 1:
+			return s.ValueLen(row)
+		case ok:
+			size += s.ValueLen(row)
+		}
+		size += keyHead
+	}
+	return size
+}
+
 // Intern finds or makes the slot of each row; the result has out's memory if it fits.
 func (k *Keys) Intern(rows arrow.RecordBatch, alloc memory.Allocator, t *state.Table, out []uint32) ([]uint32, error) {
 	n := int(rows.NumRows())

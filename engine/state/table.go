@@ -62,11 +62,14 @@ type Decl struct {
 	Seldom bool
 }
 
+// MaxKeyBytes is the length of a key that a table takes, at most.
+const MaxKeyBytes = 1 << 16
+
 // Limits of every table.
 const (
 	defaultMaxKeys = 1 << 20
 	hardMaxKeys    = 1 << 30
-	maxKeyBytes    = 1 << 16
+	maxKeyBytes    = MaxKeyBytes
 	maxArenaBytes  = 1<<32 - 1
 	maxColumns     = 1 << 10
 	maxWidth       = 1 << 12

@@ -123,6 +123,10 @@ func (c column) at(i int) truth {
 
 // Process looks at every row in order.
 func (a *alarm) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
+	if !a.hasKey || len(a.by) > 1 { // the channel has seen to its own key
+		rows = a.keys.Short(rows, &a.o)
+		defer rows.Release()
+	}
 	if err := a.find(rows); err != nil {
 		return err
 	}

@@ -52,6 +52,11 @@ func (a *anomaly) Advance(int, flow.Watermarks, flow.Emitter) error { return nil
 
 // Process judges each row, those of one key after another.
 func (a *anomaly) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
+	rows = a.keys.Short(rows, &a.o)
+	defer rows.Release()
+	if rows.NumRows() == 0 {
+		return nil
+	}
 	var err error
 	if a.slots, err = a.keys.Intern(rows, a.o.Alloc, a.table, a.slots); err != nil {
 		return err

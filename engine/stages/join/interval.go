@@ -241,7 +241,11 @@ func (j *interval) group(in, i int) (uint32, bool) {
 		g, fresh, err = j.groups.Slot(j.key)
 	}
 	if err != nil {
-		j.o.Reject(stage.Reject{Rows: j.at, Row: i, Reason: fmt.Sprintf("too many keys: the join holds max_total = %d already", j.maxTotal)})
+		reason := fmt.Sprintf("too many keys: the join holds max_total = %d already", j.maxTotal)
+		if len(j.key) > state.MaxKeyBytes {
+			reason = tooLong(len(j.key))
+		}
+		j.o.Reject(stage.Reject{Rows: j.at, Row: i, Reason: reason})
 		return 0, false
 	}
 	if fresh {

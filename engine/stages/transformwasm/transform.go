@@ -88,8 +88,11 @@ func (t *transform) quarantine(e wasm.Evidence) {
 }
 
 func (t *transform) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
-	n := int(rows.NumRows())
-	if n == 0 {
+	if len(t.keys.By) > 0 {
+		rows = t.keys.Short(rows, &t.o)
+		defer rows.Release()
+	}
+	if rows.NumRows() == 0 {
 		return nil
 	}
 	made, rejects, err := t.run(rows)

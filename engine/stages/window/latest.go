@@ -1,9 +1,11 @@
 package window
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/tidemill/tidemill/engine/carry"
 	"github.com/tidemill/tidemill/engine/flow"
@@ -74,6 +76,11 @@ func (w *window) placeLatest(n int, out flow.Emitter) error {
 	a := w.again
 	a.begin(w, n)
 	for i, no := range w.laneNos[:n] {
+		if size := a.keySize(w.rows, i); size > state.MaxKeyBytes {
+			w.idx[i] = noPane
+			w.refuseKey(w.rows, i, fmt.Sprintf("what tells it from other rows has %d bytes; at most %d are taken", size, state.MaxKeyBytes))
+			continue
+		}
 		var err error
 		if w.idx[i], err = w.place(i, no, out); err != nil {
 			return err
@@ -97,6 +104,18 @@ func (a *again) begin(w *window, n int) {
 	}
 	a.slots = append(a.slots[:0], make([]uint32, n)...)
 	a.revises = append(a.revises[:0], make([]bool, n)...)
+}
+
+// keySize is how long the key of row i is at most, bytes.
+func (a *again) keySize(rows arrow.RecordBatch, i int) int {
+	const head = 11 // of a value, beside its text
+	size := head * len(a.places)
+	for _, at := range a.places {
+		if s, ok := rows.Column(at).(*array.String); ok {
+			size += s.ValueLen(i)
+		}
+	}
+	return size
 }
 
 // enter finds the place of row i in the list of its pane p: that of the row that it revises, or the end.

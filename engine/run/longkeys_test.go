@@ -1,0 +1,102 @@
+package run_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestLongKeys: a text that is too long for a key costs its row at each stage that would have it as one, and not the run; whoever does not go by it
+// has the row.
+func TestLongKeys(t *testing.T) {
+	l := newLab(t)
+	long := strings.Repeat("x", 70_000)
+	record := func(ts, name string) string {
+		return `{"device":"d","label":"` + name + `","ts":"2025-06-01T00:` + ts + `Z","temp":9,"on":true}` + "\n"
+	}
+	l.write("/in/a.ndjson", record("00:00", "a")+record("00:30", long)+record("01:00", "a")+record("01:30", "b")+record("02:00", long))
+	s := l.complete(`channel "c" {
+  key    = device
+  time   = ts
+  schema = { device = string, label = string, ts = timestamp, temp = number, on = bool }
+}
+ingest "file" "a" {
+  to   = channel.c
+  path = "/in/a.ndjson"
+}
+pipeline "p" {
+  from = channel.c
+  rule "all" { where = temp > 0 }
+  alarm "hot" {
+    from = channel.c
+    by   = [device, label]
+    when = temp > 5
+  }
+  anomaly "ewma" "odd" {
+    from = channel.c
+    by = [device, label]
+    on = [temp]
+  }
+  window "tumbling" "minutes" {
+    from = channel.c
+    by    = [device, label]
+    every = "1h"
+    emit  = { n = count() }
+  }
+  window "state" "runs" {
+    from = channel.c
+    by    = [device, label]
+    while = on
+    emit  = { n = count() }
+  }
+  window "session" "sessions" {
+    from = channel.c
+    by   = [label]
+    gap  = "5m"
+    grace = "1s"
+    emit = { n = count() }
+  }
+  join "latest" "view" {
+    from = [rule.all, channel.c]
+    by   = [device, label]
+    take = { was = temp }
+  }
+  sink "file" "alarms" {
+    from = alarm.hot
+    path = "/out/alarms.ndjson"
+  }
+  sink "file" "scores" {
+    from = anomaly.odd
+    path = "/out/scores.ndjson"
+  }
+  sink "file" "windows" {
+    from = [window.minutes, window.runs, window.sessions]
+    path = "/out/windows.ndjson"
+  }
+  sink "file" "views" {
+    from = join.view
+    path = "/out/views.ndjson"
+  }
+}
+`)
+	if n := len(l.lines("/out/alarms.ndjson")); n != 2 {
+		t.Errorf("%d alarms", n)
+	}
+	if n := len(l.lines("/out/scores.ndjson")); n != 3 {
+		t.Errorf("%d rows are judged", n)
+	}
+	if n := counted(t, l.lines("/out/windows.ndjson")); n != 9 {
+		t.Errorf("%d rows are in windows of three kinds, want 3 in each", n)
+	}
+	if n := len(l.lines("/out/views.ndjson")); n != 5 {
+		t.Errorf("%d rows have met the view", n)
+	}
+	rejects := l.lines("/data/rejects/p.ndjson")
+	for _, r := range rejects {
+		if !strings.Contains(r, "bytes; at most 65536 are taken") && !strings.Contains(r, "no window for its key") {
+			t.Errorf("a reject: %.300s", r[max(0, len(r)-300):])
+		}
+	}
+	if len(rejects) != 12 || s.Totals().Rows != 5 {
+		t.Errorf("%d rejects of %d rows: want 2 from each of six stages", len(rejects), s.Totals().Rows)
+	}
+}
