@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -70,6 +71,21 @@ func AppendKey(dst []byte, a arrow.Array, row int) []byte {
 		return append(binary.AppendUvarint(append(dst, keyString), uint64(len(v))), v...)
 	}
 	panic("BUG: " + a.DataType().Name() + " cannot be a key")
+}
+
+// KeySize is how many bytes AppendKey appends for one value.
+func KeySize(a arrow.Array, row int) int {
+	if a.IsNull(row) {
+		return 1
+	}
+	switch a := a.(type) {
+	case *array.Boolean:
+		return 1
+	case *array.String:
+		n := a.ValueLen(row)
+		return 1 + (bits.Len(uint(n)|1)+6)/7 + n
+	}
+	return 9
 }
 
 var errKey = errors.New("damaged key")

@@ -87,6 +87,9 @@ func TestKeysTellValuesApart(t *testing.T) {
 			for i := range int(rows.NumRows()) {
 				for j := range int(rows.NumRows()) {
 					key := AppendKey(AppendKey(nil, x, i), y, j)
+					if n := KeySize(x, i) + KeySize(y, j); n != len(key) {
+						t.Fatalf("a key of %d bytes is said to have %d", len(key), n)
+					}
 					what := nameOf(x, i) + "|" + nameOf(y, j)
 					if was, ok := seen[string(key)]; ok && was != what {
 						t.Fatalf("%s and %s have one key", was, what)

@@ -127,7 +127,7 @@ func (k *timekeeper) fillSlots(rows arrow.RecordBatch) arrow.RecordBatch {
 		if err != nil {
 			reason := fmt.Sprintf("too many keys: partition holds max_keys = %d already", k.ch.Config.MaxKeys)
 			if len(key) > state.MaxKeyBytes {
-				reason = fmt.Sprintf("its key has %d bytes; at most %d are taken", len(key), state.MaxKeyBytes)
+				reason = state.LongKey(len(key))
 			}
 			k.reject(stage.Reject{Rows: rows, Row: i, Field: k.ch.KeyOf(k.side), Reason: reason})
 			continue

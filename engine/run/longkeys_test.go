@@ -100,3 +100,51 @@ pipeline "p" {
 		t.Errorf("%d rejects of %d rows: want 2 from each of six stages", len(rejects), s.Totals().Rows)
 	}
 }
+
+// TestLongRevisions: a row that a window would keep, so that a later one can take its place, and that is told from others by more than a table takes, is
+// rejected: here a key that the window before has taken, and the begin of its window.
+func TestLongRevisions(t *testing.T) {
+	l := newLab(t)
+	record := func(ts, label string) string {
+		return `{"device":"d","label":"` + label + `","ts":"2025-06-01T00:` + ts + `Z"}` + "\n"
+	}
+	l.write("/in/a.ndjson", record("00:00", "a")+record("00:30", strings.Repeat("x", 65_525))+record("01:00", "b"))
+	l.complete(`channel "c" {
+  key    = device
+  time   = ts
+  schema = { device = string, label = string, ts = timestamp }
+}
+ingest "file" "a" {
+  to   = channel.c
+  path = "/in/a.ndjson"
+}
+pipeline "p" {
+  from = channel.c
+  window "tumbling" "minutes" {
+    by    = [device, label]
+    every = "1m"
+    late  = "revise"
+    keep  = "10m"
+    emit  = { rows = count() }
+  }
+  window "tumbling" "hours" {
+    from      = window.minutes
+    by        = [device]
+    every     = "1h"
+    revisions = "latest"
+    emit      = { n = sum(rows) }
+  }
+  sink "file" "hours" {
+    from = window.hours
+    path = "/out/hours.ndjson"
+  }
+}
+`)
+	if n := counted(t, l.lines("/out/hours.ndjson")); n != 2 {
+		t.Errorf("%d rows are in the hour, want 2", n)
+	}
+	rejects := l.lines("/data/rejects/p.ndjson")
+	if len(rejects) != 1 || !strings.Contains(rejects[0], "its key has 65541 bytes; at most 65536 are taken") {
+		t.Errorf("%d rejects", len(rejects))
+	}
+}

@@ -75,48 +75,44 @@ func (k *Keys) Short(rows arrow.RecordBatch, o *Opening) arrow.RecordBatch {
 		cols[i] = c.Prog.Eval(rows, o.Alloc)
 		defer cols[i].Release()
 	}
+	size := func(row int) (n int) {
+		if len(cols) == 1 {
+			if s, ok := cols[0].(*array.String); ok {
+				return s.ValueLen(row)
+			}
+		}
+		for _, c := range cols {
+			n += flow.KeySize(c, row)
+		}
+		return n
+	}
+	const head = 9 // bytes of a value in a key beside its text, at most
 	texts := 0
 	for _, c := range cols {
 		if s, ok := c.(*array.String); ok {
 			texts += len(s.ValueBytes())
 		}
 	}
-	if texts+len(cols)*keyHead <= state.MaxKeyBytes {
+	first := 0
+	if texts+head*len(cols) <= state.MaxKeyBytes {
+		first = n // all of them together are short enough
+	}
+	for first < n && size(first) <= state.MaxKeyBytes {
+		first++
+	}
+	if first == n {
 		rows.Retain()
 		return rows
 	}
 	var short []int32
 	for i := range n {
-		if size := keySize(cols, i); size > state.MaxKeyBytes {
-			o.Reject(Reject{Rows: rows, Row: i, Reason: fmt.Sprintf("its key (by %s) has %d bytes; at most %d are taken", strings.Join(Names(k.By), ", "), size, state.MaxKeyBytes)})
+		if bytes := size(i); bytes > state.MaxKeyBytes {
+			o.Reject(Reject{Rows: rows, Row: i, Reason: state.LongKey(bytes)})
 			continue
 		}
 		short = append(short, int32(i))
 	}
-	if len(short) == n {
-		rows.Retain()
-		return rows
-	}
 	return flow.Take(rows, short, o.Alloc)
-}
-
-// keyHead is what a value takes in a key beside its text, bytes, at most.
-const keyHead = 11
-
-// keySize is how long the key of a row is, as Intern makes it, bytes; more by up to keyHead a column.
-func keySize(cols []arrow.Array, row int) int {
-	size := 0
-	for _, c := range cols {
-		s, ok := c.(*array.String)
-		switch {
-		case ok && len(cols) == 1:
-			return s.ValueLen(row)
-		case ok:
-			size += s.ValueLen(row)
-		}
-		size += keyHead
-	}
-	return size
 }
 
 // Intern finds or makes the slot of each row; the result has out's memory if it fits.

@@ -65,6 +65,11 @@ type Decl struct {
 // MaxKeyBytes is the length of a key that a table takes, at most.
 const MaxKeyBytes = 1 << 16
 
+// LongKey is the reason for which a row is rejected whose key no table takes.
+func LongKey(bytes int) string {
+	return fmt.Sprintf("its key has %d bytes; at most %d are taken", bytes, MaxKeyBytes)
+}
+
 // Limits of every table.
 const (
 	defaultMaxKeys = 1 << 20

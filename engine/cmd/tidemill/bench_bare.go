@@ -44,19 +44,11 @@ func (b *bencher) bare(r *benchResult, l doorLoad, in *benchInput) error {
 // runBare measures it once. It has to have written every byte of every record.
 func (b *bencher) runBare(l doorLoad, in *benchInput) (usage, *doorResult, error) {
 	none := usage{}
-	self, err := os.Executable()
-	if err != nil {
-		return none, nil, err
-	}
-	dir, err := os.MkdirTemp(b.dir, "run")
+	self, dir, address, err := b.site()
 	if err != nil {
 		return none, nil, err
 	}
 	defer os.RemoveAll(dir)
-	address, err := freeAddress()
-	if err != nil {
-		return none, nil, err
-	}
 	file := filepath.Join(dir, "came")
 	p, err := b.background(1, self, "bench-bare", "--address", address, "--file", file, "--group", strconv.Itoa(l.connections*l.window))
 	if err != nil {

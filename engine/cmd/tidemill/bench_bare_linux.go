@@ -19,6 +19,7 @@ import (
 //
 // The file has the payloads of a group, one after the other, and zeros up to the next multiple of barePage.
 type bare struct {
+	listener    *os.File // held, since its descriptor is
 	door, epoll int
 	file        *os.File
 	fd          int // of the file
@@ -57,7 +58,7 @@ func serveBare(address, name string, group int) error {
 	if err != nil {
 		return err
 	}
-	s := &bare{door: int(own.Fd()), group: group, conns: map[int]*bareConn{}, buf: make([]byte, 256<<10)}
+	s := &bare{listener: own, door: int(own.Fd()), group: group, conns: map[int]*bareConn{}, buf: make([]byte, 256<<10)}
 	if s.file, err = os.OpenFile(name, os.O_CREATE|os.O_WRONLY|syscall.O_DIRECT, 0o644); err != nil {
 		s.file, err = os.Create(name) // not every file system can
 	}

@@ -146,22 +146,26 @@ func (b *bencher) door(workload string, procs int) (*benchResult, error) {
 	return r, b.peerDoor(r, l, procs)
 }
 
+// site is what a server to be measured needs: this binary, a folder, which the caller removes, and an address on which nobody listens.
+func (b *bencher) site() (self, dir, address string, err error) {
+	if self, err = os.Executable(); err != nil {
+		return "", "", "", err
+	}
+	if address, err = freeAddress(); err != nil {
+		return "", "", "", err
+	}
+	dir, err = os.MkdirTemp(b.dir, "run")
+	return self, dir, address, err
+}
+
 // runDoor measures the engine once under a load.
 func (b *bencher) runDoor(l doorLoad, procs int, in *benchInput) (usage, *doorResult, error) {
 	none := usage{}
-	self, err := os.Executable()
-	if err != nil {
-		return none, nil, err
-	}
-	dir, err := os.MkdirTemp(b.dir, "run")
+	self, dir, address, err := b.site()
 	if err != nil {
 		return none, nil, err
 	}
 	defer os.RemoveAll(dir)
-	address, err := freeAddress()
-	if err != nil {
-		return none, nil, err
-	}
 	output := filepath.Join(dir, "out.ndjson")
 	text := b.partitioned(strings.NewReplacer("ADDRESS", address, "OUTPUT", output, "CHECKPOINT", l.checkpoint).Replace(l.pipeline))
 	if err := os.WriteFile(filepath.Join(dir, "bench.hcl"), []byte(text), 0o644); err != nil {

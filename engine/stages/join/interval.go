@@ -243,7 +243,7 @@ func (j *interval) group(in, i int) (uint32, bool) {
 	if err != nil {
 		reason := fmt.Sprintf("too many keys: the join holds max_total = %d already", j.maxTotal)
 		if len(j.key) > state.MaxKeyBytes {
-			reason = tooLong(len(j.key))
+			reason = state.LongKey(len(j.key))
 		}
 		j.o.Reject(stage.Reject{Rows: j.at, Row: i, Reason: reason})
 		return 0, false

@@ -244,7 +244,7 @@ func (l *latest) learn(rows arrow.RecordBatch) error {
 func (l *latest) refuse(rows arrow.RecordBatch, i int) {
 	reason := fmt.Sprintf("too many keys: the view holds max_keys = %d already", l.maxKeys)
 	if key, ok := l.keyOf(i); ok && len(key) > state.MaxKeyBytes {
-		reason = tooLong(len(key))
+		reason = state.LongKey(len(key))
 	}
 	for k, c := range l.keys {
 		if c.IsNull(i) {
@@ -252,11 +252,6 @@ func (l *latest) refuse(rows arrow.RecordBatch, i int) {
 		}
 	}
 	l.o.Reject(stage.Reject{Rows: rows, Row: i, Reason: reason})
-}
-
-// tooLong is why a row is rejected whose key no table takes.
-func tooLong(bytes int) string {
-	return fmt.Sprintf("its key has %d bytes; at most %d are taken", bytes, state.MaxKeyBytes)
 }
 
 // place finds the slot of a row of the view, or makes it; ok is false where there is none and none can be.

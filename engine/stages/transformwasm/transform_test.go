@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
@@ -69,5 +70,24 @@ func TestCases(t *testing.T) {
 			}
 			t.Errorf("got\n%s", got)
 		})
+	}
+}
+
+// TestLongKey: a row whose key of state no table takes is rejected, and the state of others goes on as if it had not been there.
+func TestLongKey(t *testing.T) {
+	_, spec := Specs()
+	text := func(label string) string {
+		return "-- args --\nplugin = \"health\"\nby = [device, label]\n-- at --\nkey device\n-- rows --\n" +
+			"_time device:string label:string temp:number setpoint:number\n" +
+			"00:00:00 a x 1 0\n00:00:01 a " + label + " 2 0\n00:00:02 a x 3 0\n-- end --\n"
+	}
+	got := string(stagetest.Run(t, spec, []byte(text(strings.Repeat("q", 66_000))), 20, guests(t)))
+	if _, rejects, _ := strings.Cut(got, "-- rejects --\n"); rejects != "1 its key has 66007 bytes; at most 65536 are taken\n" {
+		t.Errorf("rejected: %.300s", rejects)
+	}
+	_, out, _ := strings.Cut(got, "-- out --\n")
+	out, _, _ = strings.Cut(out, "-- rejects --")
+	if n := strings.Count(out, "\n"); n != 3 || strings.Contains(out, "qq") {
+		t.Errorf("%d lines came out: %.2000s", n, out)
 	}
 }

@@ -1,11 +1,9 @@
 package window
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/tidemill/tidemill/engine/carry"
 	"github.com/tidemill/tidemill/engine/flow"
@@ -78,7 +76,7 @@ func (w *window) placeLatest(n int, out flow.Emitter) error {
 	for i, no := range w.laneNos[:n] {
 		if size := a.keySize(w.rows, i); size > state.MaxKeyBytes {
 			w.idx[i] = noPane
-			w.refuseKey(w.rows, i, fmt.Sprintf("what tells it from other rows has %d bytes; at most %d are taken", size, state.MaxKeyBytes))
+			w.refuseKey(w.rows, i, state.LongKey(size))
 			continue
 		}
 		var err error
@@ -106,14 +104,10 @@ func (a *again) begin(w *window, n int) {
 	a.revises = append(a.revises[:0], make([]bool, n)...)
 }
 
-// keySize is how long the key of row i is at most, bytes.
-func (a *again) keySize(rows arrow.RecordBatch, i int) int {
-	const head = 11 // of a value, beside its text
-	size := head * len(a.places)
+// keySize is how long what tells row i from others is, bytes.
+func (a *again) keySize(rows arrow.RecordBatch, i int) (size int) {
 	for _, at := range a.places {
-		if s, ok := rows.Column(at).(*array.String); ok {
-			size += s.ValueLen(i)
-		}
+		size += flow.KeySize(rows.Column(at), i)
 	}
 	return size
 }
