@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -25,11 +24,7 @@ import (
 var pipeline string
 
 // bench is a folder in which the binary works against a server.
-type bench struct {
-	*rig.Work
-	lines []string // of the input
-	fed   int
-}
+type bench struct{ *rig.Fed }
 
 // newBench makes a folder with an empty input. address is where the sink writes to.
 func newBench(t *testing.T, lines []string, address, database string) *bench {
@@ -38,29 +33,9 @@ func newBench(t *testing.T, lines []string, address, database string) *bench {
 	w := &rig.Work{Binary: binary, Dir: dir, Input: filepath.Join(dir, "input.ndjson"), Data: filepath.Join(dir, "data"), Out: filepath.Join(dir, "out")}
 	text := strings.NewReplacer("URL", address, "DATABASE", database, "TOKEN", Token, "ROWS", strconv.Itoa(max(20, len(lines)/1000))).Replace(pipeline)
 	must(t, os.WriteFile(filepath.Join(dir, "work.hcl"), []byte(text), 0o644))
-	must(t, os.WriteFile(w.Input, nil, 0o644))
-	return &bench{Work: w, lines: lines}
-}
-
-// feed appends n more lines to the input.
-func (b *bench) feed(t *testing.T, n int) {
-	t.Helper()
-	n = min(n, len(b.lines)-b.fed)
-	f, err := os.OpenFile(b.Input, os.O_APPEND|os.O_WRONLY, 0)
+	fed, err := rig.NewFed(w, lines)
 	must(t, err)
-	_, err = f.WriteString(strings.Join(b.lines[b.fed:b.fed+n], ""))
-	must(t, err)
-	must(t, f.Close())
-	b.fed += n
-}
-
-// finish feeds the rest and runs to the end.
-func (b *bench) finish(t *testing.T) {
-	t.Helper()
-	b.feed(t, len(b.lines))
-	if said, err := exec.Command(b.Binary, "run", b.Dir, "--data", b.Data, "--once").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
-	}
+	return &bench{fed}
 }
 
 // databases makes the database of a round, with its policies.
@@ -99,7 +74,7 @@ func reference(t *testing.T, s *Server, lines []string, database string) []strin
 	t.Helper()
 	databases(t, s, database)
 	b := newBench(t, lines, s.URL(), database)
-	b.finish(t)
+	must(t, b.Finish())
 	want := b.contents(t, s, database)
 	found := map[string]int{}
 	for _, w := range want {
@@ -147,7 +122,7 @@ func TestCuts(t *testing.T) {
 	must(t, err)
 	defer p.Close()
 	b := newBench(t, lines, p.URL(), name+"_cut")
-	b.finish(t)
+	must(t, b.Finish())
 	compare(t, b.contents(t, s, name+"_cut"), want)
 	for _, c := range []Cut{Before, Within, Answerless, HalfAnswer} {
 		if p.Cuts(c) < 10 {
@@ -171,16 +146,16 @@ func TestServerKilled(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 5))
 	for range 6 {
 		for range 8 {
-			b.feed(t, 110)
+			must(t, b.Feed(110))
 			time.Sleep(time.Duration(5+rng.IntN(20)) * time.Millisecond)
 		}
 		s.Kill()
-		b.feed(t, 110)
+		must(t, b.Feed(110))
 		time.Sleep(time.Duration(rng.IntN(100)) * time.Millisecond)
 		must(t, s.Start())
 	}
 	p.Kill()
-	b.finish(t)
+	must(t, b.Finish())
 	compare(t, b.contents(t, s, "killed"), want)
 }
 
@@ -222,8 +197,8 @@ func TestEngineKilled(t *testing.T) {
 			run, err := b.Start([]string{at})
 			must(t, err)
 			for !run.Ended(8 * time.Millisecond) {
-				b.feed(t, int(records)/150)
-				if b.fed == len(lines) && !run.Ended(300*time.Millisecond) {
+				must(t, b.Feed(int(records)/150))
+				if b.All() && !run.Ended(300*time.Millisecond) {
 					run.Kill()
 				}
 			}
@@ -234,7 +209,7 @@ func TestEngineKilled(t *testing.T) {
 		}
 		kills += killed
 		disturb.Store(false)
-		b.finish(t)
+		must(t, b.Finish())
 		compare(t, b.contents(t, s, db), want)
 		if t.Failed() {
 			t.Fatalf("round %d", round)

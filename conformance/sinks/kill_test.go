@@ -20,7 +20,7 @@ import (
 func reference(t *testing.T, lines []string, g *gateway, prefix string) table {
 	t.Helper()
 	w := newWork(t, lines, g, g.url(), prefix)
-	w.finish(t)
+	must(t, w.Finish())
 	want, err := tableOf(w.local())
 	must(t, err)
 	remote, err := tableOf(w.remote())
@@ -95,7 +95,7 @@ func TestEngineKilled(t *testing.T) {
 			}
 		}
 		disturb.Store(false)
-		w.finish(t)
+		must(t, w.Finish())
 		if err := errors.Join(look.end(), w.check(want)); err != nil {
 			t.Fatalf("round %d: %v\nIts runs:\n%s", round, err, said)
 		}
@@ -126,14 +126,14 @@ func (w *work) life(t *testing.T, rng *rand.Rand, most int, server bool) (how st
 		if p.Ended(3*time.Millisecond) || w.epoch() >= before+3 {
 			break
 		}
-		w.feed(t, 20)
+		must(t, w.Feed(20))
 	}
 	if server {
 		w.server.kill()
 	}
 	for step := range 160 {
 		if step < 12 {
-			w.feed(t, most/12)
+			must(t, w.Feed(most/12))
 		}
 		if server && step == 6 {
 			must(t, w.server.start())
@@ -211,7 +211,7 @@ func TestCuts(t *testing.T) {
 	must(t, err)
 	defer p.close()
 	w := newWork(t, lines, g, p.url(), "cut")
-	w.finish(t)
+	must(t, w.Finish())
 	must(t, w.check(want))
 	for _, c := range cuts {
 		if n := p.cuts[c].Load(); n < 1 {
@@ -234,15 +234,15 @@ func TestServerKilled(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 5))
 	for range 5 {
 		for range 8 {
-			w.feed(t, 110)
+			must(t, w.Feed(110))
 			time.Sleep(time.Duration(5+rng.IntN(20)) * time.Millisecond)
 		}
 		g.kill()
-		w.feed(t, 110)
+		must(t, w.Feed(110))
 		time.Sleep(time.Duration(rng.IntN(300)) * time.Millisecond)
 		must(t, g.start())
 	}
 	p.Kill()
-	w.finish(t)
+	must(t, w.Finish())
 	must(t, w.check(want))
 }

@@ -30,7 +30,7 @@ func TestAnotherPath(t *testing.T) {
 		defer p.Kill()
 		more := func() {
 			for range 3 {
-				w.feed(t, 500)
+				must(t, w.Feed(500))
 				w.checkpoints(t, 1)
 			}
 		}
@@ -46,7 +46,7 @@ func TestAnotherPath(t *testing.T) {
 			more()
 			must(t, p.Interrupt())
 		}
-		w.finish(t)
+		must(t, w.Finish())
 		other := w.local()
 		other.Place.Place = filepath.Join(w.Dir, "other")
 		old, err := tableOf(w.local())

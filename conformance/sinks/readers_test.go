@@ -46,7 +46,7 @@ func TestReaders(t *testing.T) {
 	must(t, err)
 	defer func() { g.kill() }()
 	w := newWork(t, lines, g, g.url(), "readers")
-	w.finish(t)
+	must(t, w.Finish())
 	table, err := w.local().Open(context.Background(), env.Real())
 	must(t, err)
 	files, err := table.Local(context.Background(), "", nil)

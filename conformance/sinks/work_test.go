@@ -9,7 +9,6 @@ import (
 	"math"
 	"math/bits"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -61,10 +60,8 @@ var pipeline string
 
 // work is a folder in which the binary writes a lake, here and in a bucket.
 type work struct {
-	*rig.Work
+	*rig.Fed
 	prefix string
-	lines  []string
-	fed    int
 	server *gateway
 }
 
@@ -72,32 +69,11 @@ type work struct {
 func newWork(t *testing.T, lines []string, g *gateway, url, prefix string) *work {
 	t.Helper()
 	dir := t.TempDir()
-	w := &work{Work: &rig.Work{Binary: binary, Dir: dir, Input: filepath.Join(dir, "input.ndjson"), Data: filepath.Join(dir, "data")}, prefix: prefix, lines: lines, server: g}
+	fed, err := rig.NewFed(&rig.Work{Binary: binary, Dir: dir, Input: filepath.Join(dir, "input.ndjson"), Data: filepath.Join(dir, "data")}, lines)
+	must(t, err)
 	text := strings.NewReplacer("URL", url, "PREFIX", prefix, "ROLL", strconv.Itoa(max(600, len(lines)/10))).Replace(pipeline)
 	must(t, os.WriteFile(filepath.Join(dir, "work.hcl"), []byte(text), 0o644))
-	must(t, os.WriteFile(w.Input, nil, 0o644))
-	return w
-}
-
-// feed appends n more lines to the input.
-func (w *work) feed(t *testing.T, n int) {
-	t.Helper()
-	n = min(n, len(w.lines)-w.fed)
-	f, err := os.OpenFile(w.Input, os.O_APPEND|os.O_WRONLY, 0)
-	must(t, err)
-	_, err = f.WriteString(strings.Join(w.lines[w.fed:w.fed+n], ""))
-	must(t, err)
-	must(t, f.Close())
-	w.fed += n
-}
-
-// finish feeds the rest and runs to the end.
-func (w *work) finish(t *testing.T) {
-	t.Helper()
-	w.feed(t, len(w.lines))
-	if said, err := exec.Command(w.Binary, "run", w.Dir, "--data", w.Data, "--once").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
-	}
+	return &work{Fed: fed, prefix: prefix, server: g}
 }
 
 // epoch is the newest checkpoint's.

@@ -53,6 +53,26 @@ var conformance = []struct {
 			}
 		}
 	}},
+	{"whole files", func(t *testing.T, f FS, dir string) {
+		name := dir + "/whole"
+		if _, err := ReadWhole(f, name, AnySize); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("of a file that is not there: %v", err)
+		}
+		for _, content := range []string{"twelve bytes", "", "other"} {
+			if err := WriteWhole(f, name, []byte(content)); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := ReadWhole(f, name, int64(len(content))); err != nil || string(got) != content {
+				t.Errorf("%q in place of %q: %v", got, content, err)
+			}
+		}
+		if got, err := ReadWhole(f, name, 4); got != nil || err == nil || err.Error() != "it has 5 bytes; at most 4 are read" {
+			t.Errorf("of a file that is too long: %q, %v", got, err)
+		}
+		if got, err := ReadWhole(shrinking{f}, name, AnySize); got != nil || !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("of a file that became shorter: %q, %v", got, err)
+		}
+	}},
 	{"write and read", func(t *testing.T, f FS, dir string) {
 		file := open(t, f, dir+"/x", Create)
 		write(t, file, "hello", 0)
@@ -179,4 +199,22 @@ func list(t *testing.T, f FS, dir string, want ...string) {
 			t.Errorf("entry %d is %s, not %s", i, name, want[i])
 		}
 	}
+}
+
+// shrinking is a file system whose files become shorter between the question how long they are and the reading.
+type shrinking struct{ FS }
+
+func (s shrinking) Open(name string, flag Flag) (File, error) {
+	f, err := s.FS.Open(name, flag)
+	return shrunk{f}, err
+}
+
+type shrunk struct{ File }
+
+func (s shrunk) ReadAt(p []byte, off int64) (int, error) {
+	n, err := s.File.ReadAt(p[:len(p)-1], off)
+	if err == nil {
+		err = io.EOF
+	}
+	return n, err
 }

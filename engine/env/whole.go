@@ -2,8 +2,39 @@ package env
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"math"
 	"path"
 )
+
+// AnySize is no limit for ReadWhole: of files that only we write.
+const AnySize = math.MaxInt64
+
+// ReadWhole returns what a file holds. One of more than most bytes is an error that tells both numbers, and so is one that became
+// shorter while it was read (io.ErrUnexpectedEOF): half of a file is never taken for the whole.
+func ReadWhole(files FS, name string, most int64) (_ []byte, err error) {
+	f, err := files.Open(name, ReadOnly)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > most {
+		return nil, fmt.Errorf("it has %d bytes; at most %d are read", info.Size(), most)
+	}
+	content := make([]byte, info.Size())
+	if n, err := f.ReadAt(content, 0); n < len(content) {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	return content, nil
+}
 
 // WriteWhole writes a file so that its name leads to its old content or to the new, whatever
 // happens meanwhile: beside its place, synced, and renamed. It is durable when it returns.

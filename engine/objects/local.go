@@ -49,7 +49,7 @@ func (l *local) check(full string, when Condition) error {
 	if when == (Condition{}) {
 		return nil
 	}
-	data, err := readFile(l.fs, full)
+	data, err := env.ReadWhole(l.fs, full, env.AnySize)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && when.absent:
 		return nil
@@ -82,28 +82,11 @@ func (l *local) write(name string, data []byte) error {
 }
 
 func (l *local) Get(_ context.Context, name string) ([]byte, string, error) {
-	data, err := readFile(l.fs, path.Join(l.root, name))
+	data, err := env.ReadWhole(l.fs, path.Join(l.root, name), env.AnySize)
 	if err != nil {
 		return nil, "", err
 	}
 	return data, Checksum(data), nil
-}
-
-func readFile(fsys env.FS, name string) ([]byte, error) {
-	f, err := fsys.Open(name, env.ReadOnly)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	buf := make([]byte, info.Size())
-	if n, err := f.ReadAt(buf, 0); n < len(buf) {
-		return nil, err
-	}
-	return buf, nil
 }
 
 func (l *local) List(_ context.Context, folder string) ([]Object, error) {

@@ -218,7 +218,7 @@ func snapshotsOf(chain []*checkpoint, part, key string) []*state.Snapshot {
 
 // read reads and checks one file.
 func (s *store) read(epoch uint64) (*checkpoint, error) {
-	buf, err := readFile(s.env.FS, s.name(epoch))
+	buf, err := env.ReadWhole(s.env.FS, s.name(epoch), env.AnySize)
 	if err != nil {
 		return nil, err
 	}
@@ -294,21 +294,4 @@ func (s *store) remove(name string) error {
 		return err
 	}
 	return nil
-}
-
-func readFile(fsys env.FS, name string) ([]byte, error) {
-	f, err := fsys.Open(name, env.ReadOnly)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	buf := make([]byte, info.Size())
-	if n, err := f.ReadAt(buf, 0); n < len(buf) {
-		return nil, err
-	}
-	return buf, nil
 }

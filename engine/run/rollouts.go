@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -86,7 +85,7 @@ func openRollouts(e *Engine) (*rollouts, error) {
 		r.store = e.o.Modules
 	}
 	r.file = rolloutFile{Book: &rollout.Book{}, Plans: map[string]*RolloutPlan{}}
-	text, err := readWhole(e.env.FS, r.name())
+	text, err := env.ReadWhole(e.env.FS, r.name(), 64<<20)
 	if err == nil {
 		err = json.Unmarshal(text, &r.file)
 	}
@@ -112,15 +111,6 @@ func (r *rollouts) close() error {
 	d := r.devices
 	r.devices = nil
 	return d.Close()
-}
-
-func readWhole(files env.FS, name string) ([]byte, error) {
-	f, err := files.Open(name, env.ReadOnly)
-	if err != nil {
-		return nil, err
-	}
-	text, err := io.ReadAll(io.NewSectionReader(f, 0, 64<<20))
-	return text, errors.Join(err, f.Close())
 }
 
 // nodesOf lists the stages that run a plugin, what decodes channels among them; "" for any.

@@ -20,7 +20,7 @@ type file struct {
 	asked bool
 }
 
-func (f *file) wait() ([]byte, error) { return readFile(f.env, f.path, f.most) }
+func (f *file) wait() ([]byte, error) { return env.ReadWhole(f.env.FS, f.path, f.most) }
 func (f *file) ask(int64)             { f.asked = true }
 func (f *file) close() error          { return nil }
 

@@ -69,7 +69,7 @@ func TestPlaces(t *testing.T) {
 		l.must(err)
 		_, digest, _ := strings.Cut(strings.SplitN(string(log), "\n", 2)[0], " ")
 		digest, _, _ = strings.Cut(digest, " ")
-		data, err := readFile(l.sim.Env(), path.Join(Folder("/data", "enrich.it", 0), digest), 1<<20)
+		data, err := env.ReadWhole(l.sim.Env().FS, path.Join(Folder("/data", "enrich.it", 0), digest), 1<<20)
 		l.must(err)
 		if !strings.Contains(string(data), want) {
 			t.Errorf("a replay from %d begins with %s, want %s", from, data, want)
@@ -114,7 +114,7 @@ func TestPlacesOfOld(t *testing.T) {
 	l.tick(100)
 	l.close()
 	folder := Folder("/data", "enrich.it", 0)
-	text, err := readFile(l.sim.Env(), path.Join(folder, logName), 1<<20)
+	text, err := env.ReadWhole(l.sim.Env().FS, path.Join(folder, logName), 1<<20)
 	l.must(err)
 	old := ""
 	for line := range strings.Lines(string(text)) {

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -92,7 +91,7 @@ func openVersions(e *env.Env, dir, shown string) (*versions, error) {
 // load reads the log, if there is one.
 func (v *versions) load() error {
 	name := path.Join(v.dir, logName)
-	data, err := readFile(v.env, name, 1<<26)
+	data, err := env.ReadWhole(v.env.FS, name, 1<<26)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -210,26 +209,5 @@ func (v *versions) write(name string, data []byte) error {
 }
 
 func (v *versions) read(digest string, most int64) ([]byte, error) {
-	return readFile(v.env, path.Join(v.dir, digest), most)
-}
-
-// readFile reads a whole file of at most so many bytes.
-func readFile(e *env.Env, name string, most int64) ([]byte, error) {
-	f, err := e.FS.Open(name, env.ReadOnly)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > most {
-		return nil, fmt.Errorf("it has %d bytes; at most %d are read", info.Size(), most)
-	}
-	data := make([]byte, info.Size())
-	if n, err := f.ReadAt(data, 0); n < len(data) && err != nil && err != io.EOF {
-		return nil, err
-	}
-	return data, nil
+	return env.ReadWhole(v.env.FS, path.Join(v.dir, digest), most)
 }
