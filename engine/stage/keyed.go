@@ -66,26 +66,13 @@ type Keys struct {
 	buf []byte
 }
 
-// Short returns rows without those whose keys are longer than a table takes, which it rejects: a name of a hundred thousand letters costs its row, and
-// not the run. Mostly these are all rows. The caller releases what it gets, and rows as before.
-func (k *Keys) Short(rows arrow.RecordBatch, o *Opening) arrow.RecordBatch {
+// Fit returns rows without those whose keys t does not take, and refuses these: a key that is longer than a table takes, or one more than there is room
+// for, costs its row, and not the run. The others have slots then, so that Intern finds them all; without a table only lengths are looked at. Mostly these are all rows.
+// The caller releases what it gets, and rows as before. Which rows are refused does not depend on how they were cut into batches.
+func (k *Keys) Fit(rows arrow.RecordBatch, t *state.Table, alloc memory.Allocator, refuse func(row int, reason string)) arrow.RecordBatch {
 	n := int(rows.NumRows())
-	cols := make([]arrow.Array, len(k.By))
-	for i, c := range k.By {
-		cols[i] = c.Prog.Eval(rows, o.Alloc)
-		defer cols[i].Release()
-	}
-	size := func(row int) (n int) {
-		if len(cols) == 1 {
-			if s, ok := cols[0].(*array.String); ok {
-				return s.ValueLen(row)
-			}
-		}
-		for _, c := range cols {
-			n += flow.KeySize(c, row)
-		}
-		return n
-	}
+	cols := k.eval(rows, alloc)
+	defer release(cols)
 	const head = 9 // bytes of a value in a key beside its text, at most
 	texts := 0
 	for _, c := range cols {
@@ -93,26 +80,106 @@ func (k *Keys) Short(rows arrow.RecordBatch, o *Opening) arrow.RecordBatch {
 			texts += len(s.ValueBytes())
 		}
 	}
-	first := 0
-	if texts+head*len(cols) <= state.MaxKeyBytes {
-		first = n // all of them together are short enough
-	}
-	for first < n && size(first) <= state.MaxKeyBytes {
-		first++
-	}
-	if first == n {
+	short := texts+head*len(cols) <= state.MaxKeyBytes // all of them together are short enough
+	if short && (t == nil || n <= t.Room()) {
 		rows.Retain()
 		return rows
 	}
-	var short []int32
+	fit := make([]int32, 0, n)
 	for i := range n {
-		if bytes := size(i); bytes > state.MaxKeyBytes {
-			o.Reject(Reject{Rows: rows, Row: i, Reason: state.LongKey(bytes)})
-			continue
+		bytes := 0
+		if !short {
+			bytes = k.size(cols, i)
 		}
-		short = append(short, int32(i))
+		switch {
+		case bytes > state.MaxKeyBytes:
+			refuse(i, state.LongKey(bytes))
+			continue
+		case t != nil:
+			if _, _, err := t.Slot(k.key(cols, i)); err != nil {
+				refuse(i, k.tooMany(t))
+				continue
+			}
+		}
+		fit = append(fit, int32(i))
 	}
-	return flow.Take(rows, short, o.Alloc)
+	if len(fit) == n {
+		rows.Retain()
+		return rows
+	}
+	return flow.Take(rows, fit, alloc)
+}
+
+// FitOrReject is Fit for a stage that has nothing else to do about rows that are refused.
+func (k *Keys) FitOrReject(rows arrow.RecordBatch, t *state.Table, o *Opening) arrow.RecordBatch {
+	return k.Fit(rows, t, o.Alloc, func(row int, reason string) { o.Reject(Reject{Rows: rows, Row: row, Reason: reason}) })
+}
+
+// tooMany is the reason for which a row is refused whose key there is no room for.
+func (k *Keys) tooMany(t *state.Table) string {
+	return fmt.Sprintf("too many keys: there are %d keys (by %s) in its partition already; fewer columns in by, or a larger max_keys help", t.Len(), strings.Join(Names(k.By), ", "))
+}
+
+// MaxKeys is how many keys a table may hold in a partition of the channel, nil for any: at least as many as a channel has that does not say how many.
+func MaxKeys(ch *config.Channel) int {
+	if ch == nil {
+		return state.DefaultMaxKeys
+	}
+	return max(state.DefaultMaxKeys, ch.MaxKeys)
+}
+
+// eval computes the columns of `by`. The caller releases them.
+func (k *Keys) eval(rows arrow.RecordBatch, alloc memory.Allocator) []arrow.Array {
+	cols := make([]arrow.Array, len(k.By))
+	for i, c := range k.By {
+		cols[i] = c.Prog.Eval(rows, alloc)
+	}
+	return cols
+}
+
+func release(cols []arrow.Array) {
+	for _, c := range cols {
+		c.Release()
+	}
+}
+
+// text is the column of a key that is one string, which is its own key; nil where keys are made of values.
+func text(cols []arrow.Array) *array.String {
+	if len(cols) != 1 {
+		return nil
+	}
+	s, _ := cols[0].(*array.String)
+	return s
+}
+
+// size is how long the key of row i is, bytes.
+func (k *Keys) size(cols []arrow.Array, i int) (n int) {
+	if s := text(cols); s != nil {
+		return s.ValueLen(i)
+	}
+	for _, c := range cols {
+		n += flow.KeySize(c, i)
+	}
+	return n
+}
+
+// key is the key of row i, which the next one overwrites; nil is null.
+func (k *Keys) key(cols []arrow.Array, i int) []byte {
+	if k.buf == nil {
+		k.buf = []byte{}
+	}
+	k.buf = k.buf[:0]
+	if s := text(cols); s != nil {
+		if s.IsNull(i) {
+			return nil
+		}
+		k.buf = append(k.buf, s.Value(i)...)
+		return k.buf
+	}
+	for _, c := range cols {
+		k.buf = flow.AppendKey(k.buf, c, i)
+	}
+	return k.buf
 }
 
 // Intern finds or makes the slot of each row; the result has out's memory if it fits.
@@ -122,25 +189,13 @@ func (k *Keys) Intern(rows arrow.RecordBatch, alloc memory.Allocator, t *state.T
 		out = make([]uint32, n)
 	}
 	out = out[:n]
-	cols := make([]arrow.Array, len(k.By))
-	for i, c := range k.By {
-		cols[i] = c.Prog.Eval(rows, alloc)
-		defer cols[i].Release()
-	}
-	if len(cols) == 1 {
-		if s, ok := cols[0].(*array.String); ok {
-			return out, t.InternStrings(s, out)
-		}
-	}
-	if k.buf == nil {
-		k.buf = []byte{}
+	cols := k.eval(rows, alloc)
+	defer release(cols)
+	if s := text(cols); s != nil {
+		return out, t.InternStrings(s, out)
 	}
 	for i := range n {
-		k.buf = k.buf[:0]
-		for _, c := range cols {
-			k.buf = flow.AppendKey(k.buf, c, i)
-		}
-		slot, _, err := t.Slot(k.buf)
+		slot, _, err := t.Slot(k.key(cols, i))
 		if err != nil {
 			return out, err
 		}

@@ -62,6 +62,9 @@ type Decl struct {
 	Seldom bool
 }
 
+// DefaultMaxKeys is how many keys a table holds at most whose declaration does not say how many.
+const DefaultMaxKeys = 1 << 20
+
 // MaxKeyBytes is the length of a key that a table takes, at most.
 const MaxKeyBytes = 1 << 16
 
@@ -72,12 +75,11 @@ func LongKey(bytes int) string {
 
 // Limits of every table.
 const (
-	defaultMaxKeys = 1 << 20
-	hardMaxKeys    = 1 << 30
-	maxKeyBytes    = MaxKeyBytes
-	maxArenaBytes  = 1<<32 - 1
-	maxColumns     = 1 << 10
-	maxWidth       = 1 << 12
+	hardMaxKeys   = 1 << 30
+	maxKeyBytes   = MaxKeyBytes
+	maxArenaBytes = 1<<32 - 1
+	maxColumns    = 1 << 10
+	maxWidth      = 1 << 12
 )
 
 // Same says whether d and o declare the same table. The limits may differ.
@@ -89,7 +91,7 @@ func (d Decl) Same(o Decl) bool {
 
 func (d Decl) maxKeys() int {
 	if d.MaxKeys <= 0 {
-		return defaultMaxKeys
+		return DefaultMaxKeys
 	}
 	return min(d.MaxKeys, hardMaxKeys)
 }
@@ -287,6 +289,9 @@ func (t *Table) AnonymousRaw() (slot uint32, err error) {
 	t.anonymous(s)
 	return s, nil
 }
+
+// Room is how many more slots there may be.
+func (t *Table) Room() int { return t.decl.maxKeys() - t.n }
 
 // Find returns the slot of a key without making one.
 func (t *Table) Find(key []byte) (slot uint32, ok bool) {

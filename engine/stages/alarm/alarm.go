@@ -123,12 +123,13 @@ func (c column) at(i int) truth {
 
 // Process looks at every row in order.
 func (a *alarm) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
-	if !a.hasKey || len(a.by) > 1 { // the channel has seen to its own key
-		rows = a.keys.Short(rows, &a.o)
+	if !a.find(rows) {
+		rows = a.keys.FitOrReject(rows, a.table, &a.o)
 		defer rows.Release()
-	}
-	if err := a.find(rows); err != nil {
-		return err
+		var err error
+		if a.slots, err = a.keys.Intern(rows, a.o.Alloc, a.table, a.slots); err != nil {
+			return err
+		}
 	}
 	a.evaluate(rows)
 	a.view = view{times: flow.Times(rows), received: flow.Received(rows), marks: flow.Marks(rows), offsets: flow.Offsets(rows), indexes: flow.Indexes(rows)}
@@ -156,23 +157,20 @@ func (a *alarm) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
 	return nil
 }
 
-// find fills in the slot of each row's key. Where that is the channel's key alone, _slot tells it, once the key has been met.
-func (a *alarm) find(rows arrow.RecordBatch) (err error) {
-	if a.hasKey && len(a.by) == 1 {
-		a.slots = a.slots[:0]
-		for _, slot := range flow.Slots(rows) {
-			k, ok := a.bySlot.First(slot)
-			if !ok {
-				break
-			}
-			a.slots = append(a.slots, k)
-		}
-		if len(a.slots) == int(rows.NumRows()) {
-			return nil
-		}
+// find fills in the slot of each row's key where that is the channel's key alone, whose _slot tells it, and all of them have been met.
+func (a *alarm) find(rows arrow.RecordBatch) bool {
+	if !a.hasKey || len(a.by) > 1 {
+		return false
 	}
-	a.slots, err = a.keys.Intern(rows, a.o.Alloc, a.table, a.slots)
-	return err
+	a.slots = a.slots[:0]
+	for _, slot := range flow.Slots(rows) {
+		k, ok := a.bySlot.First(slot)
+		if !ok {
+			return false
+		}
+		a.slots = append(a.slots, k)
+	}
+	return true
 }
 
 func (a *alarm) evaluate(rows arrow.RecordBatch) {

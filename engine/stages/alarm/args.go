@@ -200,7 +200,7 @@ func (p *program) bound(at stage.At) stage.Bound {
 	prog := *p
 	return stage.Bound{
 		Out: p.out, Key: key, By: stage.Names(p.by), Filters: true, Reads: names, Revisions: stage.TakesFirst,
-		State: []state.Decl{{Name: "keys", Digest: digest, Columns: []state.Column{
+		State: []state.Decl{{Name: "keys", Digest: digest, MaxKeys: stage.MaxKeys(at.Channel), Columns: []state.Column{
 			{Name: "state", Type: state.I64, Width: keyWords}, {Name: "slot", Type: state.U32, Width: keyLinks}, {Name: "with", Type: state.Bytes},
 		}}},
 		OpenStage: func(o stage.Opening) (stage.Stage, error) { return open(prog, o), nil },

@@ -52,7 +52,7 @@ func (a *anomaly) Advance(int, flow.Watermarks, flow.Emitter) error { return nil
 
 // Process judges each row, those of one key after another.
 func (a *anomaly) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
-	rows = a.keys.Short(rows, &a.o)
+	rows = a.keys.FitOrReject(rows, a.table, &a.o)
 	defer rows.Release()
 	if rows.NumRows() == 0 {
 		return nil

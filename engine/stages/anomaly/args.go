@@ -297,7 +297,7 @@ func (p *program) bound(at stage.At, hasKey bool, size int) stage.Bound {
 	prog := *p
 	return stage.Bound{
 		Out: p.out, Key: key, Reads: slices.Compact(names), Revisions: stage.TakesFirst,
-		State:     decls(digest, len(p.on), size),
+		State:     decls(digest, len(p.on), size, stage.MaxKeys(at.Channel)),
 		OpenStage: func(o stage.Opening) (stage.Stage, error) { return open(prog, o) },
 	}
 }

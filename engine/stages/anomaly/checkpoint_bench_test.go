@@ -24,7 +24,7 @@ func BenchmarkCheckpoint(b *testing.B) {
 			}
 			p := &program{cfg: cfg, on: make([]stage.Column, 1)}
 			var tables []*state.Table
-			for _, decl := range decls("x", 1, d.Size()) {
+			for _, decl := range decls("x", 1, d.Size(), state.DefaultMaxKeys) {
 				tables = append(tables, state.New(decl))
 			}
 			m, chains := openModels(p, d, tables), make([][]*state.Snapshot, 2)

@@ -53,18 +53,18 @@ func logRows(signals, size int) int {
 // entryBytes are those of a row in a log: its time and its values.
 func entryBytes(signals int) int { return 8 + 8*signals }
 
-// decls are the tables of models of so many bytes.
-func decls(digest string, signals, size int) []state.Decl {
+// decls are the tables of at most keys models of size bytes.
+func decls(digest string, signals, size, keys int) []state.Decl {
 	last := state.Column{Name: "last", Type: state.I64}
 	rows := logRows(signals, size)
 	if rows == 0 {
-		return []state.Decl{{Name: "models", Digest: digest, BytesPlanned: size, Columns: []state.Column{last, {Name: "model", Type: state.Bytes}}}}
+		return []state.Decl{{Name: "models", Digest: digest, MaxKeys: keys, BytesPlanned: size, Columns: []state.Column{last, {Name: "model", Type: state.Bytes}}}}
 	}
 	return []state.Decl{
-		{Name: "models", Digest: digest, BytesPlanned: rows * entryBytes(signals), Columns: []state.Column{
+		{Name: "models", Digest: digest, MaxKeys: keys, BytesPlanned: rows * entryBytes(signals), Columns: []state.Column{
 			last, {Name: "rows", Type: state.I64}, {Name: "judged", Type: state.F64, Width: len(judged{})}, {Name: "log", Type: state.Bytes},
 		}},
-		{Name: "whole", Digest: digest, BytesPlanned: size, Keyless: true, Seldom: true, Columns: []state.Column{
+		{Name: "whole", Digest: digest, MaxKeys: keys, BytesPlanned: size, Keyless: true, Seldom: true, Columns: []state.Column{
 			{Name: "rows", Type: state.I64}, {Name: "model", Type: state.Bytes},
 		}},
 	}

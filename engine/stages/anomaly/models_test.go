@@ -26,7 +26,7 @@ type fleet struct {
 func newFleet(t *testing.T, cfg detect.Config) *fleet {
 	f := &fleet{t: t, cfg: cfg}
 	d := f.detector()
-	for _, decl := range decls("x", cfg.Signals, d.Size()) {
+	for _, decl := range decls("x", cfg.Signals, d.Size(), state.DefaultMaxKeys) {
 		f.tables = append(f.tables, state.New(decl))
 	}
 	f.chains = make([][]*state.Snapshot, len(f.tables))

@@ -6,7 +6,8 @@
 //
 //	-- args --            the body of the block
 //	-- at --              where the block stands: lines "key device", "partitions 4", and, of rows that come again revised, the
-//	                      columns that tell which, how far rows are apart and for how long: "revised device window_start 1m 1h"
+//	                      columns that tell which, how far rows are apart and for how long: "revised device window_start 1m 1h";
+//	                      "room 3" for tables of keys that have room for three, where they have for as many as usual
 //	-- rows --            rows that come in, see flow/text.go; metadata that the header does
 //	                      not name is made up: _offset counts, _slot numbers the keys,
 //	                      _mark is the highest _time of the key so far

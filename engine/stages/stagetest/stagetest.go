@@ -34,6 +34,7 @@ type Case struct {
 	args       []byte
 	key        string
 	partitions int
+	room       int // keys that tables have room for; 0: as usual
 	events     []event
 	schema     *arrow.Schema
 	mem        *memory.CheckedAllocator
@@ -208,6 +209,12 @@ func (c *Case) readAt(t testing.TB, text string) {
 				t.Fatal(err)
 			}
 			c.partitions = n
+		case "room":
+			n, err := strconv.Atoi(value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.room = n
 		case "revised":
 			c.revised = c.readRevised(t, strings.Fields(value))
 		default:
@@ -258,7 +265,13 @@ func (c *Case) release() {
 
 func (c *Case) bind() (stage.Bound, hcl.Diagnostics) {
 	with := append([]func(*stage.At){func(at *stage.At) { at.Revised = []*stage.Revised{c.revised} }}, c.with...)
-	return Bind(c.spec, c.args, c.schema, c.key, c.partitions, with...)
+	bound, diags := Bind(c.spec, c.args, c.schema, c.key, c.partitions, with...)
+	for i := range bound.State {
+		if d := &bound.State[i]; c.room > 0 && d.MaxKeys == state.DefaultMaxKeys {
+			d.MaxKeys = c.room
+		}
+	}
+	return bound, diags
 }
 
 // Bind decodes and binds a block's body over rows of one input. It is what a

@@ -28,15 +28,17 @@ type piece struct {
 // run gives the rows of a batch to their versions, and puts what these make of them back in order.
 func (t *transform) run(rows arrow.RecordBatch) (wasm.Output, []wasm.Reject, error) {
 	pieces := t.pieces(rows)
-	if len(pieces) == 1 {
+	if len(pieces) == 1 && pieces[0].roomy(int(rows.NumRows())) {
 		made, err := t.runPiece(rows, piece{lane: pieces[0].lane})
 		return made, made.Rejects, err
 	}
 	outs := make([]wasm.Output, len(pieces))
 	var rejects []wasm.Reject
-	for i, p := range pieces {
-		part := flow.Take(rows, p.sel, t.o.Alloc)
-		made, err := t.runPiece(part, p)
+	for i := range pieces {
+		p := &pieces[i]
+		part, refused := t.part(rows, p)
+		rejects = append(rejects, refused...)
+		made, err := t.runPiece(part, *p)
 		part.Release()
 		if err != nil {
 			for _, o := range outs[:i] {
@@ -132,11 +134,41 @@ func (t *transform) laneIn(r *rule, devices arrow.Array, row int) *lane {
 	return r.stable
 }
 
+// roomy says whether there is room for the state of n more keys.
+func (p *piece) roomy(n int) bool {
+	return p.lane.problem != "" || p.lane.running == nil || p.lane.table == nil || n <= p.lane.table.Room()
+}
+
+// part is the rows of a piece without those for whose keys there is no room, which are taken from the piece and refused. The caller releases it.
+func (t *transform) part(rows arrow.RecordBatch, p *piece) (part arrow.RecordBatch, refused []wasm.Reject) {
+	if p.sel == nil {
+		for i := range int32(rows.NumRows()) {
+			p.sel = append(p.sel, i)
+		}
+	}
+	part = flow.Take(rows, p.sel, t.o.Alloc)
+	if p.roomy(len(p.sel)) {
+		return part, nil
+	}
+	defer part.Release()
+	part = t.keys.Fit(part, p.lane.table, t.o.Alloc, func(row int, reason string) {
+		refused = append(refused, wasm.Reject{Row: int(p.sel[row]), Reason: fmt.Sprintf("plugin %s: %s", t.b.block.Name, reason)})
+	})
+	p.sel = slices.DeleteFunc(p.sel, func(i int32) bool {
+		_, gone := slices.BinarySearchFunc(refused, int(i), func(r wasm.Reject, row int) int { return r.Row - row })
+		return gone
+	})
+	return part, refused
+}
+
 // runPiece runs the rows of one lane, all of a batch. Columns of the output are those that the plugin
 // block's module writes.
 func (t *transform) runPiece(rows arrow.RecordBatch, p piece) (wasm.Output, error) {
 	l := p.lane
-	if l.problem != "" {
+	switch {
+	case rows.NumRows() == 0:
+		return t.nothing(), nil
+	case l.problem != "":
 		return t.refuse(rows, l.problem), nil
 	}
 	var shadow wasm.Output
@@ -156,9 +188,14 @@ func (t *transform) runPiece(rows arrow.RecordBatch, p piece) (wasm.Output, erro
 	return made, err
 }
 
+// nothing is the output of no row.
+func (t *transform) nothing() wasm.Output {
+	return wasm.Output{From: []int32{}, Columns: make([]arrow.Array, len(t.b.manifest.Writes))}
+}
+
 // refuse rejects all rows.
 func (t *transform) refuse(rows arrow.RecordBatch, why string) wasm.Output {
-	out := wasm.Output{From: []int32{}, Columns: make([]arrow.Array, len(t.b.manifest.Writes))}
+	out := t.nothing()
 	for i := range int(rows.NumRows()) {
 		out.Rejects = append(out.Rejects, wasm.Reject{Row: i, Reason: fmt.Sprintf("plugin %s: %s", t.b.block.Name, why), Failed: true})
 	}

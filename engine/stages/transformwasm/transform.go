@@ -89,7 +89,7 @@ func (t *transform) quarantine(e wasm.Evidence) {
 
 func (t *transform) Process(_ int, rows arrow.RecordBatch, out flow.Emitter) error {
 	if len(t.keys.By) > 0 {
-		rows = t.keys.Short(rows, &t.o)
+		rows = t.keys.FitOrReject(rows, nil, &t.o)
 		defer rows.Release()
 	}
 	if rows.NumRows() == 0 {

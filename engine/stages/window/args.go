@@ -73,8 +73,7 @@ type program struct {
 }
 
 const (
-	maxGroups = 1 << 20
-	maxPanes  = 1 << 27
+	maxPanes = 1 << 27
 	// maxPaneBytes limits the memory of one task's panes, with what is computed of each, byte strings not counted.
 	maxPaneBytes = 4 << 30
 	// Words of a pane, and columns of its table.
@@ -411,7 +410,7 @@ func (p *program) digest(g *aggregates, ch *config.Channel) string {
 // tables declares the window's state, see doc.go.
 func (p *program) tables(g *aggregates, ch *config.Channel) []state.Decl {
 	digest := p.digest(g, ch)
-	groups := state.Decl{Name: "groups", Digest: digest, MaxKeys: maxGroups, Columns: []state.Column{
+	groups := state.Decl{Name: "groups", Digest: digest, MaxKeys: stage.MaxKeys(ch), Columns: []state.Column{
 		{Name: "times", Type: state.I64, Width: p.groupWords}, {Name: "links", Type: state.U32, Width: groupLinks},
 	}}
 	if p.scheme == single && ch != nil && ch.MaxKeys > 0 {

@@ -31,7 +31,7 @@ func (s *parts) findEach(rows arrow.RecordBatch) {
 
 // whyNoGroup says why a row has no group: there are too many, or its key is too long.
 func (s *parts) whyNoGroup(err error) string {
-	if s.groups.Len() < s.groups.Decl().MaxKeys {
+	if s.groups.Room() > 0 {
 		return keyTooLong(err)
 	}
 	return fmt.Sprintf("too many keys: %d keys (by %s) have parts of windows that wait for their grace; a shorter grace, fewer columns in by, or max_keys in the channel help",

@@ -145,12 +145,9 @@ func (p *program) partTables(g *aggregates, ch *config.Channel) []state.Decl {
 		digest += fmt.Sprintf(" gap %d", p.gap)
 	}
 	digest += fmt.Sprintf(" every %d offset %d of %s", p.every, p.offset, strings.Join(g.names, " "))
-	groups := state.Decl{Name: "groups", Digest: digest, MaxKeys: maxGroups, Columns: []state.Column{
+	groups := state.Decl{Name: "groups", Digest: digest, MaxKeys: stage.MaxKeys(ch), Columns: []state.Column{
 		{Name: "words", Type: state.I64, Width: partGroupWords}, {Name: "links", Type: state.U32, Width: partGroupLinks},
 	}, Beside: 32} // its lane
-	if ch != nil { // keys that the second phase has room for
-		groups.MaxKeys = max(groups.MaxKeys, ch.MaxKeys)
-	}
 	parts := state.Decl{Name: "parts", Digest: digest, Columns: []state.Column{{Name: "cells", Type: state.I64, Width: p.words}, {Name: "group", Type: state.U32}}}
 	for i, a := range p.accs {
 		if a.col >= 0 {
