@@ -36,7 +36,7 @@ func Specs() (decode, transform stage.Spec) {
 
 // counts are a plugin's, most of them the host's (wasm).
 func counts() []string {
-	return []string{"cost_fuel", "cost_instances", "cost_log_debug", "cost_log_dropped", "cost_log_error", "cost_log_info", "cost_log_warning", "cost_splits", "cost_tried",
+	return []string{"begun_anew", "cost_fuel", "cost_instances", "cost_log_debug", "cost_log_dropped", "cost_log_error", "cost_log_info", "cost_log_warning", "cost_splits", "cost_tried",
 		"failed", "quarantined", "refused", "unfounded"}
 }
 

@@ -264,21 +264,32 @@ func (g *running) fork(slots []uint32) {
 // promote makes the state of a trial's place that of all others: its keys were on trial alone, or in shadow.
 func (t *transform) promote(place int) {
 	if tables := t.tablesOf(place); len(tables) > 1 {
-		from, to := tables[1], t.tablesOf(mainPlace)[1]
-		from.Range(func(slot uint32) bool {
-			if from.U32(0)[slot] == 0 {
-				return true
+		if left := moveState(t.tablesOf(mainPlace)[1], tables[1]); left > 0 {
+			t.o.Count("begun_anew", left)
+			if t.o.Report != nil {
+				t.o.Report(fmt.Sprintf("%s: the state of %d keys from the trial is gone, since max_keys leaves no room for it; they begin anew", t.o.Address, left))
 			}
-			at, _, err := to.Slot(from.Key(slot))
-			if err != nil {
-				return false // full: keys that do not fit begin anew
-			}
-			to.U32(0)[at] = from.U32(0)[slot]
-			to.SetBytes(1, at, from.Bytes(1, slot))
-			return true
-		})
+		}
 	}
 	t.clear(place)
+}
+
+// moveState gives keys the state that they have in another table, and returns how many there was no room for. Those that were there already always have it.
+func moveState(to, from *state.Table) (left int64) {
+	from.Range(func(slot uint32) bool {
+		if from.U32(0)[slot] == 0 {
+			return true
+		}
+		at, _, err := to.Slot(from.Key(slot))
+		if err != nil {
+			left++
+			return true
+		}
+		to.U32(0)[at] = from.U32(0)[slot]
+		to.SetBytes(1, at, from.Bytes(1, slot))
+		return true
+	})
+	return left
 }
 
 // clear forgets what a trial's place holds.
