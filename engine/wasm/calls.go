@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -50,6 +51,7 @@ func wasiCalls() []call {
 		{name: "clock_time_get", do: (*Instance).clockTimeGet},
 		{name: "random_get", do: (*Instance).randomGet},
 		{name: "proc_exit", do: (*Instance).procExit},
+		{name: "poll_oneoff", do: (*Instance).pollOneoff},
 		{name: "sched_yield", do: func(_ *Instance, stack []uint64) { stack[0] = 0 }},
 		{name: "args_get", do: func(_ *Instance, stack []uint64) { stack[0] = 0 }},
 		{name: "args_sizes_get", do: (*Instance).noneThere},
@@ -160,7 +162,7 @@ func (p *Plugin) offered(i meter.Import, m *meter.Module) (call, error) {
 func wasiType(name string) []byte {
 	i32, i64 := byte(meter.I32), byte(meter.I64)
 	return map[string][]byte{
-		"fd_write": {i32, i32, i32, i32}, "clock_time_get": {i32, i64, i32}, "random_get": {i32, i32}, "proc_exit": {i32},
+		"fd_write": {i32, i32, i32, i32}, "clock_time_get": {i32, i64, i32}, "random_get": {i32, i32}, "proc_exit": {i32}, "poll_oneoff": {i32, i32, i32, i32},
 		"args_get": {i32, i32}, "args_sizes_get": {i32, i32}, "environ_get": {i32, i32}, "environ_sizes_get": {i32, i32},
 	}[name]
 }
@@ -263,6 +265,9 @@ func (i *Instance) print(b []byte) {
 	for _, c := range b {
 		if c == '\n' {
 			i.log(2, i.line)
+			if i.last == "" && (bytes.HasPrefix(i.line, []byte("panic: ")) || bytes.HasPrefix(i.line, []byte("fatal error: "))) {
+				i.last = clip(i.line, maxReason) // as Go's runtime begins its last words
+			}
 			i.line = i.line[:0]
 		} else if len(i.line) <= maxLogLine {
 			i.line = append(i.line, c)
@@ -284,7 +289,40 @@ func (i *Instance) randomGet(stack []uint64) {
 	stack[0] = 0
 }
 
-func (i *Instance) procExit(stack []uint64) { i.stop("it exited with code %d", uint32(stack[0])) }
+// Sizes and places in what poll_oneoff reads and writes:
+//
+//	subscription  userdata 8 | type 1, 7 unused | 32 more
+//	event         userdata 8 | errno 2 | type 1, 5 unused | 16 more
+const (
+	pollClock    = 0
+	subscription = 48
+	pollEvent    = 32
+)
+
+// pollOneoff sleeps, which takes no time here: whatever clock is waited for has come. Go's runtime waits a
+// moment before it says why it panics, and says nothing where it cannot. There is no file to wait for.
+func (i *Instance) pollOneoff(stack []uint64) {
+	count := stack[2] & 0xffffffff
+	if count > 1024 {
+		i.stop("it waits for %d things at once", count)
+	}
+	in, out := i.span(stack[0], count*subscription), i.span(stack[1], count*pollEvent)
+	for ; len(in) > 0; in, out = in[subscription:], out[pollEvent:] {
+		user, kind := binary.LittleEndian.Uint64(in), in[8]
+		clear(out[:pollEvent])
+		binary.LittleEndian.PutUint64(out, user)
+		if kind != pollClock {
+			binary.LittleEndian.PutUint16(out[8:], ebadf)
+		}
+		out[10] = kind
+	}
+	binary.LittleEndian.PutUint32(i.span(stack[3], 4), uint32(count))
+	stack[0] = 0
+}
+
+func (i *Instance) procExit(stack []uint64) {
+	i.stop("%s", i.because(fmt.Sprintf("it exited with code %d", uint32(stack[0]))))
+}
 
 func (i *Instance) noneThere(stack []uint64) {
 	binary.LittleEndian.PutUint32(i.span(stack[0], 4), 0)

@@ -65,6 +65,21 @@ func TestGoGuest(t *testing.T) {
 	}
 }
 
+// TestGoPanic: the reject of a row at which a guest in Go panics says what Go's runtime says, and the rows around it go on.
+func TestGoPanic(t *testing.T) {
+	if testing.Short() {
+		t.Skip("building takes seconds")
+	}
+	r := runner(t, load(t, goGuest(t), Limits{}), RunnerOptions{})
+	in := fourColumns(3)
+	in.Columns[0] = floats([]float64{-1001, 1, 3}, nil)
+	out := r.Run(in)
+	const want = "it trapped: unreachable: panic: runtime error: index out of range [-1001]"
+	if out.Rows != 2 || len(out.Rejects) != 1 || out.Rejects[0].Row != 0 || !strings.HasSuffix(out.Rejects[0].Reason, want) {
+		t.Errorf("%d rows, rejects %v; want 2, and %q", out.Rows, out.Rejects, want)
+	}
+}
+
 // TestMigrate: a new version finds the state of the old one, turned into its own, row by row as
 // keys come; a state that it cannot read is left alone and the row rejected.
 func TestMigrate(t *testing.T) {

@@ -39,6 +39,7 @@ type Instance struct {
 	given        int64  // fuel that was given out in this call
 	callsLeft    int
 	line         []byte // what was printed and has no end yet
+	last         string // why a runtime gave up in this call, as it printed it
 	now          int64  // us
 	seed         splitmix.Source
 	started      time.Time
@@ -134,7 +135,7 @@ func (i *Instance) begin(fuel int64) {
 		i.budget -= i.given
 		i.fuel.Set(uint64(i.given))
 	}
-	i.callsLeft = i.plugin.Limits.HostCalls
+	i.callsLeft, i.last = i.plugin.Limits.HostCalls, ""
 	i.started, i.late = i.plugin.clock.Now(), false
 }
 
@@ -193,7 +194,15 @@ func (i *Instance) failed(err error) error {
 		return f
 	}
 	cause := strings.TrimPrefix(firstLine(err), "wasm error: ")
-	return &failure{"it trapped: " + cause}
+	return &failure{i.because("it trapped: " + cause)}
+}
+
+// because adds to how a call ended what the guest's runtime printed about it.
+func (i *Instance) because(how string) string {
+	if i.last == "" {
+		return how
+	}
+	return how + ": " + i.last
 }
 
 // reserve makes sure that the host's region has so many bytes; false when the guest has no memory for it.

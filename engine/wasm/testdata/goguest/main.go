@@ -39,6 +39,9 @@ func run(p uint32) uint32 {
 	n := int(r.length)
 	ch := unsafe.Slice(at[uint32](r.children), 4)
 	t, s, a, f := floats(at[array](ch[0]), n), floats(at[array](ch[1]), n), floats(at[array](ch[2]), n), floats(at[array](ch[3]), n)
+	if t[0] < -1000 {
+		_ = out[int(t[0])] // what Go's runtime panics at
+	}
 	o := out[:n]
 	for i := range o {
 		o[i] = (t[i]-s[i])*a[i] + f[i]
