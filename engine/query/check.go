@@ -93,9 +93,9 @@ type checker struct {
 	err    error
 }
 
-func (c *checker) refuse(node map[string]any, right, format string, args ...any) {
+func (c *checker) refuse(node map[string]any, right, format string, args ...any) *Problem {
 	if c.err != nil {
-		return
+		return nil
 	}
 	p := &Problem{Message: fmt.Sprintf(format, args...), Right: right}
 	if at, ok := node["query_location"].(json.Number); ok {
@@ -104,6 +104,7 @@ func (c *checker) refuse(node map[string]any, right, format string, args ...any)
 		}
 	}
 	c.err = p
+	return p
 }
 
 // gather finds the names of all common table expressions.
@@ -197,6 +198,12 @@ func (c *checker) table(v map[string]any) {
 			return
 		}
 		for _, t := range c.tables {
+			if t.Err != nil && (strings.EqualFold(t.Name, name) || strings.EqualFold(t.Name+latestSuffix, name)) {
+				if p := c.refuse(v, "", "table %s cannot be read: %v", t.Name, t.Err); p != nil {
+					p.Ours = true
+				}
+				return
+			}
 			if t.Lake == nil && strings.EqualFold(t.Name, name) {
 				c.refuse(v, "", "nothing has been written to table %s yet", t.Name)
 				return

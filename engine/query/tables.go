@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -21,9 +22,12 @@ type Table struct {
 	Source lake.Source
 	// Lake is the table as it was at this moment; nil where nothing has been written yet.
 	Lake *lake.Table
+	// Err says why it cannot be read, such as that its bucket does not answer; Lake is nil then.
+	Err error
 }
 
-// Find opens the tables. Where two sinks write tables of one name, later ones go by pipeline and name.
+// Find opens the tables. Where two sinks write tables of one name, later ones go by pipeline and name. One that cannot be
+// read keeps nobody from the others, and is an error only where there are no others.
 func Find(ctx context.Context, e *env.Env, sources []lake.Source) ([]*Table, error) {
 	var out []*Table
 	taken := map[string]bool{}
@@ -36,11 +40,16 @@ func Find(ctx context.Context, e *env.Env, sources []lake.Source) ([]*Table, err
 			}
 		}
 		taken[strings.ToLower(t.Name)] = true
-		var err error
-		if t.Lake, err = s.Open(ctx, e); err != nil && !errors.Is(err, lake.ErrEmpty) {
-			return nil, err
+		if t.Lake, t.Err = s.Open(ctx, e); errors.Is(t.Err, lake.ErrEmpty) {
+			t.Err = nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
 		}
 		out = append(out, t)
+	}
+	if len(out) > 0 && !slices.ContainsFunc(out, func(t *Table) bool { return t.Err == nil }) {
+		return nil, out[0].Err
 	}
 	return out, nil
 }

@@ -96,6 +96,10 @@ func tablesText(out io.Writer, q *query.Request, tables []*query.Table) {
 	print := func(values ...any) { _ = p.Row(values) } // into memory
 	_ = p.Begin([]query.Column{{Name: "table"}, {Name: "rows"}, {Name: "files"}, {Name: "MB"}, {Name: "to"}, {Name: "partitions"}, {Name: "latest"}})
 	for _, t := range tables {
+		if t.Err != nil {
+			print(t.Name, nil, nil, nil, nil, nil, nil)
+			continue
+		}
 		if t.Lake == nil {
 			print(t.Name, int64(0), int64(0), nil, nil, nil, nil)
 			continue
@@ -119,6 +123,11 @@ func tablesText(out io.Writer, q *query.Request, tables []*query.Table) {
 		print(t.Name, rows, int64(len(t.Lake.Files)), query.Number(fmt.Sprintf("%.1f", float64(bytes)/1e6)), newest, strings.Join(by, ", "), latest)
 	}
 	_ = p.End(nil, nil)
+	for _, t := range tables {
+		if t.Err != nil {
+			fmt.Fprintf(out, "%s cannot be read: %v\n", t.Name, t.Err)
+		}
+	}
 }
 
 func schemaText(out io.Writer, q *query.Request, tables []*query.Table, which []string) error {
@@ -128,6 +137,9 @@ func schemaText(out io.Writer, q *query.Request, tables []*query.Table, which []
 	var known []string
 	for _, t := range tables {
 		known = append(known, t.Name)
+		if t.Err != nil && len(which) > 0 && strings.EqualFold(which[0], t.Name) {
+			return fmt.Errorf("table %s cannot be read: %w", t.Name, t.Err)
+		}
 		if t.Lake == nil || len(which) > 0 && !strings.EqualFold(which[0], t.Name) {
 			continue
 		}
