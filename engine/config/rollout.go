@@ -109,8 +109,8 @@ func (l *loader) rollout(b *hclsyntax.Block) *Rollout {
 	args := rolloutArgs{MinRows: 100}
 	diags := decodeOwn(b.Body, &args, l.cfg.Eval)
 	l.add(diags)
-	if diags.HasErrors() {
-		return nil
+	if b.Body.Attributes["plugin"] == nil || b.Body.Attributes["canary"] == nil {
+		return nil // which has been told
 	}
 	r := &Rollout{Name: b.Labels[0], Stable: l.digest(args.Stable, "stable"), Canary: l.digest(args.Canary, "canary"), Shadow: args.Shadow, Range: b.DefRange(),
 		Guard: Guard{ErrorRate: args.ErrorRate, Differ: args.Differ, P99: args.P99.Length(), Fuel: args.Fuel, MinRows: args.MinRows, Bake: args.Bake.Length(), ByEvent: args.BakeBy == "event"}}
@@ -138,6 +138,9 @@ func (l *loader) rollout(b *hclsyntax.Block) *Rollout {
 	}
 	if b.Body.Attributes["bake_by"] != nil && args.BakeBy != "event" && args.BakeBy != "clock" {
 		l.fail(at("bake_by"), "Unknown value", "bake_by takes \"clock\" or \"event\".")
+	}
+	if args.Differ != nil && !args.Shadow {
+		l.add(Warnf(at("differ"), "Nothing to compare", "Rows are compared in shadow only: without shadow = true, differ is never looked at."))
 	}
 	l.checkInt(b.Body, "fuel", args.Fuel, 1, 1<<50)
 	l.checkInt(b.Body, "min_rows", args.MinRows, 1, 1<<40)

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"time"
 
@@ -218,14 +219,21 @@ func (l *loader) checkAdmin(b *hclsyntax.Body, address string, insecure bool) {
 	}
 }
 
+// told tells whether a mistake in this very place is known: a value that could not be read is zero, and out of no range.
+func (l *loader) told(at hcl.Range) bool {
+	return slices.ContainsFunc(l.diags, func(d *hcl.Diagnostic) bool {
+		return d.Severity == hcl.DiagError && d.Subject != nil && *d.Subject == at
+	})
+}
+
 func (l *loader) checkDuration(b *hclsyntax.Body, name string, d Duration, least, most time.Duration) {
-	if a := b.Attributes[name]; a != nil && (d.Length() < least || d.Length() > most) {
+	if a := b.Attributes[name]; a != nil && (d.Length() < least || d.Length() > most) && !l.told(a.Expr.Range()) {
 		l.fail(a.Expr.Range(), "Out of range", "%s goes from %s to %s.", name, FormatDuration(least), FormatDuration(most))
 	}
 }
 
 func (l *loader) checkInt(b *hclsyntax.Body, name string, n, least, most int64) {
-	if a := b.Attributes[name]; a != nil && (n < least || n > most) {
+	if a := b.Attributes[name]; a != nil && (n < least || n > most) && !l.told(a.Expr.Range()) {
 		l.fail(a.Expr.Range(), "Out of range", "%s goes from %d to %d; this is %d.", name, least, most, n)
 	}
 }

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -109,6 +110,26 @@ func TestGuards(t *testing.T) {
 		if want.Baked(&r, time.Minute) != g {
 			t.Errorf("%+v: baked is not %v", want, g)
 		}
+	}
+}
+
+// TestGuardCheck: a guard that can never break is refused before a trial begins.
+func TestGuardCheck(t *testing.T) {
+	for want, guards := range map[string][]Guard{
+		"": {{}, {ErrorRate: -1}, {ErrorRate: 1, Fuel: 1, P99: 1, Bake: 1, MinRows: 1}},
+		"the share of rows that may fail goes from 0 to 1": {{ErrorRate: 7}, {ErrorRate: math.NaN()}},
+		"the share of rows that may differ":                {{Differ: 1.1}},
+		"rows are compared in shadow only":                 {{Differ: 0.1}, {Differ: -1}},
+		"are not negative":                                 {{P99: -1}, {Fuel: -1}, {MinRows: -1}, {Bake: -1}},
+	} {
+		for _, g := range guards {
+			if err := g.Check(false); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%+v: %v, want %q", g, err, want)
+			}
+		}
+	}
+	if err := (&Guard{Differ: 0.1}).Check(true); err != nil {
+		t.Error(err)
 	}
 }
 

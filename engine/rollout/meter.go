@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -302,6 +303,25 @@ type Guard struct {
 	MinRows int64         `json:"min_rows,omitempty"`
 	Bake    time.Duration `json:"bake,omitempty"` // 0: a person promotes
 	ByEvent bool          `json:"by_event,omitempty"`
+}
+
+// Check says what no trial can be held to. shadow tells whether the trial compares rows.
+func (g *Guard) Check(shadow bool) error {
+	for _, share := range []struct {
+		of   string
+		rate float64
+	}{{"fail", g.ErrorRate}, {"differ", g.Differ}} {
+		if !(share.rate <= 1) {
+			return fmt.Errorf("the share of rows that may %s goes from 0 to 1; this is %v", share.of, share.rate)
+		}
+	}
+	switch {
+	case g.Differ != 0 && !shadow:
+		return errors.New("rows are compared in shadow only, so a guardrail for rows that differ needs a trial in shadow")
+	case g.P99 < 0 || g.Fuel < 0 || g.MinRows < 0 || g.Bake < 0:
+		return errors.New("times, instructions and rows of a guardrail are not negative")
+	}
+	return nil
 }
 
 func (g *Guard) enough() int64 { return max(g.MinRows, 1) }

@@ -104,6 +104,9 @@ func (r *rollouts) start(g *graph, c RolloutCommand) error {
 	if c.Share <= 0 || c.Share > rollout.Whole {
 		return errors.New("a canary has a share of the devices, over 0 % and at most 100 %")
 	}
+	if err := c.Guard.Check(c.Shadow); err != nil {
+		return err
+	}
 	p := &RolloutPlan{Guard: c.Guard}
 	if old := r.file.Plans[c.Name]; old != nil {
 		p.Previous = old.Previous

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/engine/admin"
+	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/plan"
 )
 
@@ -29,7 +29,7 @@ The engine reads the folder itself, with the environment and the --var values it
 type applyFlags struct {
 	folder
 	json    bool
-	timeout time.Duration
+	timeout string
 }
 
 func (a *app) applyCommand() *cobra.Command {
@@ -42,7 +42,7 @@ func (a *app) applyCommand() *cobra.Command {
 	}
 	f.flags(cmd, true)
 	cmd.Flags().BoolVar(&f.json, "json", false, "print what has happened as JSON")
-	cmd.Flags().DurationVar(&f.timeout, "timeout", time.Minute, "how long to wait until the engine has changed over")
+	cmd.Flags().StringVar(&f.timeout, "timeout", "1m", "how long to wait until the engine has changed over")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		f.take(args)
 		return a.apply(f)
@@ -59,7 +59,14 @@ func (a *app) apply(f *applyFlags) error {
 	if err != nil {
 		return failed(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), f.timeout)
+	timeout, err := config.ParseDuration(f.timeout)
+	if err == nil && timeout == 0 {
+		err = errors.New("it is longer than 0s")
+	}
+	if err != nil {
+		return fmt.Errorf("--timeout: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	client := admin.NewClient(f.data)
 	q := admin.ApplyRequest{Dir: dir, Vars: vars, Preview: true, Colour: a.colour()}

@@ -31,7 +31,7 @@ func (a *app) deviceCommand() *cobra.Command {
 	var data string
 	cmd.PersistentFlags().StringVar(&data, "data", ".tidemill", "the engine's data `FOLDER`")
 	cmd.AddCommand(&cobra.Command{
-		Use: "set ID NAME=VALUE...", Short: "Set attributes of a device; an empty value takes one away", Args: cobra.MinimumNArgs(1),
+		Use: "set ID NAME=VALUE...", Short: "Set attributes of a device; an empty value takes one away", Args: some("a device and attributes, such as t-17 site=lab"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			d := device.Device{ID: args[0], Attributes: map[string]string{}}
 			for _, pair := range args[1:] {
@@ -44,7 +44,7 @@ func (a *app) deviceCommand() *cobra.Command {
 			return failed(a.setDevices(data, []device.Device{d}))
 		},
 	}, &cobra.Command{
-		Use: "import FILE.csv", Short: "Set attributes of many devices: a header, then a line each; the column id is the id", Args: cobra.ExactArgs(1),
+		Use: "import FILE.csv", Short: "Set attributes of many devices: a header, then a line each; the column id is the id", Args: one("a CSV file"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			f, err := os.Open(args[0])
 			if err != nil {
@@ -61,7 +61,7 @@ func (a *app) deviceCommand() *cobra.Command {
 			return failed(err)
 		},
 	}, &cobra.Command{
-		Use: "rm ID...", Short: "Forget devices", Args: cobra.MinimumNArgs(1),
+		Use: "rm ID...", Short: "Forget devices", Args: some("devices, such as t-17"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			var list []device.Device
 			for _, id := range args {

@@ -27,7 +27,7 @@ func (a *app) graphCommand() *cobra.Command {
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		f.take(args)
 		if format != "mermaid" && format != "dot" {
-			return fmt.Errorf("there is no format %q.%s There are %s", format, config.DidYouMean(format, formats), config.List(formats))
+			return fmt.Errorf("there is no format %q.%s", format, config.DidYouMean(format, formats))
 		}
 		p, err := a.mustLoad(f)
 		if err != nil {

@@ -38,6 +38,32 @@ func (f *folder) flags(cmd *cobra.Command, withData bool) {
 	}
 }
 
+// one wants one argument, and says of what kind.
+func one(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return nil
+		}
+		return fmt.Errorf("%s takes one argument, %s; there are %d", command(cmd), what, len(args))
+	}
+}
+
+// some wants one argument or more.
+func some(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return nil
+		}
+		return fmt.Errorf("%s takes %s", command(cmd), what)
+	}
+}
+
+// command is how a command is called behind the program's name.
+func command(cmd *cobra.Command) string {
+	_, name, _ := strings.Cut(cmd.CommandPath(), " ")
+	return name
+}
+
 func oneFolder(cmd *cobra.Command, args []string) error {
 	switch len(args) {
 	case 0:

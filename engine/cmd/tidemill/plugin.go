@@ -36,7 +36,7 @@ func (a *app) pluginNewCommand() *cobra.Command {
 	var lang string
 	cmd := &cobra.Command{
 		Use: "new --lang LANGUAGE NAME", Short: "Write a new plugin's folder, which builds and passes its tests as it stands",
-		Args: cobra.ExactArgs(1),
+		Args: one("the name of the plugin, such as over_temp"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			files, err := plugindev.New(args[0], lang)
 			if err != nil {
@@ -60,7 +60,7 @@ func (a *app) pluginBuildCommand() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use: "build DIR", Short: "Compile a plugin and put its manifest in",
-		Args: cobra.ExactArgs(1),
+		Args: one("the folder of a plugin"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t, err := a.target(cmd.Context(), args[0])
 			if err != nil {
@@ -176,7 +176,7 @@ func (a *app) pluginTestCommand() *cobra.Command {
 		Long: "Builds the plugin in a folder, runs the test blocks of its *.test.hcl files, and then holds the module to\n" +
 			"the guarantees that every plugin gives, with the rows of its tests and with rows made up from its manifest.\n" +
 			"A module is held to the guarantees alone, with the tests beside it if there are any.",
-		Args: cobra.ExactArgs(1),
+		Args: one("the folder of a plugin, or a module"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t, err := a.target(cmd.Context(), args[0])
 			if err != nil {
@@ -256,7 +256,7 @@ func (a *app) pluginBenchCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "bench DIR | MODULE", Short: "Measure what a row costs, in time and in fuel",
-		Args: cobra.ExactArgs(1),
+		Args: one("the folder of a plugin, or a module"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			t, err := a.target(cmd.Context(), args[0])
 			if err != nil {

@@ -15,7 +15,7 @@ func (a *app) pluginInspectCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "inspect MODULE", Short: "Say what a module is: digest, columns, state, arguments, host calls",
-		Args: cobra.ExactArgs(1),
+		Args: one("a module, such as over_temp/over_temp.wasm"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			module, err := os.ReadFile(args[0])
 			if err != nil {

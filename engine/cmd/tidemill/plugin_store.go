@@ -29,7 +29,7 @@ func (a *app) pluginPushCommand() *cobra.Command {
 			"data folder. Signatures in MODULE.sig come along. --sign KEY signs the digest with an Ed25519 key; the file is made\n" +
 			"if there is none, and its public key, for the trust block, is printed.\n\n" + exitHelp,
 		Example: "  tidemill plugin push --data pipelines/coldhaul/.tidemill reefer_health.wasm",
-		Args:    cobra.ExactArgs(1),
+		Args:    one("a module, such as over_temp/over_temp.wasm"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return failed(a.pluginPush(data, key, args[0]))
 		},

@@ -35,14 +35,14 @@ type rolloutFlags struct {
 // rolloutCommands are the commands below plugin that say which version runs where.
 func (a *app) rolloutCommands() []*cobra.Command {
 	out := []*cobra.Command{a.rolloutCommand()}
-	for _, c := range []struct{ use, action, short string }{
-		{"promote NAME", "promote", "Make the module on trial the stable one of its fleet"},
-		{"rollback NAME", "rollback", "End a trial, or take the last promotion back"},
-		{"remove NAME", "remove", "Forget a rollout: its fleet gets the plugin block's module"},
-		{"release DIGEST", "release", "Let a quarantined module run again"},
+	for _, c := range []struct{ use, action, short, what string }{
+		{"promote NAME", "promote", "Make the module on trial the stable one of its fleet", "the name of a rollout"},
+		{"rollback NAME", "rollback", "End a trial, or take the last promotion back", "the name of a rollout"},
+		{"remove NAME", "remove", "Forget a rollout: its fleet gets the plugin block's module", "the name of a rollout"},
+		{"release DIGEST", "release", "Let a quarantined module run again", "the digest of a module"},
 	} {
 		f := &rolloutFlags{}
-		cmd := &cobra.Command{Use: c.use, Short: c.short, Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+		cmd := &cobra.Command{Use: c.use, Short: c.short, Args: one(c.what), RunE: func(_ *cobra.Command, args []string) error {
 			return a.sendRollout(f, run.RolloutCommand{Action: c.action, Name: args[0], Why: f.why})
 		}}
 		dataFlag(cmd, &f.data)
@@ -91,6 +91,12 @@ func (a *app) rolloutCommand() *cobra.Command {
 }
 
 func (a *app) startRollout(f *rolloutFlags, name string) error {
+	switch {
+	case f.digest == "":
+		return errors.New("--digest names the module to try; tidemill plugin ls lists those there are, tidemill plugin rollout what runs")
+	case f.bakeBy != "clock" && f.bakeBy != "event":
+		return fmt.Errorf("--bake-by is clock or event, not %q", f.bakeBy)
+	}
 	digest, err := modules.Open(a.env, f.data).Find(f.digest)
 	if err != nil {
 		return failed(err)
@@ -104,12 +110,15 @@ func (a *app) startRollout(f *rolloutFlags, name string) error {
 	if f.noDifference {
 		g.Differ = -1
 	}
-	for text, to := range map[string]*time.Duration{f.p99: &g.P99, f.bake: &g.Bake} {
-		if text == "" {
+	for _, d := range []struct {
+		flag, text string
+		to         *time.Duration
+	}{{"bake", f.bake, &g.Bake}, {"p99", f.p99, &g.P99}} {
+		if d.text == "" {
 			continue
 		}
-		if *to, err = config.ParseDuration(text); err != nil {
-			return failed(err)
+		if *d.to, err = config.ParseDuration(d.text); err != nil {
+			return fmt.Errorf("--%s: %w", d.flag, err)
 		}
 	}
 	return a.sendRollout(f, c)
