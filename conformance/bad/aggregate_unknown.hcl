@@ -21,6 +21,7 @@ pipeline "p" {
       c = cnt()                 # ERROR: Did you mean count?
       d = max(temp) - topkk(ms) # ERROR: topk
       e = percentile(temp, 0.95) # WARNING: Write 95 for the part 0.95
+      g = averge(temp)     # ERROR: There are argmax, argmin, avg,
       f = clmp(temp, 0, 1) # ERROR: Did you mean clamp?
     }
   }

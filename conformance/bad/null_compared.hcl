@@ -15,4 +15,7 @@ pipeline "p" {
   rule "r0" {
     where = temp > null # ERROR: > with null is always null
   }
+  rule "r1" {
+    where = temp != nil # ERROR: What is not there is null: x == null.
+  }
 }

@@ -182,6 +182,10 @@ func (s *splitter) unknown(x *hclsyntax.FunctionCallExpr) {
 		s.c.errorf(x.NameRange, "Unknown function", "There is no function %q.%s", x.Name, hint)
 		return
 	}
+	if s.c.isFar(x.Name) {
+		s.c.errorf(x.NameRange, "Unknown function", "There is no function %q. There are %s over the rows of a window.", x.Name, strings.Join(aggregateNames(), ", "))
+		return
+	}
 	s.c.unknownFunction(x)
 }
 

@@ -27,7 +27,7 @@ func TestSplitAggregates(t *testing.T) {
 		{"avg(max(temp))", "", "", `1:5 Aggregate of an aggregate`},
 		{"abs(temp) + hum", "", "", `1:5 Column outside an aggregate; 1:13 Column outside an aggregate`},
 		{"average(temp) + 1", "", "", `1:1 Unknown function: Did you mean avg?`},
-		{"max(temp) - medain(hum)", "", "", `1:13 Unknown function: There are`},
+		{"max(temp) - medain(hum)", "", "", `1:13 Unknown function: There are argmax, argmin, avg, collect, count, delta, distinct, first, histogram, increase, last, max, min, percentile, rate, stddev, sum, time_avg, topk over the rows of a window.`},
 		{"topkk(temp, 3)", "", "", `1:1 Unknown function: Did you mean topk?`},
 		{"rond(temp)", "", "", `1:1 Unknown function: Did you mean round?`},
 		{"median(avg(temp))", "", "", `1:8 Aggregate of an aggregate; 1:1 Unknown function: Did you mean percentile(x, 50)?`},

@@ -136,11 +136,24 @@ func (c *checker) unknownFunction(x *hclsyntax.FunctionCallExpr) {
 		c.errorf(x.NameRange, "Unknown function", "There is no function %q. Did you mean %s?", x.Name, near)
 		return
 	}
+	c.errorf(x.NameRange, "Unknown function", "There is no function %q.%s", x.Name, suggestion(x.Name, c.functionNames()))
+}
+
+func (c *checker) functionNames() []string {
 	var names []string
 	for _, f := range c.funcs {
 		names = append(names, f.name)
 	}
-	c.errorf(x.NameRange, "Unknown function", "There is no function %q.%s", x.Name, suggestion(x.Name, names))
+	return names
+}
+
+// isFar tells whether a name is far from that of any function of a row.
+func (c *checker) isFar(name string) bool {
+	switch strings.ToLower(name) {
+	case "now", "current_timestamp", "env":
+		return false
+	}
+	return otherNames(strings.ToLower(name)) == "" && !strings.HasPrefix(suggestion(name, c.functionNames()), " Did you mean")
 }
 
 // otherNames is our name of a function that other languages call otherwise.

@@ -206,6 +206,11 @@ func (c *checker) unknown(name string, at hcl.Range) {
 		c.errorf(at, "Unknown name", "%s is written in small letters: %s.", name, lower)
 		return
 	}
+	switch strings.ToLower(name) {
+	case "nil", "none", "undefined":
+		c.errorf(at, "Unknown name", "There is no column %q%s. What is not there is null: x == null.", name, c.of())
+		return
+	}
 	for rest := name; strings.Contains(rest, "."); {
 		if _, rest, _ = strings.Cut(rest, "."); slices.Contains(c.columnNames(false), rest) {
 			c.errorf(at, "Unknown name", "A column is named without what it comes from. Did you mean %s?", rest)
