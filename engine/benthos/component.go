@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 )
@@ -91,7 +92,7 @@ type complaints struct {
 func (c *complaints) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
 
 func (c *complaints) Handle(_ context.Context, r slog.Record) error {
-	c.report(r.Message)
+	c.report(strings.TrimSpace(r.Message))
 	return nil
 }
 

@@ -3,6 +3,7 @@ package benthos
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -62,19 +63,38 @@ func Parse(x hcl.Expression, ctx *hcl.EvalContext, kind Kind) (text string, diag
 	}
 	lints, err := linter().LintYAML(string(kind), []byte(text))
 	if err != nil {
-		return "", config.Errorf(at(yamlLine(err), 1), "Not YAML", "%s.", strings.TrimPrefix(err.Error(), "yaml: "))
+		return "", config.Errorf(at(yamlLine(err), 1), "Not YAML", "%s.", plain(err))
 	}
 	for _, l := range lints {
-		diags = append(diags, config.Errorf(at(l.Line, l.Column), "Benthos does not take this", "%s.%s", upper(l.What), hint(l, kind))...)
+		diags = append(diags, config.Errorf(at(l.Line, l.Column), "Benthos does not take this", "%s", said(l, kind, text))...)
 	}
 	if diags.HasErrors() {
 		return "", config.Sort(diags)
 	}
-	text, err = labelled(text)
+	labelled, err := labelled(text)
 	if err != nil {
-		return "", config.Errorf(x.Range(), "Not a configuration", "%s.", upper(err.Error()))
+		return "", config.Errorf(at(yamlLine(err), 1), "Not a configuration", "%s.", upper(plain(err)))
 	}
-	return text, nil
+	return labelled, nil
+}
+
+// goTypes are how a reader of YAML names what it would have taken.
+var goTypes = strings.NewReplacer("!!str ", "", "!!int ", "", "!!seq ", "a list ", "!!map ", "an object ", "cannot unmarshal", "cannot take",
+	"into map[string]interface {}", "as an object")
+
+// plain is what a reader of YAML says, without where, which is told otherwise, and without types of Go.
+func plain(err error) string {
+	s := strings.TrimPrefix(err.Error(), "yaml: ")
+	if _, rest, found := strings.Cut(s, "unmarshal errors:"); found {
+		s = strings.TrimSpace(rest)
+		s, _, _ = strings.Cut(s, "\n")
+		_, s, _ = strings.Cut(s, ": ")
+		s, _, _ = strings.Cut(s, " at line ")
+	}
+	if line, rest, found := strings.Cut(s, ": "); found && strings.HasPrefix(line, "line ") {
+		s = rest
+	}
+	return goTypes.Replace(s)
 }
 
 func linter() *service.ComponentConfigLinter {
@@ -107,12 +127,51 @@ func yamlLine(err error) int {
 	return line
 }
 
-// hint lists what there is where a component is unknown.
-func hint(l service.Lint, kind Kind) string {
-	if l.Type != service.LintComponentNotFound && l.Type != service.LintComponentMissing && !strings.Contains(l.What, "infer") {
-		return ""
+// said is a mistake with what would be right. Of an unknown component Benthos tells its name, but not whether an
+// input or a processor is missing there: where text does not begin with it, it can be either.
+func said(l service.Lint, kind Kind, text string) string {
+	what := upper(strings.TrimSuffix(l.What, ".")) + "."
+	if strings.Contains(l.What, "environment variables were not set") {
+		return what + ` Benthos sees no environment here; HCL does: ${env("NAME")}.`
 	}
-	return " This version has: " + strings.Join(Components(kind), ", ") + "."
+	_, names, inferred := strings.Cut(l.What, "unable to infer component type: ")
+	if !inferred && l.Type != service.LintComponentNotFound && l.Type != service.LintComponentMissing {
+		return what
+	}
+	names = strings.Trim(names, "[]")
+	if slices.Contains(strings.Fields(names), string(kind)) {
+		return fmt.Sprintf("config takes one %s of Benthos, which is what stands below %q: there, and not all of its configuration. The %s may have processors of its own.", kind, kind, kind)
+	}
+	known := Components(kind)
+	var doc map[string]yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &doc); err != nil || nested(doc, names) {
+		if near := didYouMean(names, append(known, processors()...)); near != "" {
+			return what + near
+		}
+		return fmt.Sprintf("%s Of %ss this version has: %s.", what, kind, strings.Join(known, ", "))
+	}
+	return what + didYouMean(names, known) + " This version has: " + strings.Join(known, ", ") + "."
+}
+
+// nested tells whether a name stands below the top of a document.
+func nested(doc map[string]yaml.Node, names string) bool {
+	first, _, _ := strings.Cut(names, " ")
+	_, top := doc[first]
+	return first != "" && !top
+}
+
+func didYouMean(name string, known []string) string {
+	if near := config.Nearest(name, known); near != "" {
+		return " Did you mean " + near + "?"
+	}
+	return ""
+}
+
+func processors() []string {
+	var names []string
+	service.GlobalEnvironment().WalkProcessors(func(name string, _ *service.ConfigView) { names = append(names, name) })
+	sort.Strings(names)
+	return names
 }
 
 // Components lists the components there are, sorted.

@@ -201,6 +201,15 @@ func TestFolder(t *testing.T) {
 	if _, diags = Load(world(two, nil), "conf", Options{}); !strings.Contains(diags.Error(), "File too long") {
 		t.Error(diags)
 	}
+	wide := folder{"a.hcl": "\xff\xfec\x00h\x00\n\x00a\x00"}
+	if _, diags = Load(world(wide, nil), "conf", Options{}); len(diags) != 1 || diags[0].Summary != "Not UTF-8" {
+		t.Errorf("UTF-16: %v", diags)
+	}
+	open := folder{"a.hcl": "channel \"c\" {\n}\ningest \"benthos\" \"b\" {\n  config = <<-EOT\n  x\n  EOT and more\n}\n"}
+	_, diags = Load(world(open, nil), "conf", Options{})
+	if len(diags) != 1 || diags[0].Summary != "Unclosed heredoc" || diags[0].Subject.Start.Line != 4 || !strings.Contains(diags[0].Detail, "with EOT and") {
+		t.Errorf("a heredoc without an end: %v at %v", diags, diags[0].Subject)
+	}
 	for _, empty := range []folder{{}, {"a.hcl": "# nothing\n"}} {
 		if _, diags = Load(world(empty, nil), "conf", Options{}); len(diags) != 1 || !strings.Contains(diags[0].Detail, `pipeline "first"`) {
 			t.Errorf("an empty folder: %v", diags)

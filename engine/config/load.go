@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -159,6 +160,11 @@ func (l *loader) readFile(name string) ([]byte, bool) {
 	if len(src) > MaxFileBytes {
 		l.cfg.Files[name] = &hcl.File{Body: hcl.EmptyBody()}
 		l.add(CheckLimits(name, src))
+		return nil, false
+	}
+	if bytes.HasPrefix(src, []byte("\xff\xfe")) || bytes.HasPrefix(src, []byte("\xfe\xff")) { // each line would be wrong
+		l.cfg.Files[name] = &hcl.File{Body: hcl.EmptyBody()}
+		l.fail(at, "Not UTF-8", "This file is UTF-16. Save it as UTF-8.")
 		return nil, false
 	}
 	return src, true

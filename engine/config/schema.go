@@ -143,7 +143,8 @@ func typeNames() []string {
 	return append(names, "list")
 }
 
-// scalar reads a type that is no list and no object.
+// scalar reads a type that is no list and no object. Where a wrong word stands, the type that it is nearest to is taken: the
+// mistake has been told, and not each use of the field as well.
 func (s *schemaReader) scalar(x hclsyntax.Expression) (t arrow.DataType, unit string, ok bool) {
 	if call, isCall := x.(*hclsyntax.FunctionCallExpr); isCall {
 		if call.Name == "timestamp" {
@@ -160,24 +161,34 @@ func (s *schemaReader) scalar(x hclsyntax.Expression) (t arrow.DataType, unit st
 	}
 	if text, quoted := literal(x); quoted {
 		s.fail(x.Range(), "Quotes around a type", "A type stands without quotes, such as %s.", bestType(text))
-		return nil, "", false
+		t, ok = typeNamed(bestType(text))
+		return t, "", ok
 	}
 	word := hcl.ExprAsKeyword(x)
 	if word == "list" {
 		s.fail(x.Range(), "Wrong list", "A list says what it holds: list(number)")
 		return nil, "", false
 	}
-	for _, w := range typeWords {
-		if w.name == word {
-			return w.typ, "", true
-		}
+	if t, ok := typeNamed(word); ok {
+		return t, "", true
 	}
 	if word == "" {
 		s.fail(x.Range(), "Not a type", "A field has a type: number, integer, string, bool, timestamp, list(...) or { ... }.")
 	} else {
 		s.unknownType(word, x.Range())
+		t, ok = typeNamed(bestType(word))
 	}
-	return nil, "", false
+	return t, "", ok
+}
+
+// typeNamed finds the type that a word names.
+func typeNamed(word string) (arrow.DataType, bool) {
+	for _, w := range typeWords {
+		if w.name == word {
+			return w.typ, true
+		}
+	}
+	return nil, false
 }
 
 // unknownType reports a word that is no type; false when it is one.

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -44,7 +46,33 @@ func parseAll(src []byte, name string) (*hcl.File, hcl.Diagnostics, []hcl.Range)
 	}
 	file.Bytes = src
 	r.markBlank(file.Body.(*hclsyntax.Body))
+	for i, d := range r.diags {
+		r.diags[i] = openHeredoc(d, src)
+	}
 	return file, r.diags, r.torn
+}
+
+// openHeredoc moves the complaint about a heredoc without an end from the end of the file to where it begins.
+func openHeredoc(d *hcl.Diagnostic, src []byte) *hcl.Diagnostic {
+	if d.Summary != "Unterminated template string" {
+		return d
+	}
+	tokens, _ := hclsyntax.LexConfig(src, d.Subject.Filename, hcl.InitialPos)
+	for _, t := range slices.Backward(tokens) {
+		if t.Type == hclsyntax.TokenCHeredoc {
+			break
+		}
+		if t.Type == hclsyntax.TokenOHeredoc {
+			marker := strings.TrimSpace(string(t.Bytes))
+			moved := *d
+			moved.Subject = &hcl.Range{Filename: t.Range.Filename, Start: t.Range.Start,
+				End: hcl.Pos{Line: t.Range.Start.Line, Column: t.Range.Start.Column + len(marker), Byte: t.Range.Start.Byte + len(marker)}}
+			moved.Summary = "Unclosed heredoc"
+			moved.Detail = fmt.Sprintf("The text that begins here goes on to the end of the file: there is no line with %s and nothing else.", strings.TrimLeft(marker, "<-"))
+			return &moved
+		}
+	}
+	return d
 }
 
 // giveUp notes where the file was not understood, and takes in what the parser

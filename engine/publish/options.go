@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/tidemill/tidemill/engine/env"
@@ -110,6 +111,9 @@ func ParseURL(text string) (address string, encrypted bool, err error) {
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
 		return "", false, errors.New("a broker's URL ends behind the port; " + right)
 	case u.Port() != "":
+		if _, err := strconv.ParseUint(u.Port(), 10, 16); err != nil {
+			return "", false, errors.New("a port goes up to 65535; " + right)
+		}
 		port = u.Port()
 	}
 	return net.JoinHostPort(u.Hostname(), port), encrypted, nil

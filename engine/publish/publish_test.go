@@ -412,7 +412,7 @@ func TestParseURL(t *testing.T) {
 	for text, want := range map[string]string{
 		"mqtt://a": "a:1883 false", "mqtts://a": "a:8883 true", "tcp://a:1": "a:1 false", "ssl://[::1]": "[::1]:8883 true", "tls://b:2/": "b:2 true",
 		"ws://a": "WebSocket", "http://a": "begins with mqtt://", "mqtt://": "no host", "mqtt://u:hunter2@a": "settings of their own",
-		"mqtt://a/b": "ends behind the port", "mqtt://%zz": "cannot be understood", "a:1883": "begins with mqtt://",
+		"mqtt://a/b": "ends behind the port", "mqtt://%zz": "cannot be understood", "a:1883": "begins with mqtt://", "mqtt://a:99999": "a port goes up to 65535",
 	} {
 		address, encrypted, err := ParseURL(text)
 		got := fmt.Sprint(address, " ", encrypted)

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -261,6 +262,10 @@ func (a *args) bindDoors(o *options, at stage.At) hcl.Diagnostics {
 			continue
 		case !slices.Contains(schemes, u.Scheme):
 			diags = append(diags, config.Errorf(a.Listen.Range(), "Unknown scheme", "%q begins with %s://. There are tcp://, tls://, ws:// and wss://.", text, u.Scheme)...)
+			continue
+		}
+		if _, err := strconv.ParseUint(u.Port(), 10, 16); err != nil {
+			diags = append(diags, config.Errorf(a.Listen.Range(), "Not an address", "%q: a port goes up to 65535.", text)...)
 			continue
 		}
 		d := door{address: u.Host, encrypted: u.Scheme == "tls" || u.Scheme == "wss", socket: u.Scheme[0] == 'w'}
