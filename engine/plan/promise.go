@@ -25,7 +25,7 @@ func sinkPromise(d stage.Delivery) (promise, why string) {
 	panic("BUG: a sink without a delivery")
 }
 
-// promise is what the whole plan promises: no more than its weakest sink.
+// promise is what the whole plan promises: no more than its weakest sink, and than an ingest whose records may come twice.
 func (p *Plan) promise() Promise {
 	out := Promise{Summary: "exactly once"}
 	out.say("A record that an ingest has handed over is in the journal, on disk; it is read again from there after a crash.")
@@ -53,10 +53,27 @@ func (p *Plan) promise() Promise {
 		out.Summary = "at least once, because of " + strings.Join(names, ", ")
 		out.say("At least once: " + strings.Join(names, ", ") + ". Rows may come twice after a crash; none is left out.")
 	}
+	if repeats := p.repeats(); len(repeats) > 0 {
+		if len(weak[stage.AtLeastOnce]) == 0 {
+			out.Summary = "at least once, because of " + strings.Join(repeats, ", ")
+		}
+		out.say("Records may come twice by " + strings.Join(repeats, ", ") + ": what was not acknowledged is sent again, and a file is read from its beginning with each start. The channel's dedupe counts them once.")
+	}
 	if len(revises) > 0 {
 		out.say("Late rows revise: " + strings.Join(revises, ", ") + " may emit a row again with a higher revision; the highest counts.")
 	}
 	out.say("A row that cannot be processed goes to the rejects of its pipeline, with the reason.")
+	return out
+}
+
+// repeats lists the ingests whose records may come twice and count twice.
+func (p *Plan) repeats() []string {
+	var out []string
+	for _, n := range p.Ingests {
+		if n.Bound.Repeats && n.Block.Enabled && p.Channel(n.Block.To.Name).Config.Dedupe == nil {
+			out = append(out, n.Address)
+		}
+	}
 	return out
 }
 

@@ -205,6 +205,8 @@ type Bound struct {
 	// Push says that a source cannot make its senders wait: the journal takes what comes
 	// however far the tasks are behind.
 	Push bool
+	// Repeats says that an ingest may hand a record over twice, with nothing to know it by.
+	Repeats bool
 
 	// First is, of a stage that has asked for At.Regroup, the first of two phases: a stage that reads the same
 	// input where its rows stand, and makes fewer rows of them. They are what is regrouped then, and the

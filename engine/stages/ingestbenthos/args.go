@@ -30,7 +30,7 @@ func (a *args) Bind(_ []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnostic
 	if a.Inflight < 1 || a.Inflight > 1<<20 {
 		diags = append(diags, config.Errorf(a.InflightRange, "Out of range", "in_flight goes from 1 to 1048576; this is %d.", a.Inflight)...)
 	}
-	return stage.Bound{OpenSource: func(op stage.Opening, to stage.SourceEnv) (stage.Source, error) {
+	return stage.Bound{Repeats: true, OpenSource: func(op stage.Opening, to stage.SourceEnv) (stage.Source, error) {
 		return open(op, to, text, a.Inflight)
 	}}, diags
 }

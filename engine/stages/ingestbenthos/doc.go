@@ -18,7 +18,7 @@
 // # What is promised?
 //
 // At least once, for inputs that send again what was not acknowledged. An input that reads a file
-// begins at its beginning with every start; ingest "file" does not.
+// begins at its beginning with every start; ingest "file" does not. A channel with dedupe counts once what comes twice.
 //
 // Imports: benthos, config, journal, stage
 //
