@@ -53,6 +53,14 @@ func TypeText(t cty.Type) string {
 	return "value"
 }
 
+// article puts a or an before a noun.
+func article(noun string) string {
+	if strings.ContainsAny(noun[:1], "aeiou") {
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
 // describe says what a constant is without showing it: it may be a secret.
 func describe(v cty.Value) string {
 	if v.IsNull() {

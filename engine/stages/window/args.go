@@ -202,7 +202,7 @@ func (s *settings) bindLengths(p *program) hcl.Diagnostics {
 
 // bindSteps checks how the steps of sliding windows fit in.
 func (s *settings) bindSteps(p *program) hcl.Diagnostics {
-	show := func(us int64) string { return time.Duration(us * int64(time.Microsecond)).String() }
+	show := func(us int64) string { return config.FormatDuration(time.Duration(us * int64(time.Microsecond))) }
 	switch n := p.size / p.every; {
 	case n < 1:
 		return config.Errorf(s.everyRange, "Windows with gaps between them",
