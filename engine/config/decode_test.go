@@ -137,6 +137,25 @@ func TestPrintLongLine(t *testing.T) {
 	}
 }
 
+// TestPrintPassword: the line that is shown may end in a log of whoever validates; a password in a URL does not.
+func TestPrintPassword(t *testing.T) {
+	for in, want := range map[string]string{
+		`url = "http://u:hünter2@host:80/a" # x`: `url = "http://u:*******@host:80/a" # x`,
+		`urls = ["a://:p@h", "b://u:q@h"]`:       `urls = ["a://:*@h", "b://u:*@h"]`,
+		`url = "http://host:80/a@b", to = "c@d"`: `url = "http://host:80/a@b", to = "c@d"`,
+		`topic = "a/${b}", mail = "x:y@z"`:       `topic = "a/${b}", mail = "x:y@z"`,
+	} {
+		var b strings.Builder
+		at := hcl.Range{Filename: "f", Start: hcl.InitialPos, End: hcl.Pos{Line: 1, Column: 4, Byte: 3}}
+		if err := Print(&b, Errorf(at, "S", "D"), map[string]*hcl.File{"f": {Bytes: []byte(in)}}, false); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), "   1: "+want+"\n") {
+			t.Errorf("%s", b.String())
+		}
+	}
+}
+
 // TestPrintLine: what is shown is the line that is named, also where only that and the column are known.
 func TestPrintLine(t *testing.T) {
 	const src = "one = <<EOT\n  two: 2\n  three: 3\nEOT\n"

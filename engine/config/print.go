@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -85,7 +86,7 @@ func printPlace(b *strings.Builder, at hcl.Range, file *hcl.File, paint func(cod
 	b.WriteString(":\n")
 	line, before, marked := sourceLine(file.Bytes, at)
 	head := fmt.Sprintf("  %2d: ", at.Start.Line)
-	b.WriteString(head + line + "\n")
+	b.WriteString(head + withoutPasswords(line) + "\n")
 	pad := strings.Map(func(r rune) rune {
 		if r == '\t' {
 			return r
@@ -93,6 +94,17 @@ func printPlace(b *strings.Builder, at hcl.Range, file *hcl.File, paint func(cod
 		return ' '
 	}, before)
 	b.WriteString(strings.Repeat(" ", len(head)) + pad + paint(red, strings.Repeat("^", max(marked, 1))) + "\n\n")
+}
+
+// passwordInURL is what stands between a user's name and a host.
+var passwordInURL = regexp.MustCompile(`(://[^:/@\s"]*:)([^/@\s"]+)@`)
+
+// withoutPasswords is a line of a file as it may stand in a log, as long as it was.
+func withoutPasswords(line string) string {
+	return passwordInURL.ReplaceAllStringFunc(line, func(found string) string {
+		m := passwordInURL.FindStringSubmatch(found)
+		return m[1] + strings.Repeat("*", utf8.RuneCountInString(m[2])) + "@"
+	})
 }
 
 // onLine is at, with the bytes of its line where they are another line's: who finds a mistake in a text that stands in the file
