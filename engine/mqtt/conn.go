@@ -413,7 +413,8 @@ func (c *conn) answer(p *pending) {
 	switch {
 	case p.err != nil:
 		c.failed = append(c.failed, p.acks...)
-	case c.dead || c.closing && c.v == V5: // nothing follows a DISCONNECT (MQTT-3.14.4-1)
+	case c.dead || len(c.failed) > 0 || c.closing && c.v == V5:
+		// Nothing follows a DISCONNECT (MQTT-3.14.4-1), and nothing what failed: it may be the same message, sent again meanwhile.
 		c.unsent = append(c.unsent, p.acks...)
 	default:
 		c.out = c.bufferFor(maxAck * len(p.acks))

@@ -471,7 +471,7 @@ func (l *entryLog) snapshot() (int64, error) {
 	if _, err := l.replay(snap, logs, m); err != nil {
 		return 0, err
 	}
-	b := m.append(nil)
+	b := m.lasting(l.env.Clock.Now().UnixMicro()).append(nil)
 	seal(b, l.number, 0)
 	temp := path.Join(l.dir, "snapshot.tmp")
 	f, err := l.env.FS.Open(temp, env.Create)

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -75,7 +76,7 @@ func (n *notebook) tell() (after []string) {
 
 func everyEntry() [][][]byte {
 	message := func(topic, payload string) *Message {
-		return &Message{Topic: topic, Payload: []byte(payload), QoS: 1, props: []byte{1, 1}, Expires: 99}
+		return &Message{Topic: topic, Payload: []byte(payload), QoS: 1, props: []byte{1, 1}, Expires: 99 << 50}
 	}
 	sub := &subscription{filter: "$share/g/a/+", id: 7, options: Filter{QoS: 2, RetainHandling: 2, RetainAsPublished: true}}
 	queued := func(seq uint64, payload string) []byte {
@@ -215,6 +216,68 @@ func TestLogCompacts(t *testing.T) {
 			t.Errorf("%d files, %v", len(files), err)
 		}
 	}
+}
+
+// A snapshot does not hold what has expired.
+func TestLogForgets(t *testing.T) {
+	disk := env.NewSim(1)
+	n := openNotebook(t, disk)
+	now := n.env.Clock.Now()
+	for topic, expires := range map[string]int64{"never": 0, "past": now.UnixMicro() - 1, "later": now.Add(time.Hour).UnixMicro()} {
+		n.log.add(func(b []byte) []byte {
+			return putRetained(b, &Message{Topic: topic, Payload: []byte("x"), Expires: expires})
+		})
+	}
+	n.log.close()
+	n.log.compact() // the writer has gone: this goroutine is it now
+	n.log.close()
+	n = openNotebook(t, disk)
+	defer n.log.close()
+	if got := slices.Sorted(maps.Keys(n.said.retained)); !slices.Equal(got, []string{"later", "never"}) || len(n.reports) > 0 {
+		t.Errorf("it says %q, reports %q", got, n.reports)
+	}
+}
+
+// A message that clears what another one has just cleared is acknowledged when that is on disk, and not before.
+func TestClearedTwice(t *testing.T) {
+	var stuck atomic.Bool
+	begun, free := make(chan struct{}, 1), make(chan struct{})
+	st, err := newStage(func(name string) {
+		if name == "mqtt.before-sync" && stuck.Load() {
+			select {
+			case begun <- struct{}{}:
+			default:
+			}
+			<-free
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.s.Close()
+	release := sync.OnceFunc(func() { close(free) })
+	defer release()
+	say := func(lines ...string) {
+		t.Helper()
+		for _, line := range lines {
+			if err := st.do(line); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+		}
+	}
+	say("@p 3 clean", "@q 3 clean", "@p > 33 ~ 'a/1' 00 01 31", "@p < 40 02 00 01")
+	stuck.Store(true)
+	say("@p > 33 ~ 'a/1' 00 02")
+	<-begun
+	say("@q > 33 ~ 'a/1' 00 01")
+	c := st.clients["q"]
+	c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if n, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("before it is on disk: %d bytes, %v", n, err)
+	}
+	c.SetReadDeadline(time.Time{})
+	release()
+	say("@p < 40 02 00 02", "@q < 40 02 00 01")
 }
 
 // While the disk is full nothing is confirmed, and what came meanwhile is not lost.

@@ -237,12 +237,8 @@ func (s *Server) noteWill(sess *session) {
 }
 
 // noteRetained writes down what is retained of a topic.
-func (s *Server) noteRetained(m *Message) bool {
-	l := s.log.Load()
-	if l != nil {
-		l.add(func(b []byte) []byte { return putRetained(b, m) })
-	}
-	return l != nil
+func (s *Server) noteRetained(m *Message) {
+	s.log.Load().add(func(b []byte) []byte { return putRetained(b, m) })
 }
 
 // publishLate publishes a will whose delay has passed, unless the server stops: then the next one does.

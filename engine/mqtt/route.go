@@ -26,7 +26,10 @@ func (s *Server) retain(m *Message) (stored bool) {
 	if !ok {
 		s.o.Count("retained_over_limit", 1)
 	}
-	return changed && s.noteRetained(m)
+	if changed {
+		s.noteRetained(m)
+	}
+	return ok && s.log.Load() != nil // also where nothing changed: what did before may not be on disk yet
 }
 
 // spread delivers m to each session that is hit, once (MQTT-3.3.4-2): at the

@@ -136,6 +136,13 @@ func putRetained(dst []byte, m *Message) []byte {
 	return putMessage(append(dst, entryRetain), m)
 }
 
+// lasting forgets retained messages that have expired. No entry says that they are no more, so that without it
+// a snapshot would grow by each topic that ever had one.
+func (m *saved) lasting(nowUS int64) *saved {
+	maps.DeleteFunc(m.retained, func(_ string, message *Message) bool { return message.expired(nowUS) })
+	return m
+}
+
 // append writes everything as entries, in an order of its own.
 func (m *saved) append(dst []byte) []byte {
 	for _, topic := range slices.Sorted(maps.Keys(m.retained)) {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -55,7 +56,7 @@ func (k *keys) claim(id string, sum uint64, count int, now int64) (q *keyed, min
 	defer k.mu.Unlock()
 	k.expire(now)
 	if q := k.byID[id]; q != nil {
-		if q.have == nil || !q.settled || q.sum != sum {
+		if q.have == nil || !q.settled || q.sum != sum || q.count != count {
 			return q, false
 		}
 		q.settled, q.done = false, make(chan struct{})
@@ -70,6 +71,9 @@ func (k *keys) add(q *keyed) {
 	if len(k.byID) >= k.limit {
 		k.forgot()
 		k.pop()
+	}
+	if len(k.order) > 2*k.limit { // of requests that failed there may be any number
+		k.order = slices.DeleteFunc(k.order, func(q *keyed) bool { return k.byID[q.id] != q })
 	}
 	k.byID[q.id] = q
 	k.order = append(k.order, q)

@@ -95,7 +95,7 @@ func TestTorn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body := "1\n2\n3\n4\n5\n6\n7\n8\n"
+	body := "[1,2,3,4,5,6,7,8]"
 	payloads, err := split([]byte(body), false)
 	if err != nil {
 		t.Fatal(err)
@@ -116,6 +116,10 @@ func TestTorn(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := start(t, env.Real(), dir, open0, journal.Options{})
+	// As lines the same body is another request, with one record.
+	if a := mustPost(t, r.url(), body, "Idempotency-Key", "torn", "Content-Type", "application/x-ndjson"); a.code != 422 {
+		t.Errorf("as lines: %d %s", a.code, a.text)
+	}
 	for range 2 {
 		if a := mustPost(t, r.url(), body, "Idempotency-Key", "torn"); a.code != 200 || a.accepted != 8 {
 			t.Errorf("%d %s", a.code, a.text)
@@ -155,6 +159,13 @@ func TestKeysForget(t *testing.T) {
 	}
 	if forgot != 3 || len(k.byID) != 3 || len(k.order) != 3 {
 		t.Errorf("%d forgotten, %d kept, %d in order", forgot, len(k.byID), len(k.order))
+	}
+	for range 50 {
+		q, _ := k.claim("x", 1, 1, 107)
+		k.settle(q, errors.New("no"))
+	}
+	if n := len(k.order); n > 2*k.limit+1 {
+		t.Errorf("%d that failed are remembered", n)
 	}
 	q, _ := k.claim("x", 1, 1, 108)
 	k.settle(q, errors.New("no"))
