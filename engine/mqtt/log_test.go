@@ -238,10 +238,10 @@ func TestLogForgets(t *testing.T) {
 	}
 }
 
-// A message that clears what another one has just cleared is acknowledged when that is on disk, and not before.
-func TestClearedTwice(t *testing.T) {
-	var stuck atomic.Bool
-	begun, free := make(chan struct{}, 1), make(chan struct{})
+// stuckStage is a stage whose disk stops answering once it is told to, and then begins nothing but one sync until release.
+func stuckStage(t *testing.T) (st *stage, say func(lines ...string), stuck *atomic.Bool, begun chan struct{}, release func()) {
+	stuck, begun = &atomic.Bool{}, make(chan struct{}, 1)
+	free := make(chan struct{})
 	st, err := newStage(func(name string) {
 		if name == "mqtt.before-sync" && stuck.Load() {
 			select {
@@ -254,30 +254,70 @@ func TestClearedTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer st.s.Close()
-	release := sync.OnceFunc(func() { close(free) })
-	defer release()
-	say := func(lines ...string) {
+	release = sync.OnceFunc(func() { close(free) })
+	t.Cleanup(func() {
+		release()
+		st.inlet.release(nil)
+		st.s.Close()
+	})
+	return st, func(lines ...string) {
 		t.Helper()
 		for _, line := range lines {
 			if err := st.do(line); err != nil {
 				t.Fatalf("%s: %v", line, err)
 			}
 		}
-	}
-	say("@p 3 clean", "@q 3 clean", "@p > 33 ~ 'a/1' 00 01 31", "@p < 40 02 00 01")
-	stuck.Store(true)
-	say("@p > 33 ~ 'a/1' 00 02")
-	<-begun
-	say("@q > 33 ~ 'a/1' 00 01")
-	c := st.clients["q"]
+	}, stuck, begun, release
+}
+
+// silent fails when something comes on a client's connection.
+func (st *stage) silent(t *testing.T, client string) {
+	t.Helper()
+	c := st.clients[client]
 	c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	if n, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("before it is on disk: %d bytes, %v", n, err)
 	}
 	c.SetReadDeadline(time.Time{})
-	release()
-	say("@p < 40 02 00 02", "@q < 40 02 00 01")
+}
+
+// alone makes a server read what follows with a goroutine of the connection's own, and not with a sweeper.
+const alone = "82 06 00 63 00 01 62 00 "
+
+// A retained message is acknowledged when it is on disk, and not before; so is one that clears what another one has just cleared.
+func TestClearedTwice(t *testing.T) {
+	for _, first := range []string{"", alone} {
+		st, say, stuck, begun, release := stuckStage(t)
+		say("@p 3 clean", "@q 3 clean", "@p > 33 ~ 'a/1' 00 01 31", "@p < 40 02 00 01")
+		stuck.Store(true)
+		say("@p > " + first + "33 ~ 'a/1' 00 02")
+		<-begun
+		if first != "" {
+			say("@p < 90 03 00 63 00")
+		}
+		say("@q > 33 ~ 'a/1' 00 01")
+		st.silent(t, "q")
+		st.silent(t, "p")
+		release()
+		say("@p < 40 02 00 02", "@q < 40 02 00 01")
+	}
+}
+
+// What the inlet has refused stays refused when the log then has its part.
+func TestRefusedThenNoted(t *testing.T) {
+	for _, first := range []string{"", alone} {
+		_, say, stuck, begun, release := stuckStage(t)
+		say("inlet hold", "@a 3 keep", "@a > "+alone, "@a < 90 03 00 63 00") // again it changes nothing, and has not to be written down
+		stuck.Store(true)
+		say("@a > " + first + "35 ~ 'a/1' 00 01 31")
+		<-begun
+		if first != "" {
+			say("@a < 90 03 00 63 00")
+		}
+		say("inlet a/1 1 2 retain", "inlet fail")
+		release()
+		say("@a < ends", "@a 3 keep present", "@a > 3D ~ 'a/1' 00 01 31", "inlet a/1 1 2 retain resent", "@a < 50 02 00 01")
+	}
 }
 
 // While the disk is full nothing is confirmed, and what came meanwhile is not lost.
@@ -356,30 +396,7 @@ func TestFarewell(t *testing.T) {
 	for _, answers := range []bool{true, false} {
 		t.Run(fmt.Sprint("answers ", answers), func(t *testing.T) {
 			t.Parallel()
-			var stuck atomic.Bool
-			begun, free := make(chan struct{}, 1), make(chan struct{})
-			st, err := newStage(func(name string) {
-				if name == "mqtt.before-sync" && stuck.Load() {
-					select {
-					case begun <- struct{}{}:
-					default:
-					}
-					<-free
-				}
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer st.s.Close()
-			release := sync.OnceFunc(func() { close(free) })
-			defer release()
-			say := func(lines ...string) {
-				for _, line := range lines {
-					if err := st.do(line); err != nil {
-						t.Fatalf("%s: %v", line, err)
-					}
-				}
-			}
+			st, say, stuck, begun, release := stuckStage(t)
 			say("@w open", "@w > 10 ~ 'MQTT' 04 0C 00 3C 'w' 'a/will' 'x'", "@w < 20 02 00 00")
 			if err := st.s.log.Load().wait(); err != nil {
 				t.Fatal(err)
@@ -388,12 +405,7 @@ func TestFarewell(t *testing.T) {
 			say("@w > E0 00")
 			<-begun
 			if answers {
-				c := st.clients["w"]
-				c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-				if n, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-					t.Errorf("before it is on disk: %d bytes, %v", n, err)
-				}
-				c.SetReadDeadline(time.Time{})
+				st.silent(t, "w")
 				release()
 				say("@w < ends", "count wills_taken_back_late 0")
 				return
