@@ -275,8 +275,8 @@ func (st *stage) silent(t *testing.T, client string) {
 	t.Helper()
 	c := st.clients[client]
 	c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-	if n, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("before it is on disk: %d bytes, %v", n, err)
+	if n, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) || len(c.buf) > 0 {
+		t.Errorf("before it is on disk: %x, and %d bytes, %v", c.buf, n, err)
 	}
 	c.SetReadDeadline(time.Time{})
 }
