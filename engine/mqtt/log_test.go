@@ -303,6 +303,23 @@ func TestClearedTwice(t *testing.T) {
 	}
 }
 
+// CONNACK of a new session and PUBCOMP come when what they confirm is on disk, and not before.
+func TestConfirmedWhenNoted(t *testing.T) {
+	for _, c := range []struct{ before, asks, answer string }{
+		{"@a open", "@a > 10 ~ 'MQTT' 04 00 00 3C 'a'", "@a < 20 02 00 00"},
+		{"@a 3 keep", "@a > 62 02 00 01", "@a < 70 02 00 01"},
+	} {
+		st, say, stuck, begun, release := stuckStage(t)
+		say(c.before)
+		stuck.Store(true)
+		say(c.asks)
+		<-begun
+		st.silent(t, "a")
+		release()
+		say(c.answer)
+	}
+}
+
 // What the inlet has refused stays refused when the log then has its part.
 func TestRefusedThenNoted(t *testing.T) {
 	for _, first := range []string{"", alone} {
