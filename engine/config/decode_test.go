@@ -137,13 +137,20 @@ func TestPrintLongLine(t *testing.T) {
 	}
 }
 
-// TestPrintPassword: the line that is shown may end in a log of whoever validates; a password in a URL does not.
-func TestPrintPassword(t *testing.T) {
+// TestPrintSecrets: the line that is shown may end in a log of whoever validates; a secret in it does not.
+func TestPrintSecrets(t *testing.T) {
 	for in, want := range map[string]string{
-		`url = "http://u:hünter2@host:80/a" # x`: `url = "http://u:*******@host:80/a" # x`,
-		`urls = ["a://:p@h", "b://u:q@h"]`:       `urls = ["a://:*@h", "b://u:*@h"]`,
-		`url = "http://host:80/a@b", to = "c@d"`: `url = "http://host:80/a@b", to = "c@d"`,
-		`topic = "a/${b}", mail = "x:y@z"`:       `topic = "a/${b}", mail = "x:y@z"`,
+		`url = "http://u:hünter2@host:80/a" # x`:                              `url = "http://u:*******@host:80/a" # x`,
+		`urls = ["a://:p@h", "b://u:q@h"]`:                                    `urls = ["a://:*@h", "b://u:*@h"]`,
+		`url = "http://host:80/a@b", to = "c@d"`:                              `url = "http://host:80/a@b", to = "c@d"`,
+		`topic = "a/${b}", mail = "x:y@z"`:                                    `topic = "a/${b}", mail = "x:y@z"`,
+		`password = "a \" b" # "c"`:                                           `password = "******" # "c"`,
+		`password_file = "a"`:                                                 `password_file = "a"`,
+		`headers = { Authorization = "Bäarer 1", "X-Token": "two", x = "y" }`: `headers = { Authorization = "********", "X-Token": "***", x = "y" }`,
+		`token = "${env("TOKEN")}"`:                                           `token = "${env("TOKEN")}"`,
+		`token = env("TOKEN")`:                                                `token = env("TOKEN")`,
+		`  password: s3 cret # why`:                                           `  password: *************`,
+		`on = token`:                                                          `on = token`,
 	} {
 		var b strings.Builder
 		at := hcl.Range{Filename: "f", Start: hcl.InitialPos, End: hcl.Pos{Line: 1, Column: 4, Byte: 3}}

@@ -86,7 +86,7 @@ func printPlace(b *strings.Builder, at hcl.Range, file *hcl.File, paint func(cod
 	b.WriteString(":\n")
 	line, before, marked := sourceLine(file.Bytes, at)
 	head := fmt.Sprintf("  %2d: ", at.Start.Line)
-	b.WriteString(head + withoutPasswords(line) + "\n")
+	b.WriteString(head + withoutSecrets(line) + "\n")
 	pad := strings.Map(func(r rune) rune {
 		if r == '\t' {
 			return r
@@ -96,15 +96,26 @@ func printPlace(b *strings.Builder, at hcl.Range, file *hcl.File, paint func(cod
 	b.WriteString(strings.Repeat(" ", len(head)) + pad + paint(red, strings.Repeat("^", max(marked, 1))) + "\n\n")
 }
 
-// passwordInURL is what stands between a user's name and a host.
-var passwordInURL = regexp.MustCompile(`(://[^:/@\s"]*:)([^/@\s"]+)@`)
+// secrets are what is not shown of a line: what stands between a user's name and a host, and what a name says of a value that it is one, in HCL
+// and in the YAML of a heredoc. A name that goes on, such as password_file, has a path.
+var secrets = []*regexp.Regexp{
+	regexp.MustCompile(`(://[^:/@\s"]*:)([^/@\s"]+)@`),
+	regexp.MustCompile(`(?i)((?:password|secret|secret_key|token|authorization)"?\s*[=:]\s*")((?:[^"\\]|\\.)+)`),
+	regexp.MustCompile(`(?i)((?:password|secret|secret_key|token|authorization):\s+)([^\s"'].*)`),
+}
 
-// withoutPasswords is a line of a file as it may stand in a log, as long as it was.
-func withoutPasswords(line string) string {
-	return passwordInURL.ReplaceAllStringFunc(line, func(found string) string {
-		m := passwordInURL.FindStringSubmatch(found)
-		return m[1] + strings.Repeat("*", utf8.RuneCountInString(m[2])) + "@"
-	})
+// withoutSecrets is a line of a file as it may stand in a log, as long as it was. What is computed stays: it tells a name, and no secret.
+func withoutSecrets(line string) string {
+	for _, r := range secrets {
+		out, from := "", 0
+		for _, at := range r.FindAllStringSubmatchIndex(line, -1) {
+			if value := line[at[4]:at[5]]; !strings.Contains(value, "${") {
+				out, from = out+line[from:at[4]]+strings.Repeat("*", utf8.RuneCountInString(value)), at[5]
+			}
+		}
+		line = out + line[from:]
+	}
+	return line
 }
 
 // onLine is at, with the bytes of its line where they are another line's: who finds a mistake in a text that stands in the file
