@@ -73,7 +73,9 @@ type program struct {
 }
 
 const (
-	maxPanes = 1 << 27
+	// maxOwnKeys is no limit: the channel limits its keys itself, and keeps those that it has when its limit is lowered.
+	maxOwnKeys = 1 << 30
+	maxPanes   = 1 << 27
 	// maxPaneBytes limits the memory of one task's panes, with what is computed of each, byte strings not counted.
 	maxPaneBytes = 4 << 30
 	// Words of a pane, and columns of its table.
@@ -413,8 +415,8 @@ func (p *program) tables(g *aggregates, ch *config.Channel) []state.Decl {
 	groups := state.Decl{Name: "groups", Digest: digest, MaxKeys: stage.MaxKeys(ch), Columns: []state.Column{
 		{Name: "times", Type: state.I64, Width: p.groupWords}, {Name: "links", Type: state.U32, Width: groupLinks},
 	}}
-	if p.scheme == single && ch != nil && ch.MaxKeys > 0 {
-		groups.MaxKeys = ch.MaxKeys
+	if p.scheme == single {
+		groups.MaxKeys = maxOwnKeys
 	}
 	panes := state.Decl{Name: "panes", Digest: digest, Columns: []state.Column{
 		{Name: "cells", Type: state.I64, Width: p.words}, {Name: "links", Type: state.U32, Width: paneLinks},

@@ -129,6 +129,21 @@ func (m *roomWindow) Emit(rows arrow.RecordBatch) {
 	rows.Release()
 }
 
+// TestRoomOfTheChannel: a window by the channel's key alone has room for all keys that the channel has. These may be more than its limit, which can be
+// lowered while an engine runs.
+func TestRoomOfTheChannel(t *testing.T) {
+	bound, diags := stagetest.Bind(Tumbling(), []byte("by = [device]\nevery = \"1m\"\nemit = { n = count() }\n"), roomRows(t, nil).Schema(), "device", 4,
+		func(at *stage.At) { at.Channel.MaxKeys = 5 })
+	if diags.HasErrors() {
+		t.Fatal(diags)
+	}
+	for _, d := range bound.State {
+		if d.Name == "groups" && d.MaxKeys < 1<<20 {
+			t.Errorf("there is room for %d keys", d.MaxKeys)
+		}
+	}
+}
+
 // TestRoomTold: which rows find no room does not depend on when watermarks are told, on cuts, or on a restore in the middle.
 func TestRoomTold(t *testing.T) {
 	for _, args := range []string{
