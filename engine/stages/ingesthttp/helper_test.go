@@ -53,8 +53,22 @@ type rig struct {
 // gate is an appender that a test can make refuse.
 type gate struct {
 	journal.Appender
-	mu  sync.Mutex
-	err error
+	mu   sync.Mutex
+	err  error
+	lost error // what it takes is not kept, and this becomes of it
+}
+
+// lose has the appender take what comes, and say later that it is not durable; nil ends that.
+func (g *gate) lose(err error) {
+	g.mu.Lock()
+	g.lost = err
+	g.mu.Unlock()
+}
+
+func (g *gate) losing() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lost
 }
 
 func (g *gate) set(err error) {
@@ -72,6 +86,10 @@ func (g *gate) refused() error {
 func (g *gate) Append(b journal.Batch) error {
 	if err := g.refused(); err != nil {
 		return err
+	}
+	if err := g.losing(); err != nil {
+		time.AfterFunc(50*time.Millisecond, func() { b.Done(err) })
+		return nil
 	}
 	return g.Appender.Append(b)
 }

@@ -88,6 +88,33 @@ func TestKeyFailed(t *testing.T) {
 	}
 }
 
+// TestTakenAndLost: a request that the journal has taken and could not keep is not answered as if it had, with a key and without, nor is one of the
+// same key that waits for it; and it counts once when it comes again.
+func TestTakenAndLost(t *testing.T) {
+	r := start(t, env.Real(), t.TempDir(), open0, journal.Options{})
+	r.gate().lose(errors.New("a sector cannot be written"))
+	var wg sync.WaitGroup
+	for _, headers := range [][]string{nil, {"Idempotency-Key", "one"}, {"Idempotency-Key", "one"}, {"Idempotency-Key", "two"}} {
+		wg.Go(func() {
+			if a := mustPost(t, r.url(), `1`, headers...); a.code != 503 || !strings.Contains(a.text, "could not be kept") {
+				t.Errorf("%v: %d %s", headers, a.code, a.text)
+			}
+		})
+	}
+	wg.Wait()
+	r.gate().lose(nil)
+	for range 2 {
+		if a := mustPost(t, r.url(), `1`, "Idempotency-Key", "one"); a.code != 200 || a.accepted != 1 {
+			t.Errorf("again: %d %s", a.code, a.text)
+		}
+	}
+	r.close2(func() {
+		if got := r.records(); len(got) != 1 {
+			t.Errorf("in the journal: %q", got)
+		}
+	})
+}
+
 // TestTorn: of a request whose beginning a crash has kept, the rest is appended.
 func TestTorn(t *testing.T) {
 	dir := t.TempDir()
