@@ -240,10 +240,10 @@ func decodeValue(a *hcl.Attribute, ctx *hcl.EvalContext, target reflect.Value) h
 		if target.Kind() == reflect.Pointer {
 			return nil
 		}
-		return Errorf(at, "Wrong type", "%s takes %s; this is null.", a.Name, article(TypeText(want)))
+		return Errorf(at, "Wrong type", "%s takes %s; this is null.", a.Name, Article(TypeText(want)))
 	}
 	if !fits(v.Type(), want) {
-		return Errorf(at, "Wrong type", "%s takes %s; this is %s.%s", a.Name, article(TypeText(want)), describe(v), typeHint(v, want))
+		return Errorf(at, "Wrong type", "%s takes %s; this is %s.%s", a.Name, Article(TypeText(want)), describe(v), typeHint(v, want))
 	}
 	if v, err = convert.Convert(v, want); err == nil {
 		err = gocty.FromCtyValue(v, target.Addr().Interface())

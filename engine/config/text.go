@@ -53,8 +53,8 @@ func TypeText(t cty.Type) string {
 	return "value"
 }
 
-// article puts a or an before a noun.
-func article(noun string) string {
+// Article puts a or an before a noun.
+func Article(noun string) string {
 	if strings.ContainsAny(noun[:1], "aeiou") {
 		return "an " + noun
 	}

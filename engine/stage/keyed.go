@@ -44,19 +44,17 @@ func CheckBy(by []Column, x hcl.Expression, at At, what string) (hasKey bool, di
 	if !config.Absent(x) {
 		where = x.Range()
 	}
-	title := "An " + what
-	if !strings.ContainsRune("aeiou", rune(what[0])) {
-		title = "A " + what
-	}
+	one := config.Article(what)
+	title := "A" + one[1:]
 	found := fmt.Sprintf("The rows of channel.%s are spread over %d partitions by %s", ch.Name, ch.Partitions, ch.Key)
 	if key == "" {
 		return false, append(diags, config.Errorf(where, title+" without the channel's key",
 			"%s, and %s no longer has that column, so that %s here would see a part of its rows. Keep %s in the stages before, or give the channel partitions = 1.",
-			found, at.Inputs[0], strings.ToLower(title), ch.Key)...)
+			found, at.Inputs[0], one, ch.Key)...)
 	}
 	return false, append(diags, config.Errorf(where, title+" without the channel's key",
 		"%s, so that %s by other columns would see a part of its rows. Write by = [%s], or give the channel partitions = 1 or no key.",
-		found, strings.ToLower(title), strings.Join(names, ", "))...)
+		found, one, strings.Join(names, ", "))...)
 }
 
 // Keys turns the columns of `by` into keys of a table and back. One string is

@@ -1,7 +1,6 @@
 package enrich
 
 import (
-	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -118,9 +117,9 @@ func (a *httpArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 	p := &program{servers: a.servers, url: a.URL, headers: a.Headers, timeout: a.Timeout.Length(), bytes: a.MaxBytes.Bytes(), maxRows: a.MaxRows}
 	var diags hcl.Diagnostics
 	name := ""
-	u, err := url.Parse(a.URL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
-		diags = config.Errorf(a.URLRange, "Not a URL", "url begins with http:// or https:// and names a host, as in \"https://example.com/sites.json\". A password stands in a header: headers = { Authorization = env(\"NAME\") }.")
+	u, wrong := config.ParseHTTP(a.URL)
+	if wrong != "" || u.User != nil {
+		diags = config.Errorf(a.URLRange, "Not a URL", "url begins with http:// or https:// and names a host, with a port of at most 65535 if any, as in \"https://example.com/sites.json\". A password stands in a header: headers = { Authorization = env(\"NAME\") }.")
 	} else {
 		name, p.shown = u.Path, u.Scheme+"://"+u.Host+u.Path
 	}

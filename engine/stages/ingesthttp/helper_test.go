@@ -65,30 +65,26 @@ func (g *gate) lose(err error) {
 	g.mu.Unlock()
 }
 
-func (g *gate) losing() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.lost
-}
-
 func (g *gate) set(err error) {
 	g.mu.Lock()
 	g.err = err
 	g.mu.Unlock()
 }
 
-func (g *gate) refused() error {
+// fate is what becomes of a batch: refused, or taken and lost.
+func (g *gate) fate() (refused, lost error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.err
+	return g.err, g.lost
 }
 
 func (g *gate) Append(b journal.Batch) error {
-	if err := g.refused(); err != nil {
-		return err
-	}
-	if err := g.losing(); err != nil {
-		time.AfterFunc(50*time.Millisecond, func() { b.Done(err) })
+	refused, lost := g.fate()
+	switch {
+	case refused != nil:
+		return refused
+	case lost != nil:
+		time.AfterFunc(50*time.Millisecond, func() { b.Done(lost) })
 		return nil
 	}
 	return g.Appender.Append(b)
@@ -96,8 +92,8 @@ func (g *gate) Append(b journal.Batch) error {
 
 // Flush of a process that is dead must not reach the disk of the next.
 func (g *gate) Flush() error {
-	if err := g.refused(); errors.Is(err, env.ErrCrashed) {
-		return err
+	if refused, _ := g.fate(); errors.Is(refused, env.ErrCrashed) {
+		return refused
 	}
 	return g.Appender.Flush()
 }

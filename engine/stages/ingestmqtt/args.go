@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -264,7 +263,7 @@ func (a *args) bindDoors(o *options, at stage.At) hcl.Diagnostics {
 			diags = append(diags, config.Errorf(a.Listen.Range(), "Unknown scheme", "%q begins with %s://. There are tcp://, tls://, ws:// and wss://.", text, u.Scheme)...)
 			continue
 		}
-		if _, err := strconv.ParseUint(u.Port(), 10, 16); err != nil {
+		if !config.IsPort(u.Port()) {
 			diags = append(diags, config.Errorf(a.Listen.Range(), "Not an address", "%q: a port goes up to 65535.", text)...)
 			continue
 		}

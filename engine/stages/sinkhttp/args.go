@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -107,14 +106,10 @@ func (a *args) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagnosti
 // bindURL checks the URL. No message holds what may be a secret in it.
 func (a *args) bindURL(o *options) hcl.Diagnostics {
 	const right = "Write it as in \"https://example.com/hook\"."
-	u, err := url.Parse(a.URL)
+	u, wrong := config.ParseHTTP(a.URL)
 	switch {
-	case err != nil:
-		return config.Errorf(a.URLRange, "Not a URL", "url cannot be understood. %s", right)
-	case u.Scheme != "http" && u.Scheme != "https":
-		return config.Errorf(a.URLRange, "Not a URL", "url begins with http:// or https://. %s", right)
-	case u.Hostname() == "":
-		return config.Errorf(a.URLRange, "Not a URL", "url names no host. %s", right)
+	case wrong != "":
+		return config.Errorf(a.URLRange, "Not a URL", "url %s. %s", wrong, right)
 	case u.User != nil:
 		return config.Errorf(a.URLRange, "Password in a URL", "A password stands in a header: headers = { Authorization = env(\"NAME\") }.")
 	case u.Fragment != "":

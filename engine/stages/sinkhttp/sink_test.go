@@ -462,6 +462,8 @@ func TestBind(t *testing.T) {
 		{good, ""},
 		{"url = \"ftp://example.com\"\n", "begins with http"},
 		{"url = \"https://\"\n", "names no host"},
+		{"url = \"https://example.com:65536/\"\n", "go up to 65535"},
+		{"url = \"https://example.com:65535/\"\n", ""},
 		{"url = \"https://u:hunter2@example.com\"\n", "Password in a URL"},
 		{"url = \"https://example.com/%zz?hunter2\"\n", "cannot be understood"},
 		{"url = \"https://example.com/#x\"\n", "behind #"},

@@ -126,14 +126,10 @@ func (a *args) bindLimits(o *options) (diags hcl.Diagnostics) {
 // bindServer checks where to write. No message holds what may be a secret.
 func (a *args) bindServer(o *options) hcl.Diagnostics {
 	const right = "Write it as in \"http://127.0.0.1:8086\"."
-	u, err := url.Parse(a.URL)
+	u, wrong := config.ParseHTTP(a.URL)
 	switch {
-	case err != nil:
-		return config.Errorf(a.URLRange, "Not a URL", "url cannot be understood. %s", right)
-	case u.Scheme != "http" && u.Scheme != "https":
-		return config.Errorf(a.URLRange, "Not a URL", "url begins with http:// or https://. %s", right)
-	case u.Hostname() == "":
-		return config.Errorf(a.URLRange, "Not a URL", "url names no host. %s", right)
+	case wrong != "":
+		return config.Errorf(a.URLRange, "Not a URL", "url %s. %s", wrong, right)
 	case u.User != nil:
 		return config.Errorf(a.URLRange, "Password in a URL", "Write token = env(\"NAME\"), or username and password = env(\"NAME\").")
 	case u.RawQuery != "" || u.Fragment != "":
