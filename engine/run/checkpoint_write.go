@@ -23,7 +23,7 @@ type draft struct {
 
 	next         func() error // nil: it is durable
 	file         env.File     // nil: it is not open
-	buf          []byte
+	buf          []byte       // borrowed until the end; nil: there is none yet
 	sum          uint32
 	part, table  int   // of the next snapshot
 	size, seldom int64 // bytes written
@@ -125,7 +125,7 @@ func (d *draft) rename() error {
 	for i := range d.checkpoint.Parts {
 		d.checkpoint.Parts[i].snapshots = nil
 	}
-	d.next, d.buf = nil, nil
+	d.next = nil
 	return nil
 }
 

@@ -11,7 +11,12 @@ import "sync/atomic"
 type writer struct {
 	engine *Engine
 	job    atomic.Pointer[writing] // nil: nothing is to be written. Only the coordinator sets it
+	buf    []byte                  // what the last checkpoint was put together in; Step's
 }
+
+// bufferKept is how large a buffer waits for the next checkpoint, bytes: memory that is new each time is zeros first,
+// and a page that the system has to find.
+const bufferKept = 4 << 20
 
 // writing is a checkpoint at the writer.
 type writing struct {
@@ -59,14 +64,30 @@ func (w *writer) Step() (bool, error) {
 	case how != beingWritten:
 		return false, nil
 	default:
-		if j.err = j.next(); j.err != nil {
-			j.abandon()
-			w.say(j, notWritten)
-		} else if j.next == nil {
-			w.say(j, durable)
-		}
+		w.write(j)
 	}
 	return true, nil
+}
+
+// write takes a checkpoint a step further.
+func (w *writer) write(j *writing) {
+	if j.buf == nil {
+		j.buf, w.buf = w.buf, nil
+	}
+	j.err = j.next()
+	if j.err == nil && j.next != nil {
+		return
+	}
+	if cap(j.buf) <= bufferKept {
+		w.buf = j.buf[:0]
+	}
+	j.buf = nil
+	if j.err != nil {
+		j.abandon()
+		w.say(j, notWritten)
+	} else {
+		w.say(j, durable)
+	}
 }
 
 func (w *writer) say(j *writing, how written) {
