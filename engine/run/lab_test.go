@@ -32,6 +32,7 @@ type lab struct {
 	more    []stage.Spec // beside those built in
 	reports []string
 	mu      sync.Mutex
+	room    int  // keys that stages have room for; 0: as usual
 	shared  bool // actors may move under goroutines
 }
 
@@ -93,7 +94,15 @@ func (l *lab) plan(text string) *plan.Plan {
 	return p
 }
 
-func (l *lab) specs() []stage.Spec { return append(append(builtin(), l.far.spec()), l.more...) }
+func (l *lab) specs() []stage.Spec {
+	specs := append(append(builtin(), l.far.spec()), l.more...)
+	for i, s := range specs {
+		if args := s.Args; l.room > 0 && (s.Kind == "alarm" || s.Kind == "anomaly" || s.Kind == "window") {
+			specs[i].Args = func() stage.Args { return &roomFor{of: args(), keys: l.room} }
+		}
+	}
+	return specs
+}
 
 // open starts a process on the machine.
 func (l *lab) open(text string, stopAtEnd bool) *run.Engine {
