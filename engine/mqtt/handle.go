@@ -293,6 +293,9 @@ func (c *conn) unsubscribe(p *Packet) {
 }
 
 func (c *conn) disconnect(p *Packet) error {
+	if p.Reason != Success && p.Reason != DisconnectWithWill && c.v == V5 && !codeFromClient(p.Reason) {
+		return protocol("MQTT-3.14.2", "a DISCONNECT with a reason that only a server has")
+	}
 	if p.Props.Has(SessionExpiry) {
 		asked := p.Props.Num(SessionExpiry, 0)
 		if c.sessionTTL == 0 && asked != 0 {
@@ -301,9 +304,6 @@ func (c *conn) disconnect(p *Packet) error {
 		c.s.mu.Lock()
 		c.sess.expiry = min(time.Duration(asked)*time.Second, c.s.o.MaxSessionExpiry)
 		c.s.mu.Unlock()
-	}
-	if p.Reason != Success && p.Reason != DisconnectWithWill && c.v == V5 && !codeFromClient(p.Reason) {
-		return protocol("MQTT-3.14.2", "a DISCONNECT with a reason that only a server has")
 	}
 	c.graceful = p.Reason == Success
 	return errGone
