@@ -79,6 +79,7 @@ func (x *exposition) partitions(s *run.Status) {
 		{"tidemill_rows_total", "counter", "Rows decoded from records.", count(func(p *run.PartitionStatus) float64 { return float64(p.Rows) })},
 		{"tidemill_ignored_values_total", "counter", "Values of fields that nobody asked for.", count(func(p *run.PartitionStatus) float64 { return float64(p.Ignored) })},
 		{"tidemill_lost_records_total", "counter", "Records that the journal could not read.", count(func(p *run.PartitionStatus) float64 { return float64(p.Lost) })},
+		{"tidemill_unnoted_records_total", "counter", "Records that would count twice if they were sent again: there was no room to remember their senders.", count(func(p *run.PartitionStatus) float64 { return float64(p.Unnoted) })},
 		{"tidemill_lag_records", "gauge", "Records that are durable and not processed.", count(func(p *run.PartitionStatus) float64 { return float64(p.Lag) })},
 		{"tidemill_lag_seconds", "gauge", "How long ago the latest processed record came, while others wait; else 0.", func(p *run.PartitionStatus) (float64, bool) {
 			if p.Lag == 0 {

@@ -40,7 +40,7 @@ func (t *task) ownTables() []*state.Table {
 func (t *task) openDuplicates(have map[string]*state.Table) {
 	t.sent, t.seen = nil, nil
 	if d := t.channel.SentDecl(); have[tableKey("", d)] != nil {
-		t.sent = &senders{table: table(have, "", d)}
+		t.sent = t.newSenders(table(have, "", d))
 	}
 	if d := t.channel.Config.Dedupe; d != nil {
 		t.seen = newSeen(d, table(have, "", t.channel.SeenDecl()), t.alloc)
@@ -49,20 +49,41 @@ func (t *task) openDuplicates(have map[string]*state.Table) {
 }
 
 // senders tells which records a sender has sent before, by the session and the
-// packet identifier in their envelopes. What is said of an identifier is kept
-// until 64 later ones have been used:
+// packet identifier in their envelopes:
 //
-//	session | id/8 mod 8   ->   sums of the messages whose identifiers are 8k ... 8k+7 mod 64
+//	session | id/8   ->   sums of the messages whose identifiers are 8k ... 8k+7, and when the latest of them came
 //
 // An identifier alone decides nothing, since it is used again for other
 // messages: a record is a duplicate when its sender says that it is sent again, and
 // the record before with that identifier has the same topic and payload, and its sender may not know yet that it was
 // acknowledged: with QoS 2, since it was not released in between, with QoS 1, since nothing shows it (Envelope.Settled; mqtt
 // says where that comes from). The time that counts is that of the eight identifiers' latest message.
+//
+// What is said of an identifier is kept until 64 later ones have been used and half a minute has gone by, or some 4,600 later ones have
+// been used: so many of a client's messages may be in flight when the connection breaks, and all come again. A client that goes round all
+// identifiers and sends one message at a time has nine rows.
+//
+// An older binary had rows of nine bytes of key, session | id/8 mod 8, whose sums are those of the last one of each eight
+// identifiers; they are looked at, and forgotten with time.
 type senders struct {
 	table *state.Table
-	key   [9]byte
+	key   [10]byte
+	full  *Counter // of records of which nothing is noted, since the table is full
 }
+
+func (t *task) newSenders(table *state.Table) *senders {
+	return &senders{table: table, full: &t.counters.unnoted}
+}
+
+const (
+	// inFlightFor is how long the answer to a message may be on its way while its sender sends on, us.
+	inFlightFor = 30_000_000
+	// A row is looked at when so many of its session have begun since, again at eight times that, and at the farthest, where
+	// it is forgotten whenever it is from.
+	nearest, farthest = 64/plan.SentWidth + 1, 64 * nearest
+	// sentRows is how many rows a session can have.
+	sentRows = 1 << 16 / plan.SentWidth
+)
 
 // sentFor is how long the table keeps what it knows of a session that sends nothing, us.
 const sentFor = 7 * 24 * 3_600_000_000
@@ -114,7 +135,7 @@ func (t *task) resent(b *journal.Block) []int64 {
 			continue
 		}
 		if t.sent == nil {
-			t.sent = &senders{table: state.New(t.channel.SentDecl())}
+			t.sent = t.newSenders(state.New(t.channel.SentDecl()))
 		}
 		if t.repeats == nil {
 			t.repeats = newRepeats(t.channel.RepeatsDecl(), b.First)
@@ -148,21 +169,51 @@ func (t *task) resent(b *journal.Block) []int64 {
 func (s *senders) judge(e *decode.Envelope, sum uint64, received int64) bool {
 	const odd = 0x9e3779b97f4a7c15 // 2^64 by the golden ratio: spreads the identifier over all bits
 	sum = (sum ^ (uint64(e.Uses)<<16|uint64(e.Packet))*odd) | 1
-	binary.LittleEndian.PutUint64(s.key[:], e.Session)
-	s.key[8] = byte(e.Packet / plan.SentWidth % 8)
-	slot, _, err := s.table.Slot(s.key[:])
+	slot, _, err := s.table.Slot(s.keyOf(e.Session, e.Packet/plan.SentWidth))
 	if err != nil {
-		return false // full: nothing is known of this sender
+		s.full.Add(1)
+		return false
 	}
 	at := int(slot)*plan.SentWidth + int(e.Packet%plan.SentWidth)
-	sums := s.table.I64(0)
-	if e.Resent && uint64(sums[at]) == sum && (e.Settled == 0 || s.table.I64(1)[slot] >= e.Settled) {
-		return true
-	}
-	sums[at] = int64(sum)
-	s.table.I64(1)[slot] = received
+	sums, last := s.table.I64(0), s.table.I64(1)
+	before := last[slot]
+	again := e.Resent && s.same(e, uint64(sums[at]), sum, before)
+	sums[at], last[slot] = int64(sum), received // of what came again too: it may once more
 	s.table.Touch(slot)
-	return false
+	if !again && before < received-inFlightFor {
+		s.forget(e.Session, e.Packet/plan.SentWidth, received-inFlightFor)
+	}
+	return again
+}
+
+// same says whether what is sent again is what is remembered of its identifier, of a time; 0: nothing is.
+func (s *senders) same(e *decode.Envelope, known, sum uint64, at int64) bool {
+	if known == 0 {
+		older := append(s.keyOf(e.Session, 0)[:8], byte(e.Packet/plan.SentWidth%8))
+		slot, ok := s.table.Find(older)
+		if !ok {
+			return false
+		}
+		known, at = uint64(s.table.I64(0)[int(slot)*plan.SentWidth+int(e.Packet%plan.SentWidth)]), s.table.I64(1)[slot]
+	}
+	return known == sum && (e.Settled == 0 || at >= e.Settled)
+}
+
+// keyOf is the key of a session's row, until the next call.
+func (s *senders) keyOf(session uint64, row uint16) []byte {
+	binary.LittleEndian.PutUint64(s.key[:], session)
+	binary.LittleEndian.PutUint16(s.key[8:], row)
+	return s.key[:]
+}
+
+// forget lets go of rows of a session that lie behind one that begins, and are from before a time or far behind.
+func (s *senders) forget(session uint64, row uint16, before int64) {
+	for behind := uint16(nearest); behind <= farthest; behind *= 8 {
+		slot, ok := s.table.Find(s.keyOf(session, (row-behind)%sentRows))
+		if ok && (behind == farthest || s.table.I64(1)[slot] < before) {
+			s.table.Delete(slot)
+		}
+	}
 }
 
 // sweep forgets sessions that have sent nothing for long, a part of the table at each tick.

@@ -140,7 +140,7 @@ func (t *task) leaveVerdicts(first uint64) {
 		return
 	}
 	if t.sent = nil; t.verdicts.sent != nil {
-		t.sent = &senders{table: t.verdicts.sent}
+		t.sent = t.newSenders(t.verdicts.sent)
 	}
 	if t.seen != nil && t.verdicts.seen != nil {
 		t.seen = newSeen(t.seen.o, t.verdicts.seen, t.alloc)

@@ -86,8 +86,11 @@ type PartitionStatus struct {
 	Lost     int64  `json:"lost"`    // records that the journal could not read
 	// Resent and Repeated are duplicates, which no pipeline sees: records that a sender sent again within
 	// its session, and rows that the channel's dedupe has seen before.
-	Resent   int64     `json:"resent"`
-	Repeated int64     `json:"repeated"`
+	Resent   int64 `json:"resent"`
+	Repeated int64 `json:"repeated"`
+	// Unnoted is how many records counted though they would count again if their sender sent them again: what a
+	// partition remembers of senders had no room for them.
+	Unnoted  int64     `json:"unnoted"`
 	Received time.Time `json:"received,omitzero"`
 	// Watermark is that of the key of the latest record; its age is Status.Time less Watermark.
 	Watermark time.Time `json:"watermark,omitzero"`
@@ -224,7 +227,7 @@ func (t *task) show(p *PartitionStatus) {
 		p.Lag = p.End - p.Next
 	}
 	p.Records, p.Rows, p.Rejects = t.counters.records.Value(), t.counters.rows.Value(), t.counters.rejects.Value()
-	p.Resent, p.Repeated = t.counters.resent.Value(), t.counters.repeated.Value()
+	p.Resent, p.Repeated, p.Unnoted = t.counters.resent.Value(), t.counters.repeated.Value(), t.counters.unnoted.Value()
 	p.Ignored, p.Lost = t.counters.ignored.Value(), t.counters.lost.Value()
 	if at := t.record.Load(); at != 0 {
 		p.Received = time.UnixMicro(at).UTC()
@@ -346,7 +349,7 @@ func (s *Status) Totals() (p PartitionStatus) {
 				p.Records, p.Rows = p.Records+x.Records, p.Rows+x.Rows
 			}
 			p.Rejects += x.Rejects
-			p.Resent, p.Repeated = p.Resent+x.Resent, p.Repeated+x.Repeated
+			p.Resent, p.Repeated, p.Unnoted = p.Resent+x.Resent, p.Repeated+x.Repeated, p.Unnoted+x.Unnoted
 			p.Ignored, p.Lost, p.Lag = p.Ignored+x.Ignored, p.Lost+x.Lost, p.Lag+x.Lag
 		}
 	}

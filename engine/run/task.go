@@ -84,6 +84,7 @@ type pipe struct {
 type taskCounters struct {
 	records, fast, rows, rejects, ignored, lost, blocks Counter
 	resent, repeated                                    Counter // duplicates by packet, and by the channel's dedupe
+	unnoted                                             Counter // no duplicates of it can be told by packet
 	devices                                             devices
 	state                                               atomic.Pointer[[]StateStatus] // see measure
 }
