@@ -26,8 +26,8 @@ type Envelope struct {
 	// the message had in it. 0: the sender has no session that outlives a connection.
 	Session uint64
 	Packet  uint16
-	// Uses is how often the identifier was given back before the message came: what had it
-	// before is another message. 0 where senders do not tell.
+	// Uses tells one use of the identifier from another: it is another number once the identifier was given
+	// back, since what has it then is another message. 0 where senders do not tell.
 	Uses uint32
 	// Resent says that the sender says that it has sent the message before.
 	Resent bool

@@ -203,13 +203,14 @@ func (c *conn) acknowledged(p *Packet) {
 // does so all the same gets its PUBCOMP.
 func (c *conn) release(p *Packet) {
 	c.mu.Lock()
+	inUse := c.sess.received.n
 	found := c.sess.received.remove(p.ID)
 	c.mu.Unlock()
 	r := Success
 	if !found {
 		r = IDNotFound
 	}
-	c.s.noteFreed(c, p.ID, r)
+	c.s.noteReleased(c, p.ID, inUse, r)
 }
 
 func (c *conn) subscribe(p *Packet) *Error {

@@ -115,7 +115,8 @@ type Inbound struct {
 	// Settled is a time, us since 1970: what the client has published with QoS 1 in this session up to then, exclusive,
 	// it knows to be acknowledged. 0: not known, and where the message is not sent again.
 	Settled int64
-	// Uses is, with QoS 2, how often the identifier, or another one that is the same modulo 64, was released before.
+	// Uses tells, with QoS 2, one use of the identifier from another: it is the same for a message however often it is sent, and
+	// another one once the identifier was released.
 	Uses   uint32
 	Packet uint16
 	QoS    byte

@@ -55,7 +55,7 @@ func (s *Server) revive(saved *savedSession, now time.Time) {
 		sess.requeue(&saved.queue[i])
 		s.hold(sess, saved.queue[i].message.size())
 	}
-	sess.freed = saved.freed
+	sess.released = saved.released
 	s.fallBehind(sess, saved.behind)
 	left := max(sess.expiry-away, 0)
 	number := sess.timer
@@ -178,18 +178,18 @@ func (s *Server) noteMessage(sess *session, kind byte, numbers ...uint64) {
 	}
 }
 
-// noteFreed notes that the client has released an identifier, and answers when that is durable.
-func (s *Server) noteFreed(c *conn, id uint16, r Reason) {
+// noteReleased notes that the client has released an identifier, of so many that were in use, and answers when that is durable.
+func (s *Server) noteReleased(c *conn, id uint16, inUse int, r Reason) {
 	sess := c.sess
 	sess.mu.Lock()
-	if sess.freed == nil {
-		sess.freed = new([freedSize]uint32)
+	if sess.released == nil {
+		sess.released = &released{}
 	}
-	sess.freed[id%freedSize]++
-	uses := sess.freed[id%freedSize]
+	n := sess.released.next(id, inUse)
+	most := sess.released.most
 	l, durable := s.log.Load(), sess.durable
 	if l != nil && durable {
-		l.add(func(b []byte) []byte { return entryOf(b, entryFreed, sess.number, uint64(id), uint64(uses)) })
+		l.add(func(b []byte) []byte { return putRelease(b, sess.number, n, most) })
 	}
 	sess.mu.Unlock()
 	if l == nil || !durable {
@@ -203,14 +203,11 @@ func (s *Server) noteFreed(c *conn, id uint16, r Reason) {
 	})
 }
 
-// uses is how often an identifier of QoS 2 was released.
+// uses tells by a number since which release an identifier of QoS 2 is in use.
 func (sess *session) uses(id uint16) uint32 {
 	sess.mu.Lock()
 	defer sess.mu.Unlock()
-	if sess.freed == nil {
-		return 0
-	}
-	return sess.freed[id%freedSize]
+	return sess.released.of(id)
 }
 
 // noteAway writes down that a session has no connection. s.mu is held.

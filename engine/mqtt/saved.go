@@ -24,9 +24,9 @@ type savedSession struct {
 	will      *Message
 	willDelay int64 // us
 	subs      map[string]subscription
-	behind    map[string]string  // by filter: after which topic it is to get what is retained; nil: none is
-	queue     []savedMessage     // by seq
-	freed     *[freedSize]uint32 // how often identifiers of QoS 2 were released; nil: never
+	behind    map[string]string // by filter: after which topic it is to get what is retained; nil: none is
+	queue     []savedMessage    // by seq
+	released  *released         // nil: nothing was
 }
 
 // savedMessage is a message to a client.
@@ -47,26 +47,24 @@ func newSaved() *saved {
 // Kinds of entries: the first byte of a body. The number of the session follows in all but entryRetain and entryUnretain. What
 // stands in a kind does not change: what is new is a new kind, at the end, which an older binary passes over and reports.
 const (
-	entrySession  = iota + 1 // id, principal, expiry: there is such a session, and it has a connection
-	entryEnd                 // it is over
-	entryAway                // since, expiry: it has no connection
-	entryWill                // present, [delay, message]
-	entrySub                 // filter, options, identifier
-	entryUnsub               // filter
-	entryQueue               // seq, qos and flags, identifiers, message: it is to be sent
-	entrySent                // seq, packet identifier: it was sent
-	entryReleased            // seq: PUBREC has come
-	entryDone                // seq: nothing is left to do
-	entryFreed               // packet identifier, how often: PUBREL has come
-	entryRetain              // message
-	entryUnretain            // topic
-	entryBehind              // filter, topic: it is to get what is retained after that
-	entryCaught              // filter: it has all
-	entryKinds               // no kind: from here on there are those of newer binaries
+	entrySession   = iota + 1 // id, principal, expiry: there is such a session, and it has a connection
+	entryEnd                  // it is over
+	entryAway                 // since, expiry: it has no connection
+	entryWill                 // present, [delay, message]
+	entrySub                  // filter, options, identifier
+	entryUnsub                // filter
+	entryQueue                // seq, qos and flags, identifiers, message: it is to be sent
+	entrySent                 // seq, packet identifier: it was sent
+	entryReleased             // seq: PUBREC has come
+	entryDone                 // seq: nothing is left to do
+	entryFreed                // packet identifier, how often: PUBREL has come; of older binaries
+	entryRetain               // message
+	entryUnretain             // topic
+	entryBehind               // filter, topic: it is to get what is retained after that
+	entryCaught               // filter: it has all
+	entryGivenBack            // packet identifier, number, how many are kept: PUBREL has come
+	entryKinds                // no kind: from here on there are those of newer binaries
 )
-
-// freedSize is how many identifiers of QoS 2 a session tells apart when it counts their uses.
-const freedSize = 64
 
 func entryOf(dst []byte, kind byte, session uint64, numbers ...uint64) []byte {
 	dst = binary.LittleEndian.AppendUint64(append(dst, kind), session)
@@ -180,15 +178,7 @@ func (s *savedSession) append(dst []byte) []byte {
 			add(func(b []byte) []byte { return entryOf(b, entryReleased, s.number, q.seq) })
 		}
 	}
-	if s.freed == nil {
-		return dst
-	}
-	for id, uses := range s.freed {
-		if uses > 0 {
-			add(func(b []byte) []byte { return entryOf(b, entryFreed, s.number, uint64(id), uint64(uses)) })
-		}
-	}
-	return dst
+	return s.released.append(dst, s.number)
 }
 
 var (
@@ -338,16 +328,23 @@ func (s *savedSession) apply(kind byte, r *entryReader) {
 		delete(s.behind, r.text())
 	case entryQueue:
 		s.enqueue(r)
-	case entryFreed:
-		if s.freed == nil {
-			s.freed = new([freedSize]uint32)
-		}
-		id := r.num() % freedSize
-		s.freed[id] = max(s.freed[id], uint32(r.num()))
+	case entryFreed, entryGivenBack:
+		s.givenBack(kind, r)
 	case entrySent, entryReleased, entryDone:
 		s.advance(kind, r)
 	default:
 		r.bad = true
+	}
+}
+
+func (s *savedSession) givenBack(kind byte, r *entryReader) {
+	if s.released == nil {
+		s.released = &released{}
+	}
+	if id, n := r.num(), uint32(r.num()); kind == entryFreed {
+		s.released.noteOlder(id, n)
+	} else {
+		s.released.note(release{uint16(id), n}, int(min(r.num(), mostReleased)))
 	}
 }
 

@@ -34,8 +34,7 @@ type session struct {
 	noted     bool   // it is written down
 	durable   bool   // and so are its subscriptions and messages
 	seq       uint64 // of the latest message written down
-	// freed is how often identifiers of QoS 2 were released, by identifier modulo freedSize; nil: never.
-	freed *[freedSize]uint32
+	released  *released
 
 	// Of the owner's reading goroutine.
 	received   ids                 // identifiers of QoS 2 that wait for PUBREL
