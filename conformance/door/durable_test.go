@@ -26,16 +26,16 @@ type crowd struct {
 	stop    context.CancelFunc
 }
 
-// newCrowd starts devices, QoS 1 and 2 by turns, each with a few messages in flight.
-func newCrowd(w *world, n int) *crowd {
+// newCrowd starts devices, QoS 1 and 2 by turns, each with so many messages in flight.
+func newCrowd(w *world, windows ...int) *crowd {
 	ctx, stop := context.WithCancel(context.Background())
 	c := &crowd{stop: stop}
-	for i := range n {
+	for i, window := range windows {
 		name := fmt.Sprintf("dev%d", i)
 		d := &device{name: name, qos: byte(1 + i%2), dial: func() (net.Conn, error) { return net.Dial("tcp", w.plain) }}
 		d.payload = func(n int) string { return fmt.Sprintf(`{"id":"%s-%d"}`, name, n) }
 		c.devices = append(c.devices, d)
-		c.work.Go(func() { c.live(ctx, d, 1+i) })
+		c.work.Go(func() { c.live(ctx, d, window) })
 	}
 	return c
 }
@@ -120,7 +120,7 @@ func TestKill(t *testing.T) {
 		kills = 1000
 	}
 	w := newWorld(t, "")
-	c := newCrowd(w, 8)
+	c := newCrowd(w, 1, 2, 3, 4, 5, 6, 7, 8)
 	rng := rand.New(rand.NewPCG(5, 5))
 	points := []string{"journal.before-write", "journal.before-sync", "journal.after-sync", "checkpoint.after-rename", "sink.before-commit"}
 	for killed := range kills {
@@ -142,6 +142,23 @@ func TestKill(t *testing.T) {
 	c.finish(t, w, kills)
 }
 
+// TestKillWide kills the binary under devices that have hundreds of messages in flight, as clients of 3.1.1 may, which go round identifiers. What
+// was taken and not answered comes again all at once, and counts once.
+func TestKillWide(t *testing.T) {
+	w := newWorld(t, "")
+	c := newCrowd(w, 1_000, 1_000, 300)
+	rng := rand.New(rand.NewPCG(7, 7))
+	const kills = 12
+	for range kills {
+		w.start()
+		had, pause := c.acked.Load(), time.Duration(50+rng.IntN(150))*time.Millisecond
+		waitFor(pause, func() bool { return c.acked.Load() >= had+2_000 })
+		must(t, w.cmd.Process.Kill())
+		_ = w.cmd.Wait()
+	}
+	c.finish(t, w, kills)
+}
+
 // TestPower cuts the power under the binary, on a disk that forgets what was not synced.
 func TestPower(t *testing.T) {
 	cuts := 20
@@ -152,7 +169,7 @@ func TestPower(t *testing.T) {
 	must(t, err)
 	t.Cleanup(func() { _ = m.Unmount() })
 	w := newWorld(t, m.Dir)
-	c := newCrowd(w, 8)
+	c := newCrowd(w, 1, 2, 3, 4, 5, 6, 7, 8)
 	rng := rand.New(rand.NewPCG(6, 6))
 	for range cuts {
 		w.start()

@@ -85,6 +85,9 @@
 // never answered, and who has an answer, is not known of the time before the server's start. Where payloads have a number of
 // their own, a channel's dedupe needs none of this.
 //
+// How many may be in flight when the connection breaks, so that all of them count once: 4,096 that were sent within half a minute, of QoS 2 that
+// have not been released, and 64 in any case. Who reads keeps no more of QoS 1 (run), and a session here no more of QoS 2 (released.go).
+//
 // # What outlives the server?
 //
 // Sessions that outlive their connection, with subscriptions, messages of QoS 1 and 2 that wait or are not
