@@ -106,6 +106,85 @@ func TestFloorProvesMissing(t *testing.T) {
 	}
 }
 
+// TestDoubt: what of a last group, or of the one before, counts when a part of it cannot be read. A source's records behind a hole do not: it sends
+// them again, from where it is told that it stands.
+func TestDoubt(t *testing.T) {
+	for _, c := range []struct {
+		groups string // blocks: n, the source's next four records, m, four of nobody, t, a tick; a group after a space
+		rotten []int  // of those with records
+		body   bool   // the header is whole
+		floor  uint64 // readers have had so much
+		want   string
+		stands uint64 // the source
+	}{
+		{"nnt", []int{0}, false, 0, "void,void,void,void,void,void,void,void,tick", 0},
+		{"nnt", []int{0}, true, 0, "void,void,void,void,void,void,void,void,tick", 0},
+		{"nnt", []int{1}, true, 0, "s1,s2,s3,s4,void,void,void,void,tick", 0},
+		{"nn", []int{1}, true, 0, "s1,s2,s3,s4", 0},
+		{"ntn", []int{0}, false, 0, "void,void,void,void,tick", 0},
+		{"ntn", []int{0}, true, 0, "void,void,void,void,tick", 0},
+		{"tnn", []int{0}, false, 0, "tick", 0},
+		{"tnn", []int{0}, false, 1, "tick,lost,lost,lost,lost,s5,s6,s7,s8", 8},
+		{"m tnn", []int{0, 1}, false, 3, "lost,lost,lost,lost,tick", 0},
+		{"m tnn", []int{0, 1}, false, 5, "lost,lost,lost,lost,tick,lost,lost,lost,lost,s5,s6,s7,s8", 8},
+		{"m tnnn", []int{0, 2}, true, 0, "lost,lost,lost,lost,tick,s1,s2,s3,s4", 0},
+		{"n tnn", []int{0, 1}, false, 5, "lost,lost,lost,lost,tick,lost,lost,lost,lost,s9,sa,sb,sc", 12},
+	} {
+		sim := env.NewSim(1)
+		l, _ := mustOpen(t, sim.Env(), Options{Partitions: 1, BlockBytes: 8})
+		var at []int64
+		sent := uint64(0)
+		for group := range strings.FieldsSeq(c.groups) {
+			b := Batch{}
+			if strings.Contains(group, "n") {
+				b.Source = "file"
+			}
+			for _, kind := range group {
+				if kind == 'm' {
+					for range 4 {
+						mustAppend(t, l, Batch{Records: []Record{{Payload: []byte("mm")}}})
+					}
+					continue
+				}
+				if kind == 't' {
+					mustAppend(t, l, b)
+					b.Records = nil
+					if err := l.Appender().Control(Tick, 9, nil); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				for range 4 {
+					sent++
+					b.Records = append(b.Records, Record{Payload: fmt.Appendf(nil, "s%x", sent), Pos: sent})
+				}
+				b.Pos = sent
+			}
+			mustAppend(t, l, b)
+			mustFlush(t, l)
+		}
+		for _, b := range l.(*disk).shown.cache.lists[0].blocks {
+			if b.Kind == Records {
+				at = append(at, b.mem.at)
+			}
+		}
+		l.Close()
+		for _, n := range c.rotten {
+			place := at[n]
+			if c.body {
+				place += headerSize
+			}
+			patch(t, sim.Env(), firstSegment, place, func(b []byte) { b[0]++ })
+		}
+		l, _ = mustOpen(t, sim.Env(), Options{Floor: []uint64{c.floor}})
+		got := strings.ReplaceAll(trimmed(readAll(t, l, 0)), "control 2 at 9", "tick")
+		if pos := l.Appender().Position("file"); got != c.want || pos.Committed != c.stands {
+			t.Errorf("%s without blocks %v, of which readers had %d: %s, the source at %d; want\n%s, %d", c.groups, c.rotten, c.floor, got, pos.Committed, c.want, c.stands)
+		}
+		l.Close()
+	}
+}
+
 // What is missing before the last group was synced, and is lost; what is missing in it was told to nobody.
 func TestLostEndsWhereGroupBegins(t *testing.T) {
 	for _, c := range []struct {
@@ -184,6 +263,9 @@ func TestTrimInterrupted(t *testing.T) {
 		sim.Fail(env.Fault{Op: env.OpSyncDir, After: 1, Err: syscall.EIO})
 		if _, err := l.Trim(1 << 60); err == nil {
 			t.Fatal("a failed SyncDir is not told")
+		}
+		if there := int64(len(segments(t, sim.Env().FS))); l.(*disk).Bytes() != there {
+			t.Fatalf("seed %d: %d bytes are counted, and %d are there", seed, l.(*disk).Bytes(), there)
 		}
 		sim.Heal()
 		sim.Fail(env.Fault{Op: env.OpSyncDir, After: int(seed % 2), Crash: true})

@@ -124,6 +124,9 @@ func FuzzRoundTrip(f *testing.F) {
 	for _, seed := range []string{"", "a", "hello, world", strings.Repeat("0123456789abcdef", 40), "\x00\xff\x00\xff\x80\x01"} {
 		f.Add([]byte(seed), uint16(100))
 	}
+	for seed := range uint64(4) {
+		f.Add(recordsOfAll(seed), uint16(50<<(3*seed)))
+	}
 	f.Fuzz(func(t *testing.T, script []byte, blockBytes uint16) {
 		if len(script) > 1<<16 {
 			return
