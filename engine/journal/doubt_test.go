@@ -135,33 +135,7 @@ func TestDoubt(t *testing.T) {
 		var at []int64
 		sent := uint64(0)
 		for group := range strings.FieldsSeq(c.groups) {
-			b := Batch{}
-			if strings.Contains(group, "n") {
-				b.Source = "file"
-			}
-			for _, kind := range group {
-				if kind == 'm' {
-					for range 4 {
-						mustAppend(t, l, Batch{Records: []Record{{Payload: []byte("mm")}}})
-					}
-					continue
-				}
-				if kind == 't' {
-					mustAppend(t, l, b)
-					b.Records = nil
-					if err := l.Appender().Control(Tick, 9, nil); err != nil {
-						t.Fatal(err)
-					}
-					continue
-				}
-				for range 4 {
-					sent++
-					b.Records = append(b.Records, Record{Payload: fmt.Appendf(nil, "s%x", sent), Pos: sent})
-				}
-				b.Pos = sent
-			}
-			mustAppend(t, l, b)
-			mustFlush(t, l)
+			sent = writeGroup(t, l, group, sent)
 		}
 		for _, b := range l.(*disk).shown.cache.lists[0].blocks {
 			if b.Kind == Records {
@@ -183,6 +157,39 @@ func TestDoubt(t *testing.T) {
 		}
 		l.Close()
 	}
+}
+
+// writeGroup writes a group of TestDoubt and returns how many records the source has sent by then.
+func writeGroup(t *testing.T, l Log, group string, sent uint64) uint64 {
+	t.Helper()
+	b := Batch{}
+	if strings.Contains(group, "n") {
+		b.Source = "file"
+	}
+	for _, kind := range group {
+		if kind == 'm' {
+			for range 4 {
+				mustAppend(t, l, Batch{Records: []Record{{Payload: []byte("mm")}}})
+			}
+			continue
+		}
+		if kind == 't' {
+			mustAppend(t, l, b)
+			b.Records = nil
+			if err := l.Appender().Control(Tick, 9, nil); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		for range 4 {
+			sent++
+			b.Records = append(b.Records, Record{Payload: fmt.Appendf(nil, "s%x", sent), Pos: sent})
+		}
+		b.Pos = sent
+	}
+	mustAppend(t, l, b)
+	mustFlush(t, l)
+	return sent
 }
 
 // What is missing before the last group was synced, and is lost; what is missing in it was told to nobody.
