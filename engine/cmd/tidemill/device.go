@@ -29,7 +29,7 @@ func (a *app) deviceCommand() *cobra.Command {
 		Example: "  tidemill device set t-17 site=lab model=TS40\n  tidemill device import devices.csv\n  tidemill device ls",
 	}
 	var data string
-	cmd.PersistentFlags().StringVar(&data, "data", ".tidemill", "the engine's data `FOLDER`")
+	cmd.PersistentFlags().StringVar(&data, "data", defaultData, "the engine's data `FOLDER`")
 	cmd.AddCommand(&cobra.Command{
 		Use: "set ID NAME=VALUE...", Short: "Set attributes of a device; an empty value takes one away", Args: some("a device and attributes, such as t-17 site=lab"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -101,7 +101,7 @@ func (a *app) deviceLsCommand(data *string) *cobra.Command {
 
 // registry opens the registry of a data folder on which no engine runs.
 func (a *app) registry(data string, use func(s *device.Store) error) error {
-	if err := a.env.FS.MkdirAll(data); err != nil {
+	if err := a.dataFolder(data); err != nil {
 		return err
 	}
 	lock, err := lockData(data)

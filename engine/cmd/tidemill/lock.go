@@ -7,9 +7,31 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// lockPatience is for how long a run waits for the one before it, which may be writing its last checkpoint.
+const lockPatience = 5 * time.Second
+
+// errLocked is wrapped by the error that says who has a data folder.
+var errLocked = errors.New("another tidemill")
+
+// lockSoon is lockData for who may come a moment too early.
+func (a *app) lockSoon(data string, report func(string)) (*dataLock, error) {
+	const look = 20 * time.Millisecond
+	for waited := time.Duration(0); ; waited += look {
+		lock, err := lockData(data)
+		if !errors.Is(err, errLocked) || waited >= lockPatience {
+			return lock, err
+		}
+		if waited == 0 {
+			report(fmt.Sprintf("waiting up to %s for the data folder: %v", lockPatience, err))
+		}
+		time.Sleep(look)
+	}
+}
 
 // dataLock keeps two processes from sharing a data folder. The kernel lets go
 // of it when the process ends, however it ends.
@@ -27,7 +49,7 @@ func lockData(data string) (*dataLock, error) {
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		owner := lockOwner(f)
 		_ = f.Close() // nothing was written
-		return nil, fmt.Errorf("another tidemill%s is running on the data folder %s; stop it, or give this one a folder of its own with --data", owner, data)
+		return nil, fmt.Errorf("%w%s is running on the data folder %s; stop it, or give this one a folder of its own with --data", errLocked, owner, data)
 	}
 	if err != nil {
 		_ = f.Close() // nothing was written

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,9 +16,25 @@ import (
 	"github.com/tidemill/tidemill/engine/modules"
 )
 
+// defaultData is the data folder of commands that are given while one is in the pipeline's folder.
+const defaultData = ".tidemill"
+
 // dataFlag adds the flag of commands about a data folder.
 func dataFlag(cmd *cobra.Command, data *string) {
-	cmd.Flags().StringVar(data, "data", ".tidemill", "the engine's data `FOLDER`")
+	cmd.Flags().StringVar(data, "data", defaultData, "the engine's data `FOLDER`")
+}
+
+// dataFolder makes a data folder that is not there yet, as before the first run. By its default name that is done beside a configuration only:
+// no engine would ever look into one that was made anywhere else.
+func (a *app) dataFolder(data string) error {
+	if _, err := os.Stat(data); err == nil || data != defaultData {
+		return a.env.FS.MkdirAll(data)
+	}
+	if files, err := filepath.Glob("*.hcl"); err != nil || len(files) == 0 {
+		return fmt.Errorf("there is no data folder %s here, and no configuration that would have one: name the pipeline's with --data, such as pipelines/coldhaul/%s, or go into its folder",
+			data, data)
+	}
+	return a.env.FS.MkdirAll(data)
 }
 
 func (a *app) pluginPushCommand() *cobra.Command {
@@ -42,6 +59,9 @@ func (a *app) pluginPushCommand() *cobra.Command {
 func (a *app) pluginPush(data, key, name string) error {
 	module, err := os.ReadFile(name)
 	if err != nil {
+		return err
+	}
+	if err := a.dataFolder(data); err != nil {
 		return err
 	}
 	s := modules.Open(a.env, data)

@@ -88,7 +88,9 @@ func (a *app) root() *cobra.Command {
 			"what has come in is kept in a journal, so that a crash loses nothing and doubles nothing.\n\n" + exitHelp,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Version:       versionLine(),
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)

@@ -67,6 +67,9 @@ func (a *app) run(f *runFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	if _, err := config.ParseListen(f.admin); err != nil && f.admin != "" {
+		return fmt.Errorf("--admin: %w", err)
+	}
 	p, err := a.loadToRun(f, w)
 	if err != nil {
 		return err
@@ -74,7 +77,7 @@ func (a *app) run(f *runFlags) (err error) {
 	if err := a.env.FS.MkdirAll(f.data); err != nil {
 		return w.failed(fmt.Errorf("the data folder cannot be made: %w", err))
 	}
-	lock, err := lockData(f.data)
+	lock, err := a.lockSoon(f.data, w.report)
 	if err != nil {
 		return w.failed(err)
 	}

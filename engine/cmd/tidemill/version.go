@@ -18,21 +18,27 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			v, revision := buildVersion()
 			if asJSON {
+				v, revision := buildVersion()
 				return printJSON(a.out, map[string]string{
 					"version": v, "revision": revision, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
 				})
 			}
-			if revision != "" {
-				revision = " (" + revision + ")"
-			}
-			_, err := fmt.Fprintf(a.out, "tidemill %s%s, %s, %s/%s\n", v, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(a.out, versionLine())
 			return failed(err)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// versionLine is the version as a person reads it.
+func versionLine() string {
+	v, revision := buildVersion()
+	if revision != "" {
+		revision = " (" + revision + ")"
+	}
+	return fmt.Sprintf("tidemill %s%s, %s, %s/%s", v, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // buildVersion is what the Go toolchain noted in the binary.
