@@ -230,7 +230,7 @@ func (p *Plan) bindArgs(pl *Pipeline, n *Node, inferred *inference) hcl.Diagnost
 		default:
 			return append(diags, refuseApart(n)...)
 		}
-		before = onceOnly(diags)
+		before = diags // what comes again in the next attempt is shown once
 	}
 }
 

@@ -37,17 +37,6 @@ func (f *inference) once(channel string, diags hcl.Diagnostics) hcl.Diagnostics 
 	return kept
 }
 
-// onceOnly keeps those warnings that once would not let through again.
-func onceOnly(diags hcl.Diagnostics) hcl.Diagnostics {
-	var kept hcl.Diagnostics
-	for _, d := range diags {
-		if _, ok := d.Extra.(expr.OpenName); ok {
-			kept = append(kept, d)
-		}
-	}
-	return kept
-}
-
 func (f *inference) found() bool { return len(f.fields) > 0 }
 
 // into returns the Infer function of an open scope over a channel.

@@ -121,6 +121,7 @@ func (s *settings) bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 	b := p.bound(g, at)
 	if *asked {
 		s.bindPhases(p, g, at.Channel, &b)
+		diags = append(diags, s.missPhases(&b)...)
 	}
 	return b, diags
 }

@@ -109,6 +109,14 @@ func (s *settings) bindPhases(p *program, g *aggregates, ch *config.Channel, b *
 	}
 }
 
+// missPhases says where two phases are asked for and cannot be had.
+func (s *settings) missPhases(b *stage.Bound) hcl.Diagnostics {
+	if b.Whole == "" || s.phases != 2 || s.phasesRange.Filename == "" {
+		return nil
+	}
+	return config.Warnf(s.phasesRange, "One phase", "phases = 2 changes nothing here: %s. So the rows themselves go to one partition.", b.Whole)
+}
+
 // partLength is how far rows of one part may be apart.
 func (p *program) partLength() int64 {
 	if p.kind == session {
