@@ -3,6 +3,7 @@ package mqtt
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -319,6 +320,44 @@ func TestConfirmedWhenNoted(t *testing.T) {
 		release()
 		say(c.answer)
 	}
+}
+
+// PUBCOMP does not come for what could never be written down, also not when the server stops.
+func TestNotConfirmed(t *testing.T) {
+	for _, version := range []string{"3", "5"} {
+		st, say, _, _, _ := stuckStage(t)
+		say("@a " + version + " keep")
+		if err := st.s.log.Load().wait(); err != nil {
+			t.Fatal(err)
+		}
+		st.disk.Fail(env.Fault{Op: env.OpSync, Err: syscall.EIO, Times: -1})
+		say("@a > 62 02 00 01")
+		st.silent(t, "a")
+		if err := st.s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		c := st.clients["a"]
+		c.SetReadDeadline(time.Now().Add(longEnough))
+		rest, _ := io.ReadAll(c)
+		if len(rest) > 0 && rest[0] == 0x70 {
+			t.Errorf("version %s: it is confirmed: %x", version, rest)
+		}
+	}
+}
+
+// An identifier that is in flight is not another message's when they have come around.
+func TestIDsComeAround(t *testing.T) {
+	st, say, _, _, _ := stuckStage(t)
+	say("@s 3 keep", "@s > 82 ~ 00 01 'a/b' 01", "@s < 90 ~ 00 01 01", "@p 3 clean",
+		"@p > 32 ~ 'a/b' 00 01 31", "@p < 40 02 00 01", "@s < 32 ~ 'a/b' 00 01 31")
+	st.s.mu.Lock()
+	for _, sess := range st.s.sessions {
+		sess.mu.Lock()
+		sess.nextID = 65_535
+		sess.mu.Unlock()
+	}
+	st.s.mu.Unlock()
+	say("@p > 32 ~ 'a/b' 00 01 32", "@p < 40 02 00 01", "@s < 32 ~ 'a/b' 00 02 32")
 }
 
 // What the inlet has refused stays refused when the log then has its part.

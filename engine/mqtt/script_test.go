@@ -25,6 +25,7 @@ type inlet struct {
 	come   chan struct{}
 	hold   bool
 	refuse error
+	slow   bool
 	held   []func(error)
 }
 
@@ -32,6 +33,12 @@ func newInlet() *inlet { return &inlet{came: map[uint16]int64{}, come: make(chan
 
 // TryAppend makes servers with this inlet read by sweepers, but for connections in memory.
 func (x *inlet) TryAppend(batch []Inbound, done func(error)) (bool, error) {
+	x.mu.Lock()
+	slow := x.slow
+	x.mu.Unlock()
+	if slow {
+		return false, nil
+	}
 	return true, x.Append(batch, done)
 }
 
@@ -108,7 +115,7 @@ func (x *inlet) release(err error, which ...int) {
 //	@a quiet              a ping is the next thing answered: nothing came before
 //	@a leaves             client a closes without a word
 //	inlet a/b payload 1   the inlet has got this message of QoS 1 next
-//	inlet none, hold, release [2 1], fail, refuse, accept
+//	inlet none, hold, release [2 1], fail, refuse, accept, slow (it always has to wait)
 //	wait 100ms
 //	restart, crash        the server stops, or the power fails; and another one starts
 //	count NAME N          a counter stands at N, after a while
@@ -300,7 +307,7 @@ func (st *stage) tell(order string) error {
 		x.release(errors.New("the disk is gone"))
 		return nil
 	}
-	if verb != "hold" && verb != "refuse" && verb != "accept" {
+	if !slices.Contains([]string{"hold", "refuse", "accept", "slow"}, verb) {
 		select {
 		case <-x.come:
 		case <-time.After(longEnough):
@@ -316,6 +323,8 @@ func (st *stage) tell(order string) error {
 		x.refuse = errors.New("no")
 	case "accept":
 		x.refuse = nil
+	case "slow":
+		x.slow = true
 	default:
 		got := x.got[0]
 		x.got = x.got[1:]

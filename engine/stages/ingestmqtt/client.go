@@ -249,6 +249,11 @@ func (c *upstream) append(of *batch) bool {
 			c.op.Count("other_topics", 1)
 			continue
 		}
+		if n := len(m.payload); n > journal.MaxRecord { // 3.1.1 has no way to tell a broker what is too much
+			c.op.Count("too_large", 1)
+			c.op.Reject(stage.Reject{Reason: fmt.Sprintf("a message of %d bytes is left out; a record has at most %d", n, journal.MaxRecord)})
+			continue
+		}
 		if m.resent {
 			c.op.Count("sent_again", 1)
 		}
