@@ -91,3 +91,38 @@ func TestPositions(t *testing.T) {
 		r.close()
 	}
 }
+
+// TestLookBackOpenBlocks: a block that stood open holds requests that are younger than it is, and they are found.
+func TestLookBackOpenBlocks(t *testing.T) {
+	r := start(t, env.Real(), t.TempDir(), open0, journal.Options{})
+	defer r.close()
+	later := env.Real().Clock.Now().Add(lookBackSlack / 2).UnixMicro()
+	rec := journal.Record{Payload: []byte("1"), Topic: topicOf("ingest.t", "k", 1, 0xa), Received: later}
+	if err := errors.Join(r.log.Appender().Append(journal.Batch{Records: []journal.Record{rec}}), r.log.Appender().Flush()); err != nil {
+		t.Fatal(err)
+	}
+	_, end := r.log.Bounds(0)
+	m := &recall{ingest: "ingest.t", partitions: testPartitions, since: later, found: map[string]*keyed{}}
+	if err := r.src.lookBack(m, 0, end); err != nil || len(m.found) != 1 {
+		t.Errorf("%d keys are found, %v", len(m.found), err)
+	}
+}
+
+// TestClosed: who still waits when the source closes is told that nobody knows; what comes then is not taken.
+func TestClosed(t *testing.T) {
+	r := start(t, env.Real(), t.TempDir(), open0, journal.Options{})
+	q, _ := r.src.keys.claim("k", 1, 1, 1)
+	r.halt()
+	if err := r.src.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if a := r.src.outcome(t.Context(), q, nil); a != unknown() {
+		t.Errorf("whose fate is open: %+v", a)
+	}
+	if err := r.src.append(journal.Batch{Records: []journal.Record{{Payload: []byte("1")}}}); err != errStopping {
+		t.Errorf("after the end: %v", err)
+	}
+	if err := r.log.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
