@@ -29,6 +29,8 @@ type Envelope struct {
 	// Uses tells one use of the identifier from another: it is another number once the identifier was given
 	// back, since what has it then is another message. 0 where senders do not tell.
 	Uses uint32
+	// Many says that the sender may have more messages on their way than a few, so that each has to be remembered by itself.
+	Many bool
 	// Resent says that the sender says that it has sent the message before.
 	Resent bool
 	// Settled is a time, us since 1970: what the sender has sent in this session up to then, exclusive, it knows to be
@@ -45,6 +47,7 @@ const (
 	envelopeUses
 	envelopeProperties
 	envelopeSettled
+	envelopeMany
 )
 
 // maxEnvelope is how many bytes of properties an envelope takes.
@@ -69,10 +72,10 @@ func (e *Envelope) AddProperty(name, value string) bool {
 // Append encodes the envelope; nothing when it is empty.
 func (e *Envelope) Append(dst []byte) []byte {
 	flags := byte(0)
-	for _, f := range [5]struct {
+	for _, f := range [6]struct {
 		set  bool
 		flag byte
-	}{{e.Session != 0, envelopeIdentity}, {e.Resent, envelopeResent}, {e.Uses != 0, envelopeUses}, {e.count > 0, envelopeProperties}, {e.Settled != 0, envelopeSettled}} {
+	}{{e.Session != 0, envelopeIdentity}, {e.Resent, envelopeResent}, {e.Uses != 0, envelopeUses}, {e.count > 0, envelopeProperties}, {e.Settled != 0, envelopeSettled}, {e.Many, envelopeMany}} {
 		if f.set {
 			flags |= f.flag
 		}
@@ -105,7 +108,7 @@ func ParseEnvelope(b []byte) (e Envelope, err error) {
 	}
 	flags := b[0]
 	b = b[1:]
-	e.Resent = flags&envelopeResent != 0
+	e.Resent, e.Many = flags&envelopeResent != 0, flags&envelopeMany != 0
 	if flags&envelopeIdentity != 0 {
 		if len(b) < 10 {
 			return Envelope{}, errEnvelope
@@ -136,7 +139,7 @@ func ParseEnvelope(b []byte) (e Envelope, err error) {
 			}
 		}
 	}
-	if len(b) > 0 || flags >= envelopeSettled<<1 {
+	if len(b) > 0 || flags >= envelopeMany<<1 {
 		return Envelope{}, errEnvelope
 	}
 	return e, nil

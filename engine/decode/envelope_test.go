@@ -14,7 +14,7 @@ import (
 
 func TestEnvelope(t *testing.T) {
 	for _, want := range []Envelope{
-		{}, {Session: 7, Packet: 65_535}, {Session: 1 << 63, Packet: 1, Resent: true}, {Resent: true}, {Session: 3, Resent: true, Uses: 1 << 31}, {Session: 3, Resent: true, Settled: 1 << 62}, {Resent: true, Uses: 1, Settled: -1},
+		{}, {Session: 7, Packet: 65_535}, {Session: 1 << 63, Packet: 1, Resent: true}, {Resent: true}, {Session: 3, Resent: true, Uses: 1 << 31}, {Session: 3, Many: true}, {Session: 3, Resent: true, Many: true, Settled: 1 << 62}, {Resent: true, Uses: 1, Settled: -1},
 	} {
 		for n := range 3 {
 			e := want
@@ -25,7 +25,7 @@ func TestEnvelope(t *testing.T) {
 			}
 			b := e.Append(nil)
 			got, err := ParseEnvelope(b)
-			if err != nil || got.Session != want.Session || got.Packet != want.Packet || got.Resent != want.Resent || got.Uses != want.Uses || got.Settled != want.Settled {
+			if err != nil || got.Session != want.Session || got.Packet != want.Packet || got.Resent != want.Resent || got.Uses != want.Uses || got.Many != want.Many || got.Settled != want.Settled {
 				t.Errorf("%+v became %+v, %v", want, got, err)
 			}
 			for i := range n {

@@ -86,7 +86,8 @@
 // their own, a channel's dedupe needs none of this.
 //
 // How many may be in flight when the connection breaks, so that all of them count once: 4,096 that were sent within half a minute, of QoS 2 that
-// have not been released, and 64 in any case. Who reads keeps no more of QoS 1 (run), and a session here no more of QoS 2 (released.go).
+// have not been released, and 64 in any case. Who reads keeps no more of a session (run), and a session here no more of QoS 2 (released.go). Which
+// session needs more than 64 kept shows in its messages that were unanswered at one time (Inbound.Many).
 //
 // # What outlives the server?
 //

@@ -65,11 +65,11 @@ func (c *conn) publish(p *Packet) *Error {
 	}
 	m := c.another()
 	m.Topic, m.Payload, m.Props, m.Client, m.Memo = t.name, p.Payload, p.RawProps, &c.client, &t.memo
-	m.Received, m.Session, m.Settled, m.Uses = c.nowUS, 0, 0, 0
+	m.Received, m.Session, m.Settled, m.Uses, m.Many = c.nowUS, 0, 0, 0, false
 	m.Packet, m.QoS, m.Retain, m.Resent = p.ID, p.QoS, p.Retain, p.Dup
 	if p.QoS > 0 {
 		if c.sessionTTL > 0 {
-			m.Session = c.sess.number
+			m.Session, m.Many = c.sess.number, c.many(p)
 		}
 		if p.QoS == 2 {
 			m.Uses = c.sess.uses(p.ID)
@@ -81,6 +81,21 @@ func (c *conn) publish(p *Packet) *Error {
 		c.stored = c.s.route(t, p, c.nowUS, c.sess) || c.stored
 	}
 	return nil
+}
+
+// few is how many messages of a client may be unanswered without Inbound.Many: more than most clients ever have, and half of
+// what is told apart without it. For manyFor after there were more, there may be more again.
+const (
+	few     = 32
+	manyFor = time.Minute
+)
+
+// many says whether the client may have many messages on their way.
+func (c *conn) many(p *Packet) bool {
+	if int(c.waiting.Load())+len(c.acks)+c.sess.received.n > few {
+		c.sess.manyUntil = c.nowUS + manyFor.Microseconds()
+	}
+	return p.Dup || c.nowUS < c.sess.manyUntil
 }
 
 // another returns the message that the batch has one more of, for the caller to set whole. It is filled in where it stands: put together

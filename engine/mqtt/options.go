@@ -117,7 +117,10 @@ type Inbound struct {
 	Settled int64
 	// Uses tells, with QoS 2, one use of the identifier from another: it is the same for a message however often it is sent, and
 	// another one once the identifier was released.
-	Uses   uint32
+	Uses uint32
+	// Many says that more than 32 messages of the session were unanswered at one time within the last minute, or may have been before the
+	// server's start, or that the message is sent again.
+	Many   bool
 	Packet uint16
 	QoS    byte
 	Retain bool

@@ -55,7 +55,7 @@ func (s *Server) revive(saved *savedSession, now time.Time) {
 		sess.requeue(&saved.queue[i])
 		s.hold(sess, saved.queue[i].message.size())
 	}
-	sess.released = saved.released
+	sess.released, sess.manyUntil = saved.released, now.Add(manyFor).UnixMicro()
 	s.fallBehind(sess, saved.behind)
 	left := max(sess.expiry-away, 0)
 	number := sess.timer

@@ -41,6 +41,7 @@ type session struct {
 	behind     []catchUp           // what new subscriptions have yet to get
 	unanswered map[uint16]struct{} // identifiers of QoS 1 that were never answered, and not used since
 	settled    int64               // as conn.settled, of connections before
+	manyUntil  int64               // until then it may have many messages on their way, us since 1970
 }
 
 // deliver sends a message to the session's client, or keeps it for later. stored: it is being written down.

@@ -51,7 +51,8 @@ func (t *task) openDuplicates(have map[string]*state.Table) {
 // senders tells which records a sender has sent before, by the session and the
 // packet identifier in their envelopes:
 //
-//	session | id/8   ->   sums of the messages whose identifiers are 8k ... 8k+7, and when the latest of them came
+//	session | id/8 mod 8   ->   sums of the last messages whose identifiers are 8k ... 8k+7 mod 64, and when the latest came
+//	session | id/8, 16 bit ->   of a sender with many messages on their way (Envelope.Many): the same, of 8k ... 8k+7
 //
 // An identifier alone decides nothing, since it is used again for other
 // messages: a record is a duplicate when its sender says that it is sent again, and
@@ -59,12 +60,9 @@ func (t *task) openDuplicates(have map[string]*state.Table) {
 // acknowledged: with QoS 2, since it was not released in between, with QoS 1, since nothing shows it (Envelope.Settled; mqtt
 // says where that comes from). The time that counts is that of the eight identifiers' latest message.
 //
-// What is said of an identifier is kept until 64 later ones have been used and half a minute has gone by, or some 4,600 later ones have
-// been used: so many of a client's messages may be in flight when the connection breaks, and all come again. A client that goes round all
-// identifiers and sends one message at a time has nine rows.
-//
-// An older binary had rows of nine bytes of key, session | id/8 mod 8, whose sums are those of the last one of each eight
-// identifiers; they are looked at, and forgotten with time.
+// What is said of an identifier is kept until 64 later ones have been used. Where many are on their way, it is kept until half a minute has
+// gone by as well, or some 4,600 later ones have been used: all of them come again when the connection breaks. For the others that would be
+// rows for nothing, by the thousand where messages come quickly.
 type senders struct {
 	table *state.Table
 	key   [10]byte
@@ -169,38 +167,56 @@ func (t *task) resent(b *journal.Block) []int64 {
 func (s *senders) judge(e *decode.Envelope, sum uint64, received int64) bool {
 	const odd = 0x9e3779b97f4a7c15 // 2^64 by the golden ratio: spreads the identifier over all bits
 	sum = (sum ^ (uint64(e.Uses)<<16|uint64(e.Packet))*odd) | 1
-	slot, _, err := s.table.Slot(s.keyOf(e.Session, e.Packet/plan.SentWidth))
+	if e.Resent && s.again(e, sum, received) {
+		return true
+	}
+	key := s.few(e)
+	if e.Many {
+		key = s.many(e.Session, e.Packet/plan.SentWidth)
+	}
+	slot, _, err := s.table.Slot(key)
 	if err != nil {
 		s.full.Add(1)
 		return false
 	}
-	at := int(slot)*plan.SentWidth + int(e.Packet%plan.SentWidth)
-	sums, last := s.table.I64(0), s.table.I64(1)
+	last := s.table.I64(1)
 	before := last[slot]
-	again := e.Resent && s.same(e, uint64(sums[at]), sum, before)
-	sums[at], last[slot] = int64(sum), received // of what came again too: it may once more
+	s.table.I64(0)[int(slot)*plan.SentWidth+int(e.Packet%plan.SentWidth)], last[slot] = int64(sum), received
 	s.table.Touch(slot)
-	if !again && before < received-inFlightFor {
+	if e.Many && before < received-inFlightFor {
 		s.forget(e.Session, e.Packet/plan.SentWidth, received-inFlightFor)
 	}
-	return again
+	return false
 }
 
-// same says whether what is sent again is what is remembered of its identifier, of a time; 0: nothing is.
-func (s *senders) same(e *decode.Envelope, known, sum uint64, at int64) bool {
-	if known == 0 {
-		older := append(s.keyOf(e.Session, 0)[:8], byte(e.Packet/plan.SentWidth%8))
-		slot, ok := s.table.Find(older)
-		if !ok {
-			return false
-		}
-		known, at = uint64(s.table.I64(0)[int(slot)*plan.SentWidth+int(e.Packet%plan.SentWidth)]), s.table.I64(1)[slot]
+// again says whether what is sent again has come before. It may come once more, so that this is when it came.
+func (s *senders) again(e *decode.Envelope, sum uint64, received int64) bool {
+	return s.at(s.many(e.Session, e.Packet/plan.SentWidth), e, sum, received) || s.at(s.few(e), e, sum, received)
+}
+
+func (s *senders) at(key []byte, e *decode.Envelope, sum uint64, received int64) bool {
+	slot, ok := s.table.Find(key)
+	if !ok || uint64(s.table.I64(0)[int(slot)*plan.SentWidth+int(e.Packet%plan.SentWidth)]) != sum {
+		return false
 	}
-	return known == sum && (e.Settled == 0 || at >= e.Settled)
+	last := s.table.I64(1)
+	if e.Settled != 0 && last[slot] < e.Settled {
+		return false
+	}
+	last[slot] = received
+	s.table.Touch(slot)
+	return true
 }
 
-// keyOf is the key of a session's row, until the next call.
-func (s *senders) keyOf(session uint64, row uint16) []byte {
+// few is the key of a row of identifiers modulo 64, until the next key.
+func (s *senders) few(e *decode.Envelope) []byte {
+	binary.LittleEndian.PutUint64(s.key[:], e.Session)
+	s.key[8] = byte(e.Packet / plan.SentWidth % 8)
+	return s.key[:9]
+}
+
+// many is the key of a row of a session, until the next key.
+func (s *senders) many(session uint64, row uint16) []byte {
 	binary.LittleEndian.PutUint64(s.key[:], session)
 	binary.LittleEndian.PutUint16(s.key[8:], row)
 	return s.key[:]
@@ -209,7 +225,7 @@ func (s *senders) keyOf(session uint64, row uint16) []byte {
 // forget lets go of rows of a session that lie behind one that begins, and are from before a time or far behind.
 func (s *senders) forget(session uint64, row uint16, before int64) {
 	for behind := uint16(nearest); behind <= farthest; behind *= 8 {
-		slot, ok := s.table.Find(s.keyOf(session, (row-behind)%sentRows))
+		slot, ok := s.table.Find(s.many(session, (row-behind)%sentRows))
 		if ok && (behind == farthest || s.table.I64(1)[slot] < before) {
 			s.table.Delete(slot)
 		}

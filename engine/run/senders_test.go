@@ -20,6 +20,15 @@ type aSender struct {
 	used    [1 << 16]bool
 	flight  []inFlight
 	now     int64
+	until   int64 // then its server takes it for one that has few messages in flight
+}
+
+// many is what a server says that sees at least half of what is in flight unanswered.
+func (c *aSender) many(r *rand.Rand) bool {
+	if n := len(c.flight); n-r.IntN(n/2+1) > 32 {
+		c.until = c.now + 60_000_000
+	}
+	return c.now < c.until
 }
 
 type inFlight struct {
@@ -36,7 +45,7 @@ func (c *aSender) another(sum uint64, arrived bool) *inFlight {
 	for c.next++; c.next == 0 || c.used[c.next]; c.next++ {
 	}
 	c.used[c.next] = true
-	c.flight = append(c.flight, inFlight{id: c.next, sum: sum * 0x9e3779b97f4a7c15, arrived: arrived})
+	c.flight = append(c.flight, inFlight{id: c.next, sum: rand.NewPCG(sum, 9).Uint64(), arrived: arrived})
 	return &c.flight[len(c.flight)-1]
 }
 
@@ -80,7 +89,7 @@ func TestSenders(t *testing.T) {
 				sums++
 				f := c.another(sums, true)
 				c.now += c.pause
-				if s.judge(&decode.Envelope{Session: c.session, Packet: f.id}, f.sum, c.now) {
+				if s.judge(&decode.Envelope{Session: c.session, Packet: f.id, Many: c.many(r)}, f.sum, c.now) {
 					t.Fatalf("seed %d, window %d: a new message is taken for a duplicate", seed, c.window)
 				}
 			}
@@ -115,7 +124,7 @@ func comesBack(t *testing.T, r *rand.Rand, s *senders, c *aSender, sums *uint64,
 	for i := range all {
 		f := &c.flight[i]
 		c.now += 10
-		if got := s.judge(&decode.Envelope{Session: c.session, Packet: f.id, Resent: true}, f.sum, c.now); got != f.arrived {
+		if got := s.judge(&decode.Envelope{Session: c.session, Packet: f.id, Resent: true, Many: true}, f.sum, c.now); got != f.arrived {
 			t.Errorf("message %d of %d in flight, sent again: a duplicate %t, want %t", i, len(c.flight), got, f.arrived)
 			return false
 		}
@@ -140,52 +149,22 @@ func cut(t *testing.T, r *rand.Rand, s *senders) *senders {
 	return &senders{table: table, full: s.full}
 }
 
-// TestSendersRows: who sends one message at a time has the rows of some 64 identifiers, also after it went round all of them; who sends quickly has as
-// many as lie within half a minute, or up to eight times that, and never more than those of 4,608.
+// TestSendersRows: who has few messages in flight has the rows of 64 identifiers, and who has many and sends slowly some more, also after it went
+// round all of them; who sends quickly has as many as lie within half a minute, or up to eight times that, and never more than those of 4,608.
 func TestSendersRows(t *testing.T) {
 	for _, c := range []struct {
+		many  bool
 		pause int64
 		most  int
-	}{{600_000_000, 9}, {1_000_000, 9}, {100_000, 72}, {1_000, 576}} {
+	}{{false, 1_000, 8}, {true, 600_000_000, 9}, {true, 1_000_000, 9}, {true, 100_000, 72}, {true, 1_000, 576}} {
 		s := &senders{table: sentTable(), full: &Counter{}}
 		most := 0
 		for n := range int64(100_000) {
-			s.judge(&decode.Envelope{Session: 1, Packet: uint16(n%65_535 + 1)}, uint64(n)<<8, 1e15+n*c.pause)
+			s.judge(&decode.Envelope{Session: 1, Packet: uint16(n%65_535 + 1), Many: c.many}, uint64(n)<<8, 1e15+n*c.pause)
 			most = max(most, s.table.Len())
 		}
 		if most > c.most+1 || most < c.most {
-			t.Errorf("%d us between messages: %d rows, want %d", c.pause, most, c.most)
-		}
-	}
-}
-
-// TestSendersOlder: what an older binary has noted, of the last one of each 64 identifiers, tells duplicates until the identifier is used again.
-func TestSendersOlder(t *testing.T) {
-	id, odd := uint64(130), uint64(0x9e3779b97f4a7c15)
-	s := &senders{table: sentTable(), full: &Counter{}}
-	older := append(s.keyOf(7, 0)[:8:8], 130/plan.SentWidth%8)
-	slot, _, err := s.table.Slot(older)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.table.I64(0)[int(slot)*plan.SentWidth+130%plan.SentWidth] = int64((99 ^ id*odd) | 1)
-	s.table.I64(1)[slot] = 1e15
-	for i, c := range []struct {
-		id    uint16
-		sum   uint64
-		again bool
-		want  bool
-	}{{130, 94, true, false}, {66, 99, true, false}, {130, 92, false, false}, {130, 99, true, false}} {
-		if i == 0 {
-			if !s.judge(&decode.Envelope{Session: 7, Packet: 130, Resent: true}, 99, 2e15) {
-				t.Error("what the older binary has noted is not told")
-			}
-			if s.judge(&decode.Envelope{Session: 7, Packet: 130, Resent: true, Settled: 3e15}, 99, 4e15) {
-				t.Error("what its client has the answer to is a duplicate")
-			}
-		}
-		if got := s.judge(&decode.Envelope{Session: 7, Packet: c.id, Resent: c.again}, c.sum, 5e15); got != c.want {
-			t.Errorf("step %d: a duplicate %t", i, got)
+			t.Errorf("many %t, %d us between messages: %d rows, want %d", c.many, c.pause, most, c.most)
 		}
 	}
 }
@@ -208,9 +187,13 @@ func TestSendersFull(t *testing.T) {
 }
 
 func BenchmarkSenders(b *testing.B) {
-	s := &senders{table: sentTable(), full: &Counter{}}
-	for i := range b.N {
-		n := i / 1000 // of a thousand senders one after another
-		s.judge(&decode.Envelope{Session: uint64(i%1000 + 1), Packet: uint16(n%65_535 + 1)}, uint64(i)<<8, 1e15+int64(i)*100)
+	for _, many := range []bool{false, true} {
+		b.Run(map[bool]string{false: "few", true: "many"}[many], func(b *testing.B) {
+			s := &senders{table: sentTable(), full: &Counter{}}
+			for i := range b.N {
+				n := i / 1000 // of a thousand senders one after another
+				s.judge(&decode.Envelope{Session: uint64(i%1000 + 1), Packet: uint16(n%65_535 + 1), Many: many}, uint64(i)<<8, 1e15+int64(i)*100)
+			}
+		})
 	}
 }

@@ -310,7 +310,7 @@ func (c *upstream) partition(m *message) (int, bool) {
 func (c *upstream) envelope(m *message) *decode.Envelope {
 	e := &decode.Envelope{}
 	if m.id != 0 {
-		e.Session, e.Packet, e.Resent = c.session, m.id, m.resent
+		e.Session, e.Packet, e.Resent, e.Many = c.session, m.id, m.resent, true // as many as the broker likes to send at once
 	}
 	for _, name := range c.opts.properties {
 		for _, p := range m.user {

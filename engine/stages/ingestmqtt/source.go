@@ -196,7 +196,7 @@ func (s *source) envelope(slot *slot, m *mqtt.Inbound) []byte {
 	}
 	e := &slot.envelope
 	e.Reset()
-	e.Session, e.Packet, e.Resent, e.Uses, e.Settled = m.Session, m.Packet, m.Resent, m.Uses, m.Settled
+	e.Session, e.Packet, e.Resent, e.Uses, e.Many, e.Settled = m.Session, m.Packet, m.Resent, m.Uses, m.Many, m.Settled
 	if len(s.opts.properties) > 0 && len(m.Props) > 0 && mqtt.DecodeProps(m.Props, mqtt.Publish, &slot.props) == nil {
 		for _, name := range s.opts.properties {
 			at := slices.IndexFunc(slot.props.User, func(p mqtt.Pair) bool { return string(p.Key) == name })
