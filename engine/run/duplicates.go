@@ -194,6 +194,7 @@ func (s *senders) again(e *decode.Envelope, sum uint64, received int64) bool {
 	return s.at(s.many(e.Session, e.Packet/plan.SentWidth), e, sum, received) || s.at(s.few(e), e, sum, received)
 }
 
+// at says whether a row, if there is one, has the message.
 func (s *senders) at(key []byte, e *decode.Envelope, sum uint64, received int64) bool {
 	slot, ok := s.table.Find(key)
 	if !ok || uint64(s.table.I64(0)[int(slot)*plan.SentWidth+int(e.Packet%plan.SentWidth)]) != sum {
