@@ -76,6 +76,21 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// TestAskedByNobody: a worker whose parent is gone before it has said what it wants leaves nothing behind either.
+func TestAskedByNobody(t *testing.T) {
+	t.Parallel()
+	scratch := filepath.Join(t.TempDir(), "scratch")
+	must(t, os.Mkdir(scratch, 0o700))
+	cmd := exec.Command(binary, "query-worker")
+	cmd.Env = []string{"TIDEMILL_QUERY_SCRATCH=" + scratch}
+	if err := cmd.Run(); err == nil { // its standard input ends at once
+		t.Error("it has answered nothing, and says that all is well")
+	}
+	if _, err := os.Stat(scratch); !os.IsNotExist(err) {
+		t.Error("its folder is left", err)
+	}
+}
+
 // childOf is a child of a process; 0 if it has none.
 func childOf(pid int) int {
 	tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/children")

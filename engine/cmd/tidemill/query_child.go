@@ -20,6 +20,8 @@ import (
 const (
 	// workerCommand is the hidden command of a process that answers one statement.
 	workerCommand = "query-worker"
+	// scratchVar tells a worker its folder before the request does: who asks may be gone by then.
+	scratchVar = "TIDEMILL_QUERY_SCRATCH"
 	// stopGrace is how long a worker may take to stop when it is asked to.
 	stopGrace = 2 * time.Second
 	// mostSaid is how much of what a worker says is kept, bytes.
@@ -51,7 +53,7 @@ func ask(ctx context.Context, q query.Request, out io.Writer) (sum query.Summary
 	var said tail
 	cmd := exec.CommandContext(ctx, self, workerCommand)
 	cmd.Args[0] = "tidemill"
-	cmd.Env = []string{"TMPDIR=" + os.TempDir(), "GOTRACEBACK=none"}
+	cmd.Env = []string{"TMPDIR=" + os.TempDir(), "GOTRACEBACK=none", scratchVar + "=" + q.Scratch}
 	cmd.Stdout, cmd.Stderr = out, &said
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopGrace
