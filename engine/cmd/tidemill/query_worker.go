@@ -11,7 +11,6 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -50,13 +49,13 @@ func (a *app) queryWorkerCommand() *cobra.Command {
 }
 
 func (a *app) work() (query.Summary, error) {
-	// It is the parent's to decide what an interrupt means; and where the parent is gone, rows that nobody takes must not end
-	// this process before it has tidied up.
+	// It is the parent's to decide what an interrupt means. Where nobody takes the rows, as behind `| head`, writing fails, and
+	// the problem says so: the signal would end this process without a word.
 	signal.Ignore(os.Interrupt, syscall.SIGPIPE)
 	in := bufio.NewReader(a.in)
 	line, err := in.ReadBytes('\n')
 	if err != nil {
-		clearScratch(os.Getenv(scratchVar))
+		_ = os.RemoveAll(os.Getenv(scratchVar))
 		return query.Summary{}, err
 	}
 	var q query.Request
@@ -73,9 +72,7 @@ func (a *app) work() (query.Summary, error) {
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, in) // until the parent is gone, however it went
-		cancel(&query.Problem{Message: "nobody waits for the answer any more", Ours: true})
-		time.Sleep(stopGrace) // a statement that goes on would make its folder again
-		clearScratch(q.Scratch)
+		_ = os.RemoveAll(q.Scratch)    // it cannot any more
 		os.Exit(exitFailed)
 	}()
 	stop := make(chan os.Signal, 1)
@@ -84,18 +81,8 @@ func (a *app) work() (query.Summary, error) {
 		<-stop
 		cancel(&query.Problem{Message: "the statement was interrupted", Ours: true})
 	}()
-	defer clearScratch(q.Scratch)
+	defer os.RemoveAll(q.Scratch) // the parent does it too, if it is there
 	return query.Run(ctx, a.env, &q, a.out)
-}
-
-// clearScratch removes the folder of a statement, into which the statement may still be writing.
-func clearScratch(folder string) {
-	const tries = 100
-	for range tries {
-		if folder == "" || os.RemoveAll(folder) == nil {
-			return
-		}
-	}
 }
 
 // confine limits this process. What the system does not know is left out: the statement's own limits hold.
