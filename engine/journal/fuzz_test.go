@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -148,6 +149,16 @@ func FuzzRoundTrip(f *testing.F) {
 			}
 		}
 	})
+}
+
+// recordsOfAll makes scripts for FuzzRoundTrip in which every shape of a record comes.
+func recordsOfAll(seed uint64) []byte {
+	r := rand.New(rand.NewPCG(seed, 3))
+	out := make([]byte, 900)
+	for i := range out {
+		out[i] = byte(r.Uint32())
+	}
+	return out
 }
 
 // recordsOf makes records of a script: three bytes of each choose its shape.

@@ -3,7 +3,6 @@ package journal
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"reflect"
 	"strings"
 	"syscall"
@@ -231,14 +230,4 @@ func TestHeadsForget(t *testing.T) {
 	if now := l.(*disk).groups; now < was {
 		t.Errorf("%d groups were written, and the next are counted from %d on", was, now)
 	}
-}
-
-// recordsOfAll makes scripts for FuzzRoundTrip in which every shape of a record comes.
-func recordsOfAll(seed uint64) []byte {
-	r := rand.New(rand.NewPCG(seed, 3))
-	out := make([]byte, 900)
-	for i := range out {
-		out[i] = byte(r.Uint32())
-	}
-	return out
 }

@@ -60,23 +60,11 @@ pipeline "p" {
     by   = [device, label]
     take = { was = temp }
   }
-  sink "file" "alarms" {
-    from = alarm.hot
-    path = "/out/alarms.ndjson"
-  }
-  sink "file" "scores" {
-    from = anomaly.odd
-    path = "/out/scores.ndjson"
-  }
   sink "file" "windows" {
     from = [window.minutes, window.runs, window.sessions]
     path = "/out/windows.ndjson"
   }
-  sink "file" "views" {
-    from = join.view
-    path = "/out/views.ndjson"
-  }
-}
+` + keyedSinks + `}
 `)
 	if n := len(l.lines("/out/alarms.ndjson")); n != 2 {
 		t.Errorf("%d alarms", n)

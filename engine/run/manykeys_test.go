@@ -14,6 +14,21 @@ import (
 	"github.com/tidemill/tidemill/engine/state"
 )
 
+// keyedSinks are those of stages by keys that write a file each.
+const keyedSinks = `  sink "file" "alarms" {
+    from = alarm.hot
+    path = "/out/alarms.ndjson"
+  }
+  sink "file" "scores" {
+    from = anomaly.odd
+    path = "/out/scores.ndjson"
+  }
+  sink "file" "views" {
+    from = join.view
+    path = "/out/views.ndjson"
+  }
+`
+
 // crowded has stages that hold a key for every label. Only the view's limit can be written as low as the test wants it.
 const crowded = `channel "c" {
   partitions = 1
@@ -62,23 +77,11 @@ pipeline "p" {
     take     = { was = temp }
     max_keys = 3
   }
-  sink "file" "alarms" {
-    from = alarm.hot
-    path = "/out/alarms.ndjson"
-  }
-  sink "file" "scores" {
-    from = anomaly.odd
-    path = "/out/scores.ndjson"
-  }
   sink "file" "windows" {
     from = [window.hours, window.runs, window.sessions]
     path = "/out/windows.ndjson"
   }
-  sink "file" "views" {
-    from = join.view
-    path = "/out/views.ndjson"
-  }
-}
+` + keyedSinks + `}
 `
 
 // TestManyKeys: of eight labels each stage has room for three, which are the first ones, and the rows of the others are rejects: in one run, and in

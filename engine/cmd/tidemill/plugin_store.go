@@ -27,10 +27,8 @@ func dataFlag(cmd *cobra.Command, data *string) {
 // dataFolder makes a data folder that is not there yet, as before the first run. By its default name that is done beside a configuration only:
 // no engine would ever look into one that was made anywhere else.
 func (a *app) dataFolder(data string) error {
-	if _, err := os.Stat(data); err == nil || data != defaultData {
-		return a.env.FS.MkdirAll(data)
-	}
-	if files, err := filepath.Glob("*.hcl"); err != nil || len(files) == 0 {
+	_, err := os.Stat(data)
+	if files, _ := filepath.Glob("*.hcl"); err != nil && data == defaultData && len(files) == 0 {
 		return fmt.Errorf("there is no data folder %s here, and no configuration that would have one: name the pipeline's with --data, such as pipelines/coldhaul/%s, or go into its folder",
 			data, data)
 	}
