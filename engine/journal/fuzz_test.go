@@ -354,6 +354,9 @@ func replaceSegment(t *testing.T, e *env.Env, file []byte) {
 }
 
 func TestLargeRecords(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine: the race detector would see nothing, and take ten times as long")
+	}
 	sim := env.NewSim(1)
 	l, _ := mustOpen(t, sim.Env(), Options{Partitions: 3, PendingBytes: 1 << 30})
 	var records []Record

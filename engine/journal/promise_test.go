@@ -173,6 +173,9 @@ func TestTrimFails(t *testing.T) {
 
 // TestManySources: a channel remembers so many sources, and those of before as well.
 func TestManySources(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine: the race detector would see nothing, and take ten times as long")
+	}
 	sim := env.NewSim(1)
 	l, _ := mustOpen(t, sim.Env(), Options{Partitions: 1, PendingBytes: 1 << 30})
 	for i := range maxSources {

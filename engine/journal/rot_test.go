@@ -187,6 +187,9 @@ func checkFlip(t testing.TB, e *env.Env, bit, from, to int64, want string) {
 // read by the process that comes after and by the one after that: nothing is
 // lost but the one block, and never anything that a source sends again.
 func TestRotWithSources(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine: the race detector would see nothing, and take ten times as long")
+	}
 	sim := env.NewSim(1)
 	l, _ := mustOpen(t, sim.Env(), Options{Partitions: 2, BlockBytes: 30})
 	var sent [2][]string

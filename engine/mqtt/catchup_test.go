@@ -406,24 +406,28 @@ func TestIDs(t *testing.T) {
 
 // TestManyOfQoS2: MQTT 3.1.1 knows no receive maximum, so a client may have as many messages on their way as there are identifiers.
 func TestManyOfQoS2(t *testing.T) {
+	last := 1<<16 - 1
+	if testing.Short() {
+		last = 1 << 13
+	}
 	s, _ := counted(t, Options{})
 	nc := login(t, listen(t, s, Listener{}), "a")
 	go func() {
 		var out []byte
-		for id := 1; id < 1<<16; id++ {
+		for id := 1; id <= last; id++ {
 			out = Append(out, &Packet{Type: Publish, QoS: 2, ID: uint16(id), Topic: []byte("t")}, V311)
 		}
 		nc.Write(out)
 	}()
 	var buf, out []byte
-	for id := 1; id < 1<<16; id++ {
+	for id := 1; id <= last; id++ {
 		if p := next(t, nc, &buf); p.Type != Pubrec || p.ID != uint16(id) {
 			t.Fatalf("%s %d came, not the PUBREC of %d", p.Type, p.ID, id)
 		}
 		out = Append(out, &Packet{Type: Pubrel, ID: uint16(id)}, V311)
 	}
 	go nc.Write(out)
-	for id := 1; id < 1<<16; id++ {
+	for id := 1; id <= last; id++ {
 		if p := next(t, nc, &buf); p.Type != Pubcomp || p.ID != uint16(id) {
 			t.Fatalf("%s %d came, not the PUBCOMP of %d", p.Type, p.ID, id)
 		}

@@ -9,6 +9,9 @@ import (
 // TestReleased: a message of QoS 2 that is sent again, after the server died and read its log, has the number that it had, and another message with
 // its identifier has another one; with up to 4,000 in flight, identifiers that go round and the lowest free ones, also where an older binary began.
 func TestReleased(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine: the race detector would see nothing, and take ten times as long")
+	}
 	type use struct {
 		id   uint16
 		uses uint32
@@ -91,6 +94,9 @@ func readAgain(t *testing.T, r *released) *released {
 
 // TestReleasedMost: of a client that goes round all identifiers few are kept, and of one that has ever so many in use not more than the limit.
 func TestReleasedMost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine: the race detector would see nothing, and take ten times as long")
+	}
 	for inUse, want := range map[int]int{1: leastReleased, 500: 500, 60_000: mostReleased} {
 		r := &released{}
 		for n := range 70_000 {

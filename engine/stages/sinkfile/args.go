@@ -76,8 +76,9 @@ func (a *fileArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 	if !path.IsAbs(name) && !strings.HasPrefix(name, DataScheme) {
 		name = path.Join(at.Dir, name)
 	}
-	diags = append(diags, refuseRead(name, at, a.PathRange)...)
-	opts := options{name: name, csv: format == "csv", meta: a.Meta, keep: a.Append, reads: readByIngests(at)}
+	read := readByIngests(at)
+	diags = append(diags, refuseRead(name, read, a.PathRange)...)
+	opts := options{name: name, csv: format == "csv", meta: a.Meta, keep: a.Append, reads: read}
 	return stage.Bound{
 		Delivery: stage.Transactional,
 		Identity: format + " " + path.Clean(a.Path), // as written: the folder may be called by another name next time
@@ -87,8 +88,8 @@ func (a *fileArgs) Bind(in []*arrow.Schema, at stage.At) (stage.Bound, hcl.Diagn
 
 // refuseRead refuses the file that an ingest of the same configuration reads: what is written there
 // would come in again and again, or stand where the input was.
-func refuseRead(name string, at stage.At, where hcl.Range) hcl.Diagnostics {
-	for _, r := range readByIngests(at) {
+func refuseRead(name string, read []reads, where hcl.Range) hcl.Diagnostics {
+	for _, r := range read {
 		if path.Dir(r.path) == path.Dir(name) && r.matches(name) {
 			return config.Errorf(where, "File is read by an ingest",
 				"ingest.%s reads %s. Write to another file, or to one in another folder; rows go from a pipeline into a channel by sink \"channel\".", r.ingest, path.Base(r.path))
@@ -114,8 +115,11 @@ func readByIngests(at stage.At) (all []reads) {
 
 // readBy lists the paths of an ingest "file", of which the last part may hold wildcards. What is wrong with them, the ingest tells.
 func readBy(b *config.Block, at stage.At) []string {
+	if b.Type != "file" {
+		return nil
+	}
 	content, _, _ := b.Body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "path"}}})
-	if b.Type != "file" || content == nil || content.Attributes["path"] == nil {
+	if content == nil || content.Attributes["path"] == nil {
 		return nil
 	}
 	v, diags := config.Value(content.Attributes["path"].Expr, at.Eval)
