@@ -286,7 +286,8 @@ type far struct {
 
 type farArgs struct {
 	far   *far
-	Exact bool `hcl:"exact,optional"`
+	Exact bool   `hcl:"exact,optional"`
+	Label string `hcl:"label,optional"` // if any, another one does not make another sink
 }
 
 type farSink struct{ *far }
@@ -302,6 +303,9 @@ func (a *farArgs) Bind([]*arrow.Schema, stage.At) (stage.Bound, hcl.Diagnostics)
 		a.far.open++
 		return farSink{a.far}, nil
 	}}
+	if a.Label != "" {
+		b.Identity = "far"
+	}
 	if a.Exact {
 		b.Delivery = stage.Transactional
 	}
