@@ -35,7 +35,7 @@ func (d *door) Step() (stage.Status, error) { return stage.Idle, nil }
 func (d *door) Close() error                { return nil }
 
 // publish appends a message: "session/packet[+][!][>] device n", where + says that it was sent again, each ! that the identifier was given
-// back once, > that everything up to now is known to be acknowledged, and = that everything before the message before is.
+// back once, ^ that it has another topic, > that everything up to now is known to be acknowledged, and = that everything before the message before is.
 func (d *door) publish(l *lab, text string) {
 	l.t.Helper()
 	var e decode.Envelope
@@ -50,15 +50,19 @@ func (d *door) publish(l *lab, text string) {
 		e.Settled = d.last
 	}
 	d.last = now
-	if _, err := fmt.Sscanf(strings.TrimRight(id, "+!>="), "%d/%d", &e.Session, &e.Packet); err != nil {
+	if _, err := fmt.Sscanf(strings.TrimRight(id, "+!>=^"), "%d/%d", &e.Session, &e.Packet); err != nil {
 		l.t.Fatal(text, err)
 	}
 	if _, err := fmt.Sscanf(rest, "%s %d", &device, &n); err != nil {
 		l.t.Fatal(text, err)
 	}
+	topic := "t/" + device
+	if strings.Contains(id, "^") {
+		topic = "u/" + device
+	}
 	payload := fmt.Appendf(nil, `{"device":%q,"n":%d}`, device, n)
 	l.must(d.to.Journal.Append(journal.Batch{
-		Records: []journal.Record{{Partition: d.to.Partition(payload), Payload: payload, Topic: "t/" + device,
+		Records: []journal.Record{{Partition: d.to.Partition(payload), Payload: payload, Topic: topic,
 			Received: now, Envelope: e.Append(nil)}},
 		Done: func(err error) {
 			l.must(err)
@@ -109,13 +113,16 @@ func TestDuplicates(t *testing.T) {
 3/4+> b 7
 3/4+ b 7
 0/0 b 1
-0/0+ b 1`), "\n")
-	const sentRows = `1 1 1 1 2 2 3 9 9 b1 b1 b7 b7`
+0/0+ b 1
+4/5 a 5
+4/5+^ a 5
+4/5+^ a 5`), "\n")
+	const sentRows = `1 1 1 1 2 2 3 5 5 9 9 b1 b1 b7 b7`
 	for _, c := range []struct{ dedupe, rows string }{
 		{``, sentRows},
-		{`dedupe = { key = [device, n], within = "1h" }`, `1 2 3 9 b1 b7`},
+		{`dedupe = { key = [device, n], within = "1h" }`, `1 2 3 5 9 b1 b7`},
 		{`dedupe = { key = device, within = "1h" }`, `1 b7`},
-		{`dedupe = { key = [device, n], within = "1h", max = 1 }`, `1 1 1 2 2 3 9 b1 b7`},
+		{`dedupe = { key = [device, n], within = "1h", max = 1 }`, `1 1 1 2 2 3 5 9 b1 b7`},
 	} {
 		for _, what := range []string{"", "crash", "stop", "swap"} {
 			name := c.dedupe + " " + what
@@ -152,7 +159,7 @@ func TestDuplicates(t *testing.T) {
 				t.Errorf("%s: %s, not %s", name, s, c.rows)
 			}
 			if s := e.Status(); what == "" {
-				if p := s.Totals(); p.Resent != 6 || p.Records != 19 || c.dedupe == "" && p.Repeated != 0 || p.Rows+p.Repeated+p.Resent != 19 {
+				if p := s.Totals(); p.Resent != 7 || p.Records != 22 || c.dedupe == "" && p.Repeated != 0 || p.Rows+p.Repeated+p.Resent != 22 {
 					t.Errorf("%s: counted %+v", name, p)
 				}
 			}

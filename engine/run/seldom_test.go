@@ -95,6 +95,13 @@ func TestSeldomDamage(t *testing.T) {
 			l.must(err)
 			l.must(f.Close())
 		},
+		"checksum of the record": func(l *lab, file string) { // of which table the first record is
+			f, err := l.machine.Env().FS.Open(file, env.ReadWrite)
+			l.must(err)
+			_, err = f.WriteAt([]byte("x"), 24)
+			l.must(err)
+			l.must(f.Close())
+		},
 		"no such file|not exist": func(l *lab, file string) { l.must(l.machine.Env().FS.Remove(file)) },
 	} {
 		l := newLab(t)

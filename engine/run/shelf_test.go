@@ -192,7 +192,18 @@ func TestShelfEnds(t *testing.T) {
 	l.more = []stage.Spec{s.spec()}
 	text := fmt.Sprintf(shelved, false, 0)
 	s.fill(l, 0, 20, func(string) bool { return true })
-	l.complete(text)
+	e := l.open(text, true)
+	for e.Status().Checkpoint.Epoch < 2 { // of partitions that have not ended
+		for _, a := range e.Actors() {
+			if !strings.HasPrefix(a.Name(), "ingest") {
+				_, err := a.Step()
+				l.must(err)
+			}
+		}
+		l.machine.Advance(5 * time.Millisecond)
+	}
+	l.steps(e.Done)
+	l.close()
 	for part := range 2 {
 		if n := s.rows(); n != 20*(1+part) {
 			t.Fatalf("%d rows at end %d", n, part)
