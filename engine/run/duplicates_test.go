@@ -35,7 +35,7 @@ func (d *door) Step() (stage.Status, error) { return stage.Idle, nil }
 func (d *door) Close() error                { return nil }
 
 // publish appends a message: "session/packet[+][!][>] device n", where + says that it was sent again, each ! that the identifier was given
-// back once, ^ that it has another topic, > that everything up to now is known to be acknowledged, and = that everything before the message before is.
+// back once, ^ that it has another topic, # that it is malformed, > that everything up to now is known to be acknowledged, and = that everything before the message before is.
 func (d *door) publish(l *lab, text string) {
 	l.t.Helper()
 	var e decode.Envelope
@@ -50,7 +50,7 @@ func (d *door) publish(l *lab, text string) {
 		e.Settled = d.last
 	}
 	d.last = now
-	if _, err := fmt.Sscanf(strings.TrimRight(id, "+!>=^"), "%d/%d", &e.Session, &e.Packet); err != nil {
+	if _, err := fmt.Sscanf(strings.TrimRight(id, "+!>=^#"), "%d/%d", &e.Session, &e.Packet); err != nil {
 		l.t.Fatal(text, err)
 	}
 	if _, err := fmt.Sscanf(rest, "%s %d", &device, &n); err != nil {
@@ -61,6 +61,9 @@ func (d *door) publish(l *lab, text string) {
 		topic = "u/" + device
 	}
 	payload := fmt.Appendf(nil, `{"device":%q,"n":%d}`, device, n)
+	if strings.Contains(id, "#") {
+		payload = payload[:len(payload)-1]
+	}
 	l.must(d.to.Journal.Append(journal.Batch{
 		Records: []journal.Record{{Partition: d.to.Partition(payload), Payload: payload, Topic: topic,
 			Received: now, Envelope: e.Append(nil)}},
@@ -116,7 +119,9 @@ func TestDuplicates(t *testing.T) {
 0/0+ b 1
 4/5 a 5
 4/5+^ a 5
-4/5+^ a 5`), "\n")
+4/5+^ a 5
+4/6# a 6
+4/6+# a 6`), "\n")
 	const sentRows = `1 1 1 1 2 2 3 5 5 9 9 b1 b1 b7 b7`
 	for _, c := range []struct{ dedupe, rows string }{
 		{``, sentRows},
@@ -158,8 +163,11 @@ func TestDuplicates(t *testing.T) {
 			if s := strings.Join(got, " "); s != c.rows {
 				t.Errorf("%s: %s, not %s", name, s, c.rows)
 			}
+			if n := len(l.lines("/out/rejects.ndjson")); n != 1 {
+				t.Errorf("%s: %d rejects", name, n)
+			}
 			if s := e.Status(); what == "" {
-				if p := s.Totals(); p.Resent != 7 || p.Records != 22 || c.dedupe == "" && p.Repeated != 0 || p.Rows+p.Repeated+p.Resent != 22 {
+				if p := s.Totals(); p.Resent != 8 || p.Records != 24 || c.dedupe == "" && p.Repeated != 0 || p.Rows+p.Repeated+p.Resent+1 != 24 {
 					t.Errorf("%s: counted %+v", name, p)
 				}
 			}

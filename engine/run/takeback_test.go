@@ -3,8 +3,6 @@ package run
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"math"
 	"slices"
 	"testing"
 	"time"
@@ -205,34 +203,6 @@ func TestSeenAgain(t *testing.T) {
 			t.Errorf("%d: %s was seen: %v", i, c.key, got)
 		}
 		s = newSeen(ch.Config.Dedupe, table, memory.DefaultAllocator)
-	}
-}
-
-// TestTickMarks: of a key with several sides those who wait are told of the one that is least far, and of none while one has nothing.
-func TestTickMarks(t *testing.T) {
-	keys := state.New(state.Decl{Name: "k", Digest: "1", MaxKeys: 10, Columns: []state.Column{
-		{Name: "mark", Type: state.I64, Width: 3}, {Name: "due", Type: state.I64, Width: 3}}})
-	for i, c := range []struct {
-		due  []int64
-		want int64 // 0: nobody is told
-	}{
-		{[]int64{50, 0, 0}, math.MinInt64},
-		{[]int64{50, 20, 30}, 20},
-		{[]int64{50, 20, 30}, 0},
-		{[]int64{50, 60, 30}, 30},
-		{[]int64{50, 60, 70}, 50},
-	} {
-		slot, _, err := keys.Slot([]byte("a"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		copy(keys.I64(1)[int(slot)*3:], c.due)
-		told := tickMarks(keys, 3)
-		switch {
-		case c.want == 0 && len(told) == 0:
-		case len(told) != 1 || told[0].Slot != slot || told[0].Time != c.want && (c.want != math.MinInt64 || told[0].Time > 0):
-			t.Errorf("step %d: %v is told, and not %d", i, fmt.Sprint(told), c.want)
-		}
 	}
 }
 
