@@ -26,20 +26,25 @@ func TestMissingLink(t *testing.T) {
 		l.settle()
 	}
 	l.open(text, false)
-	more(0, 400, 200)
-	for i := 0; i < 5 || len(l.header().Chain) < 3; i++ { // much is there, and little changes
-		if more(400+10*i, 10, 3); i > 20 {
-			t.Fatal("no checkpoint has a chain")
+	more(0, 4000, 4000)
+	longest := 0
+	for i := range 22 { // much is there, and little changes
+		more(4000+10*i, 10, 3)
+		if longest = max(longest, len(l.header().Chain)); longest > 15 {
+			t.Fatalf("a checkpoint needs %d others", longest)
 		}
 	}
 	h := l.header()
+	if longest < 10 || len(h.Chain) < 2 {
+		t.Fatalf("chains of %d and %d are too short to show anything", longest, len(h.Chain))
+	}
 	l.must(l.engine.Close())
 	l.must(l.machine.Env().FS.Remove(fmt.Sprintf("/data/checkpoints/%016x.checkpoint", h.Chain[len(h.Chain)-1])))
 	l.open(text, false)
 	if !l.reported(fmt.Sprintf("checkpoint %d cannot be used, going back", h.Epoch)) {
 		t.Errorf("nothing is told: %q", l.reports)
 	}
-	more(900, 300, 200)
+	more(5000, 300, 200)
 	l.close()
 	want := whole(t, text, input.String())
 	same(t, "windows", want.lines("/out/w.ndjson"), l.lines("/out/w.ndjson"))

@@ -27,6 +27,7 @@ type outside struct {
 	tokens    uint64
 	taken     map[string]int // by one behind a spool
 	failed    int
+	open      int // sinks
 }
 
 func (o *outside) trouble() error {
@@ -59,9 +60,13 @@ func (o *outside) spec(name string) stage.Spec {
 
 func (a *outsideArgs) Bind([]*arrow.Schema, stage.At) (stage.Bound, hcl.Diagnostics) {
 	if a.name != "picky" {
-		return stage.Bound{Delivery: stage.Transactional, Identity: a.name, OpenSink: func(stage.Opening) (stage.Sink, error) { return &ledgerSink{outside: a.o}, nil }}, nil
+		return stage.Bound{Delivery: stage.Transactional, Identity: a.name, OpenSink: func(stage.Opening) (stage.Sink, error) {
+			a.o.open++
+			return &ledgerSink{outside: a.o}, nil
+		}}, nil
 	}
 	return stage.Bound{Delivery: stage.AtLeastOnce, Identity: "picky", OpenSink: func(op stage.Opening) (stage.Sink, error) {
+		a.o.open++
 		return &pickySink{outside: a.o, reject: op.Reject}, nil
 	}}, nil
 }
@@ -117,7 +122,10 @@ func (s *ledgerSink) Recover(_ context.Context, token []byte) error {
 	return nil
 }
 
-func (s *ledgerSink) Close() error { return nil }
+func (s *ledgerSink) Close() error {
+	s.open--
+	return nil
+}
 
 type pickySink struct {
 	*outside
@@ -155,7 +163,11 @@ func (s *pickySink) Prepare(context.Context, uint64) ([]byte, error) {
 
 func (s *pickySink) Commit(context.Context, []byte) error  { return nil }
 func (s *pickySink) Recover(context.Context, []byte) error { return nil }
-func (s *pickySink) Close() error                          { return nil }
+
+func (s *pickySink) Close() error {
+	s.open--
+	return nil
+}
 
 const hardship = `engine {
   checkpoint = "20ms"
@@ -226,6 +238,9 @@ func TestHardship(t *testing.T) {
 		}
 		if n := rejects.rows(); n != total/5 || len(spooled.taken) != total-total/5 {
 			t.Errorf("seed %d: %d rows were taken and %d rejected of %d", seed, len(spooled.taken), n, total)
+		}
+		if exact.open != 0 || spooled.open != 0 || rejects.open != 0 {
+			t.Errorf("seed %d: sinks are open still: %d, %d and %d", seed, exact.open, spooled.open, rejects.open)
 		}
 		failed += exact.failed + spooled.failed + rejects.failed
 	}

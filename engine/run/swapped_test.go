@@ -1,0 +1,144 @@
+package run_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/stage"
+)
+
+// TestSwapIsDurable: a checkpoint that needs none before it follows a swap at once, however far apart checkpoints are.
+func TestSwapIsDurable(t *testing.T) {
+	l := newLab(t)
+	l.write("/out/x", "")
+	l.feed(records(0, 100))
+	text := strings.Replace(telemetry, `checkpoint = "20ms"`, `checkpoint = "10m"`, 1) + followed + copying("p")
+	l.open(text, false)
+	l.settle()
+	l.must(l.swap(text + copying("q")))
+	swapped := l.header().Epoch
+	l.settle()
+	if h := l.header(); h.Epoch != swapped+1 || len(h.Chain) > 0 {
+		t.Errorf("the swap was at checkpoint %d; the newest is %d, which needs %d", swapped, h.Epoch, h.Chain)
+	}
+	l.close()
+}
+
+// TestOtherKey: where a channel's key changes, what comes from then on goes to the partitions of its new keys.
+func TestOtherKey(t *testing.T) {
+	l := newLab(t)
+	l.write("/out/x", "")
+	text := func(key string) string {
+		return strings.Replace(telemetry, "key    = device", "key    = "+key+"\n  partitions = 4", 1) + followed + copying("p")
+	}
+	parts := func() (out []int64) {
+		for _, p := range l.engine.Status().Channels[0].Partitions {
+			out = append(out, p.Records)
+		}
+		return out
+	}
+	l.open(text("device"), false)
+	l.feed(records(0, 200))
+	l.settle()
+	before := parts()
+	l.must(l.swap(text("temp")))
+	l.feed(strings.Repeat(`{"device":"d1","ts":"2025-06-01T00:00:00Z","temp":1.5,"n":1}`+"\n", 50) +
+		strings.Repeat(`{"device":"d1","ts":"2025-06-01T00:00:00Z","temp":2.5,"n":1}`+"\n", 50) +
+		strings.Repeat(`{"device":"d1","ts":"2025-06-01T00:00:00Z","temp":4.5,"n":1}`+"\n", 50) +
+		strings.Repeat(`{"device":"d1","ts":"2025-06-01T00:00:00Z","temp":7.5,"n":1}`+"\n", 50))
+	l.settle()
+	got := 0
+	for i, n := range parts() {
+		if n > before[i] {
+			got++
+		}
+	}
+	l.close()
+	if got < 2 {
+		t.Errorf("records of one device and four temperatures went to %d partitions", got)
+	}
+}
+
+// TestWatermarkStays: a row that comes late does not take its key's watermark back.
+func TestWatermarkStays(t *testing.T) {
+	l := newLab(t)
+	l.write("/out/x", "")
+	l.open(telemetry+followed+copying("p"), false)
+	for _, minute := range []int{10, 30, 20} {
+		l.feed(fmt.Sprintf(`{"device":"d","ts":"2025-06-01T00:%02d:00Z","temp":1.5,"n":%d}`+"\n", minute, minute))
+		l.settle()
+	}
+	known := 0
+	for _, p := range l.engine.Status().Channels[0].Partitions {
+		if p.Records > 0 {
+			if known++; p.Watermark.Minute() != 30 {
+				t.Errorf("the watermark is %v", p.Watermark)
+			}
+		}
+	}
+	if known != 1 {
+		t.Errorf("one device is in %d partitions", known)
+	}
+	l.close()
+}
+
+// TestLater: a server behind a spool that says when it wants to be asked again is not asked before.
+func TestLater(t *testing.T) {
+	l := newLab(t)
+	clock := l.machine.Env().Clock
+	l.feed(records(0, 100))
+	l.open(telemetry+followed+server, false)
+	until := clock.Now().Add(time.Minute)
+	l.far.set(&stage.Later{Until: until, Err: errors.New("come back in a minute")}, false)
+	l.steps(func() bool { return l.reported("come back in a minute") })
+	l.far.set(nil, false)
+	l.steps(func() bool { return l.far.count() > 0 })
+	if now := clock.Now(); now.Before(until) {
+		t.Errorf("it was asked %v before", until.Sub(now))
+	}
+	l.steps(func() bool { return l.sum() == 100 })
+	l.close()
+}
+
+// TestRebuildOldest: what a rebuild reads reaches back to the key that is furthest behind, whichever came last.
+func TestRebuildOldest(t *testing.T) {
+	record := func(device string, minute, second, n int) string {
+		return fmt.Sprintf(`{"device":"%s","ts":"2025-06-01T00:%02d:%02dZ","temp":%d.5,"n":%d}`+"\n", device, minute, second, n%40, n)
+	}
+	var early, late strings.Builder
+	for i := range 20 {
+		early.WriteString(record("slow", 1, i, 3*i+1))
+	}
+	for i := range 50 * 60 / 20 {
+		early.WriteString(record("fast", 2+i/3, i%3*20, 3*i+1))
+	}
+	late.WriteString(record("slow", 1, 50, 4) + record("slow", 9, 0, 7))
+	config := func(aggregates string) string {
+		return telemetry + followed + minutes("w", aggregates, "f > 20")
+	}
+	want := whole(t, config(richer), early.String()+late.String())
+	l := newLab(t)
+	l.write("/out/x", "")
+	l.feed(early.String())
+	l.open(config(plainly), false)
+	l.settle()
+	l.must(l.swap(config(richer)))
+	l.feed(late.String())
+	l.settle()
+	l.close()
+	of := func(l *lab) (out []string) {
+		for _, row := range l.lines("/out/w.ndjson") {
+			if strings.Contains(row, `"slow"`) {
+				out = append(out, row)
+			}
+		}
+		return out
+	}
+	if len(of(want)) == 0 {
+		t.Fatal("no window of the slow device has closed")
+	}
+	same(t, "windows", of(want), of(l))
+}
