@@ -1,6 +1,7 @@
 package run_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -83,6 +84,34 @@ func TestLostTail(t *testing.T) {
 		if got := len(l.lines("/out/p.ndjson")); got < had+100 || l.sum() < 400 {
 			t.Errorf("%s is gone: the file has %d rows more, and the server %d", lost, got-had, l.sum()-300)
 		}
+	}
+}
+
+// TestLostSpool: where the disk has lost what a server has not had, that is told, and the server has what comes afterwards.
+func TestLostSpool(t *testing.T) {
+	l := newLab(t)
+	l.feed(records(0, 300))
+	l.open(telemetry+followed+server, false)
+	l.far.set(errors.New("down"), false)
+	for range 3 {
+		l.settle()
+	}
+	l.close()
+	for _, name := range l.files(l.files("/data/spool", "")[0], "") {
+		l.must(l.machine.Env().FS.Remove(name))
+	}
+	l.far.set(nil, false)
+	l.feed(records(300, 100))
+	l.open(telemetry+followed+server, false)
+	for range 3 {
+		l.settle()
+	}
+	l.close()
+	if l.sum() != 100 {
+		t.Errorf("the server has %d rows", l.sum())
+	}
+	if !l.reported("pipeline.s.sink.server: batches 0 to ") {
+		t.Errorf("nothing is told of what is lost: %q", l.reports)
 	}
 }
 

@@ -44,6 +44,10 @@ func (d *deliverer) Name() string { return "deliver " + d.node.Address }
 
 func (d *deliverer) open() error {
 	earliest, end := d.spool.log.Bounds(0)
+	// The log lets go of nothing that the checkpoint does not call delivered.
+	if gone := min(earliest, d.spool.committed.Load()); d.delivered < gone {
+		d.engine.report(fmt.Sprintf("%s: batches %d to %d of its spool are not there any more: what it has not had of them is lost", d.node.Address, d.delivered, gone-1))
+	}
 	d.delivered = min(max(d.delivered, earliest), end)
 	d.done.Store(d.delivered)
 	d.settled.Store(d.delivered)

@@ -281,6 +281,7 @@ type far struct {
 	buffered []string // written and not prepared: lost in a crash
 	open     int
 	fail     error
+	unready  error // of Prepare
 	hang     bool
 }
 
@@ -335,6 +336,9 @@ func (f farSink) Write(ctx context.Context, _ int, rows arrow.RecordBatch) error
 func (f farSink) Prepare(context.Context, uint64) ([]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.unready != nil {
+		return nil, f.unready
+	}
 	for _, row := range f.buffered {
 		f.rows[row]++
 	}

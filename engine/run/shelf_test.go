@@ -268,3 +268,27 @@ func TestHandedOver(t *testing.T) {
 		t.Errorf("%d rows came, %d of them different ones", l.sum(), l.far.count())
 	}
 }
+
+// TestNotLetGo: what a server behind a spool has been given and has not confirmed comes again after a crash, however many
+// checkpoints came in between.
+func TestNotLetGo(t *testing.T) {
+	l := newLab(t)
+	l.far.unready = errors.New("not confirmed")
+	l.open(telemetry+followed+server, false)
+	for i := range 5 {
+		l.feed(records(20*i, 20))
+		l.settle()
+	}
+	if !l.reported("not confirmed; trying again") || l.header().Epoch < 4 {
+		t.Errorf("checkpoint %d; reports: %q", l.header().Epoch, l.reports)
+	}
+	l.machine.Crash(1)
+	_ = l.engine.Close() // gives memory back; the files are gone
+	l.far.unready = nil
+	l.open(telemetry+followed+server, false)
+	l.settle()
+	l.close()
+	if l.far.count() != 100 {
+		t.Errorf("%d rows came of 100", l.far.count())
+	}
+}

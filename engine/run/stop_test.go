@@ -56,8 +56,14 @@ func TestStop(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			ran := l.goroutines(ctx)
 			l.until("something is in the way", func() bool { return c.ready(l) })
+			asked := l.engine.Request(l.plan(c.config))
 			cancel()
 			l.must(l.wait(ran))
+			select {
+			case <-asked:
+			default:
+				t.Error("who asked for a change is not told what became of it")
+			}
 			if !l.reported(c.report) {
 				t.Errorf("nothing was told of %s", c.report)
 			}
