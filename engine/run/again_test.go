@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/engine/env"
+	"github.com/tidemill/tidemill/engine/run"
 )
 
 // TestMissingLink: a checkpoint whose chain lacks a file is not taken for whole: the one before it counts.
@@ -49,6 +50,31 @@ func TestMissingLink(t *testing.T) {
 	l.close()
 	want := whole(t, text, input.String())
 	same(t, "windows", want.lines("/out/w.ndjson"), l.lines("/out/w.ndjson"))
+}
+
+// TestDamagedHeader: a checkpoint of which one digit is another is not taken for whole.
+func TestDamagedHeader(t *testing.T) {
+	l := newLab(t)
+	l.write("/out/x", "")
+	text := telemetry + followed + copying("p")
+	l.open(text, false)
+	l.feed(records(0, 10))
+	l.settle()
+	name := fmt.Sprintf("/data/checkpoints/%016x.checkpoint", l.header().Epoch)
+	l.close()
+	f, err := l.machine.Env().FS.Open(name, env.ReadWrite)
+	l.must(err)
+	content := make([]byte, l.length(name))
+	_, err = f.ReadAt(content, 0)
+	l.must(err)
+	const word = `"next":`
+	_, err = f.WriteAt([]byte("9"), int64(strings.Index(string(content), word)+len(word)))
+	l.must(err)
+	l.must(f.Close())
+	_, err = run.Open(l.plan(text), run.Options{Env: l.machine.Env(), Data: "/data", Specs: l.specs(), Report: l.report})
+	if err == nil || !l.reported("its checksum does not fit") {
+		t.Errorf("it is taken: %v, %q", err, l.reports)
+	}
 }
 
 // TestLostTail: where the disk has lost a log that a checkpoint has covered, what comes afterwards is not taken for what was there.
@@ -206,5 +232,17 @@ func TestSecondEnd(t *testing.T) {
 	l.complete(text)
 	if second := len(l.lines("/out/days.ndjson")); first == 0 || second <= first {
 		t.Errorf("%d rows at the first end, and %d at the second", first, second)
+	}
+}
+
+// TestLongReject: of a record that is refused no more is kept than 64 KiB.
+func TestLongReject(t *testing.T) {
+	l := newLab(t)
+	l.write("/out/x", "")
+	l.write("/in/a.ndjson", `{"device":"`+strings.Repeat("x", 200_000)+"\n")
+	l.complete(telemetry + strings.Replace(followed, "follow = true", "", 1) + copying("p"))
+	rejects := l.lines("/data/rejects/p.ndjson")
+	if len(rejects) != 1 || len(rejects[0]) < 64<<10 || len(rejects[0]) > 66<<10 {
+		t.Errorf("%d rejects", len(rejects))
 	}
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/tidemill/tidemill/engine/stage"
 )
 
-// TestSwapIsDurable: a checkpoint that needs none before it follows a swap at once, however far apart checkpoints are.
+// TestSwapIsDurable: a checkpoint that needs none before it follows a swap at once, however far apart checkpoints are; a change that is asked for
+// while another waits is refused.
 func TestSwapIsDurable(t *testing.T) {
 	l := newLab(t)
 	l.write("/out/x", "")
@@ -18,7 +19,17 @@ func TestSwapIsDurable(t *testing.T) {
 	text := strings.Replace(telemetry, `checkpoint = "20ms"`, `checkpoint = "10m"`, 1) + followed + copying("p")
 	l.open(text, false)
 	l.settle()
-	l.must(l.swap(text + copying("q")))
+	first, second := l.engine.Request(l.plan(text+copying("q"))), l.engine.Request(l.plan(text))
+	select {
+	case err := <-second:
+		if err == nil || !strings.Contains(err.Error(), "another change is being applied") {
+			t.Error(err)
+		}
+	default:
+		t.Error("two changes wait at once")
+	}
+	l.steps(func() bool { return len(first) > 0 })
+	l.must(<-first)
 	swapped := l.header().Epoch
 	l.settle()
 	if h := l.header(); h.Epoch != swapped+1 || len(h.Chain) > 0 {

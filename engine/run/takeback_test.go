@@ -27,6 +27,7 @@ func TestSpoolTakesBack(t *testing.T) {
 	machine, ctx := env.NewSim(1), context.Background()
 	o := &Options{Report: func(string) {}}
 	var token []byte
+	ended := uint64(0)
 	var want, got []int64 // how many rows the batches have that a token covers
 	for life := range 6 {
 		s, err := openSpool(machine.Env(), "/spool", token, o)
@@ -34,6 +35,9 @@ func TestSpoolTakesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		was := s.committed.Load()
+		if was != ended {
+			t.Errorf("life %d: at a start %d may be read, and not %d", life, was, ended)
+		}
 		batch := func(n int) {
 			rows := spoolBatch(alloc, n, false)
 			defer rows.Release()
@@ -55,6 +59,7 @@ func TestSpoolTakesBack(t *testing.T) {
 			if err := s.Commit(ctx, token); err != nil {
 				t.Fatal(err)
 			}
+			ended = s.committed.Load()
 		}
 		batch(10*life + 3)
 		if err := s.flush(); err != nil {
