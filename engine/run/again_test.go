@@ -234,15 +234,3 @@ func TestSecondEnd(t *testing.T) {
 		t.Errorf("%d rows at the first end, and %d at the second", first, second)
 	}
 }
-
-// TestLongReject: of a record that is refused no more is kept than 64 KiB.
-func TestLongReject(t *testing.T) {
-	l := newLab(t)
-	l.write("/out/x", "")
-	l.write("/in/a.ndjson", `{"device":"`+strings.Repeat("x", 200_000)+"\n")
-	l.complete(telemetry + strings.Replace(followed, "follow = true", "", 1) + copying("p"))
-	rejects := l.lines("/data/rejects/p.ndjson")
-	if len(rejects) != 1 || len(rejects[0]) < 64<<10 || len(rejects[0]) > 66<<10 {
-		t.Errorf("%d rejects", len(rejects))
-	}
-}

@@ -320,3 +320,21 @@ func TestRejectsBehindCheckpoint(t *testing.T) {
 		t.Errorf("%d rows were taken and %d rejected of %d", len(spooled.taken), n, total)
 	}
 }
+
+// TestLongReject: of a row that a server refuses no more is kept than 64 KiB.
+func TestLongReject(t *testing.T) {
+	l := newLab(t)
+	exact, spooled, rejects := newOutside(nil), newOutside(nil), newOutside(nil)
+	l.more = []stage.Spec{exact.spec("ledger"), spooled.spec("picky"), rejects.spec("refused")}
+	l.feed(fmt.Sprintf(`{"device":"d","pad":"%s","n":0}`+"\n", strings.Repeat("x", 200_000)))
+	l.open(fmt.Sprintf(hardship, 0, 0), false)
+	l.steps(func() bool { return rejects.rows() > 0 })
+	l.close()
+	for token, rows := range rejects.prepared {
+		for _, row := range rows {
+			if n := len(row); rejects.committed[token] && (n < 64<<10 || n > 66<<10) {
+				t.Errorf("the reject has %d bytes", n)
+			}
+		}
+	}
+}
