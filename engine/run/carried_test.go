@@ -13,10 +13,9 @@ import (
 
 // header reads the header of the newest checkpoint.
 func (l *lab) header() (h struct {
-	Epoch  uint64
-	Chain  []uint64
-	Parts  []map[string]any
-	Tokens map[string][]byte
+	Epoch uint64
+	Chain []uint64
+	Parts []map[string]any
 }) {
 	l.t.Helper()
 	names := l.files("/data/checkpoints", ".checkpoint")

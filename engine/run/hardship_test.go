@@ -338,3 +338,26 @@ func TestLongReject(t *testing.T) {
 		}
 	}
 }
+
+// TestHalfIsClosed: what a change has opened before something else of it could not be opened is closed again.
+func TestHalfIsClosed(t *testing.T) {
+	l := newLab(t)
+	o := newOutside(nil)
+	l.more = []stage.Spec{o.spec("ledger")}
+	l.write("/out/x", "")
+	text := telemetry + followed + copying("p")
+	l.open(text, false)
+	l.feed(records(0, 10))
+	l.settle()
+	l.far.set(errors.New("down"), false)
+	if err := l.swap(text + "pipeline \"n\" {\n  from = channel.c\n  sink \"ledger\" \"l\" {}\n}\n" + strings.Replace(server, "exact = false", "exact = true", 1)); err == nil {
+		t.Error("a change was made to a sink that does not open")
+	}
+	if o.open != 0 || l.far.open != 0 {
+		t.Errorf("%d and %d sinks of a change that was not made are open", o.open, l.far.open)
+	}
+	l.feed(records(10, 10))
+	l.settle()
+	l.close()
+	l.expect("/out/p.ndjson", 20)
+}

@@ -182,6 +182,32 @@ func TestSeldomNeeded(t *testing.T) {
 	}
 }
 
+// TestSeldomGoesOn: a checkpoint that goes on in the file of one before tells of that file once, and of all that it has there.
+func TestSeldomGoesOn(t *testing.T) {
+	s, err := openStore(env.NewSim(1).Env(), "/checkpoints")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := state.New(state.Decl{Name: "m", Digest: "1", MaxKeys: 9, Seldom: true, Columns: []state.Column{{Name: "x", Type: state.I64}}})
+	var have []segment
+	for epoch := uint64(1); epoch < 5; epoch++ {
+		if _, _, err := table.Slot([]byte{byte(epoch)}); err != nil {
+			t.Fatal(err)
+		}
+		p := partState{Channel: "c"}
+		p.snapshot("a", table, &request{epoch: epoch, place: 1})
+		c, size := &checkpoint{Epoch: epoch, Parts: []partState{p}, Seldom: slices.Clone(have)}, int64(0)
+		if len(have) > 0 {
+			size = have[0].Bytes
+		}
+		n, err := s.writeSeldom(c, 1)
+		if err != nil || n == 0 || len(c.Seldom) != 1 || c.Seldom[0] != (segment{1, size + n}) {
+			t.Fatalf("%d bytes behind %d make %v, %v", n, size, c.Seldom, err)
+		}
+		have = c.Seldom
+	}
+}
+
 // TestSeenAgain: rows that were seen are forgotten in the order in which they came, also by who goes on with the table,
 // and though the clock was set back in between.
 func TestSeenAgain(t *testing.T) {
