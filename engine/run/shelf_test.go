@@ -143,7 +143,10 @@ pipeline "p" {
 // fill appends rows of devices from number first on to the input.
 func (s *shelf) fill(l *lab, first, n int, has func(device string) bool) {
 	var b strings.Builder
-	for ; n > 0; first++ {
+	for end := first + 100*n; n > 0; first++ {
+		if first == end {
+			l.t.Fatal("there is no such device")
+		}
 		if device := fmt.Sprintf("d%d", first%7); has(device) {
 			fmt.Fprintf(&b, `{"device":"%s","n":%d}`+"\n", device, first)
 			n--
