@@ -25,10 +25,11 @@ type world struct {
 	runs    *plan.Plan
 	asked   *plan.Plan // to run; refused while another is
 	far     *farSink
-	calm    bool   // nothing goes wrong
-	brisk   bool   // time goes on while there is work, so that records come between ticks
-	block   int    // journal's block size
-	segment int64  // size of its files, and of others that are begun anew; 0: as they are outside
+	calm    bool  // nothing goes wrong
+	brisk   bool  // time goes on while there is work, so that records come between ticks
+	block   int   // journal's block size
+	segment int64 // size of its files, and of others that are begun anew; 0: as they are outside
+	rot     rot
 	next    string // the configuration that a swap brings; "": the same again
 	log     []string
 	did     deeds
@@ -43,13 +44,15 @@ type deeds struct {
 	swaps   int // asked for
 	through int // and made
 	faults  int // of the disk, armed
+	rots    int // damaged checkpoints
 	rows    int // came out in the end
 	extras  int // stages beside those that every seed has
 }
 
 func (d *deeds) add(o deeds) {
 	d.crashes, d.points, d.cuts, d.kills = d.crashes+o.crashes, d.points+o.points, d.cuts+o.cuts, d.kills+o.kills
-	d.swaps, d.through, d.faults, d.rows, d.extras = d.swaps+o.swaps, d.through+o.through, d.faults+o.faults, d.rows+o.rows, d.extras+o.extras
+	d.swaps, d.through, d.faults, d.rots = d.swaps+o.swaps, d.through+o.through, d.faults+o.faults, d.rots+o.rots
+	d.rows, d.extras = d.rows+o.rows, d.extras+o.extras
 }
 
 const (
@@ -61,6 +64,7 @@ const (
 
 func newWorld(seed uint64, calm bool) *world {
 	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 77)), machine: env.NewSim(seed), calm: calm, far: &farSink{}, binder: newBinder()}
+	w.rot = newRot(seed, calm)
 	w.block = 1 << 10 << w.rng.IntN(6)
 	if w.rng.IntN(2) == 0 {
 		w.segment = int64(w.block) << w.rng.IntN(4)
@@ -147,6 +151,7 @@ func (w *world) life(budget *int) (done bool, err error) {
 		}
 		panic(r)
 	}()
+	w.rotten()
 	w.arm()
 	w.runs, w.asked = nil, nil
 	w.binder.again()

@@ -44,6 +44,8 @@ type checkpoint struct {
 	Parts []partState              `json:"parts"`
 	// Seldom are the files of tables that are written seldom, oldest first (seldom.go).
 	Seldom []segment `json:"seldom,omitempty"`
+
+	before *checkpoint // what it is a delta to, without snapshots, while its file stays; nil: it is whole, or not the last one
 }
 
 // partState is the state of one partition's task.
@@ -143,26 +145,7 @@ func (s *store) epochs() ([]uint64, error) {
 	return out, nil
 }
 
-// latest restores the newest checkpoint whose whole chain can be read; nil
-// when there is none. It reports every file that it had to pass over.
-func (s *store) latest(report func(string)) (*checkpoint, map[string]*restored, error) {
-	epochs, err := s.epochs()
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, e := range epochs {
-		c, parts, err := s.restore(e)
-		if err == nil {
-			return c, parts, nil
-		}
-		report(fmt.Sprintf("checkpoint %d cannot be used, going back to the one before: %v", e, err))
-	}
-	if len(epochs) > 0 {
-		return nil, nil, errors.New("none of the checkpoints can be read; starting from nothing would write everything twice: restore the data folder from a copy, or remove its checkpoints folder to accept that")
-	}
-	return nil, nil, nil
-}
-
+// restore reads a checkpoint and what it is a delta to. What is wrong with the files is a damage.
 func (s *store) restore(epoch uint64) (*checkpoint, map[string]*restored, error) {
 	last, err := s.read(epoch)
 	if err != nil {
@@ -189,11 +172,17 @@ func (s *store) restore(epoch uint64) (*checkpoint, map[string]*restored, error)
 			}
 			table, err := state.Restore(t.Decl, snapshotsOf(chain, p.id(), t.Key)...)
 			if err != nil {
-				return nil, nil, fmt.Errorf("%s of %s: %w", t.Decl.Name, p.id(), err)
+				return nil, nil, damaged("%s of %s: %w", t.Decl.Name, p.id(), err)
 			}
 			r.tables[t.Key] = table
 		}
 		out[p.id()] = r
+	}
+	if n := len(chain) - 1; n > 0 {
+		last.before = chain[n-1]
+		for i := range last.before.Parts {
+			last.before.Parts[i].snapshots = nil
+		}
 	}
 	return last, out, s.restoreSeldom(last, out)
 }
@@ -219,24 +208,30 @@ func snapshotsOf(chain []*checkpoint, part, key string) []*state.Snapshot {
 // read reads and checks one file.
 func (s *store) read(epoch uint64) (*checkpoint, error) {
 	buf, err := env.ReadWhole(s.env.FS, s.name(epoch), env.AnySize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, damaged("%w", err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	const least = len(checkpointMagic) + 4 + 4
-	if len(buf) < least || string(buf[:8]) != checkpointMagic {
-		return nil, fmt.Errorf("%s is not a checkpoint of this version", s.name(epoch))
+	if len(buf) < least || string(buf[:7]) != checkpointMagic[:7] {
+		return nil, damaged("%s is not a checkpoint", s.name(epoch))
+	}
+	if string(buf[:8]) != checkpointMagic {
+		return nil, fmt.Errorf("%s is of format %q, and this version reads %q", s.name(epoch), buf[:8], checkpointMagic)
 	}
 	body := buf[:len(buf)-4]
 	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(buf[len(body):]) {
-		return nil, fmt.Errorf("%s is damaged: its checksum does not fit", s.name(epoch))
+		return nil, damaged("%s is damaged: its checksum does not fit", s.name(epoch))
 	}
 	n := int(binary.LittleEndian.Uint32(body[8:]))
 	if n > len(body)-12 {
-		return nil, fmt.Errorf("%s is damaged: its header is longer than the file", s.name(epoch))
+		return nil, damaged("%s is damaged: its header is longer than the file", s.name(epoch))
 	}
 	c := &checkpoint{}
 	if err := json.Unmarshal(body[12:12+n], c); err != nil {
-		return nil, fmt.Errorf("%s: %w", s.name(epoch), err)
+		return nil, damaged("%s: %w", s.name(epoch), err)
 	}
 	return c, c.readSnapshots(body[12+n:])
 }
@@ -250,12 +245,12 @@ func (c *checkpoint) readSnapshots(rest []byte) error {
 				continue
 			}
 			if len(rest) < 8 || binary.LittleEndian.Uint64(rest) > uint64(len(rest)-8) {
-				return fmt.Errorf("checkpoint %d is damaged: a table is cut short", c.Epoch)
+				return damaged("checkpoint %d is damaged: a table is cut short", c.Epoch)
 			}
 			n := binary.LittleEndian.Uint64(rest)
 			snap, err := state.DecodeSnapshot(rest[8 : 8+n])
 			if err != nil {
-				return fmt.Errorf("checkpoint %d: %w", c.Epoch, err)
+				return damaged("checkpoint %d: %w", c.Epoch, err)
 			}
 			p.snapshots = append(p.snapshots, snap)
 			rest = rest[8+n:]

@@ -1,7 +1,6 @@
 package run
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
@@ -71,6 +70,10 @@ func (c *coordinator) settle(j *writing) {
 		c.sizes += j.size
 	}
 	j.settled, c.forceful = true, false
+	c.last.before = nil
+	if len(j.checkpoint.Chain) > 0 {
+		j.checkpoint.before = c.last
+	}
 	c.last, c.engine.epoch = j.checkpoint, j.checkpoint.Epoch
 	for _, s := range c.engine.sinkOrder {
 		s.commit(a.tokens[s.key])
@@ -134,54 +137,4 @@ func (c *coordinator) writeFailed(now time.Time, err error) {
 	why := err.Error()
 	c.trouble.Store(&why)
 	c.retry.fail(now)
-}
-
-// hold tells the journals what is still needed.
-func (c *coordinator) hold() {
-	need := map[string][]uint64{} // nothing of a channel that nobody reads
-	c.holdFeeds()
-	for _, t := range c.engine.tasks {
-		if t.merge != nil {
-			continue
-		}
-		if need[t.name] == nil {
-			need[t.name] = make([]uint64, t.log.Partitions())
-		}
-	}
-	for i := range c.last.Parts {
-		if p := &c.last.Parts[i]; need[p.Channel] != nil {
-			need[p.Channel][p.Partition] = p.Next
-		}
-	}
-	for name, log := range c.engine.logs {
-		log.Hold("tasks", need[name])
-	}
-	for _, d := range c.engine.delivers {
-		d.spool.log.Hold("deliverer", []uint64{c.last.Delivered[d.key]})
-	}
-}
-
-// holdFeeds tells the logs of feeds what the tasks of their channels still need.
-func (c *coordinator) holdFeeds() {
-	next := map[string]uint64{}
-	for i := range c.last.Parts {
-		for _, l := range c.last.Parts[i].Lanes {
-			next[fmt.Sprintf("%s %d %d", l.Feed, l.Lane, c.last.Parts[i].Partition)] = l.Next
-		}
-	}
-	for _, f := range c.engine.feeds() {
-		var need []uint64
-		for _, t := range c.engine.tasks {
-			if t.merge == nil || !t.merge.reads(f) {
-				continue
-			}
-			if need == nil {
-				need = make([]uint64, f.lanes*f.parts)
-			}
-			for lane := range f.lanes {
-				need[lane*f.parts+t.part] = next[fmt.Sprintf("%s %d %d", f.key, lane, t.part)]
-			}
-		}
-		f.log.Hold("tasks", need)
-	}
 }

@@ -41,6 +41,11 @@
 // Its snapshots would be what changed since one that may never be: if the disk refused that, the changes would have
 // to be put together again. A checkpoint that takes longer than the interval is followed by the next at once.
 //
+// # What if a checkpoint cannot be read?
+//
+// One that is damaged is set aside, and the run goes on from the one before, for which the logs keep what it needs while its file stays
+// (goback.go). Where they do not reach back that far, or the system fails to read a file that may be whole, the start is refused, and nothing changes.
+//
 // # Why does an interrupt not wait until everything is through?
 //
 // Because it need not: what is in the journal or in a spool is safe. The tasks

@@ -142,13 +142,14 @@ func (e *Engine) open() error {
 	if e.rollouts, err = openRollouts(e); err != nil {
 		return err
 	}
-	last, parts, err := e.store.latest(e.report)
+	from, err := e.store.latest(e.report)
 	if err != nil {
 		return err
 	}
-	if last == nil {
-		last = &checkpoint{}
+	if from == nil {
+		from = &found{last: &checkpoint{}}
 	}
+	last, parts := from.last, from.parts
 	e.epoch = last.Epoch
 	for _, ch := range e.plan.Channels {
 		if err := refuseOther(ch, parts); err != nil {
@@ -160,6 +161,9 @@ func (e *Engine) open() error {
 		if err := e.openLog(ch, parts); err != nil {
 			return err
 		}
+	}
+	if err := e.goBack(from); err != nil {
+		return err
 	}
 	e.coord = newCoordinator(e, last)
 	if err := e.openSinks(e.plan, last); err != nil {

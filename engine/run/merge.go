@@ -48,11 +48,12 @@ type laneState struct {
 	Ended bool   `json:"ended,omitempty"`
 }
 
-// openMerger opens the lanes of a task. What the checkpoint knows of feeds that are gone is read to its end.
-func (t *task) openMerger(feeds []feedRef, from []laneState) error {
+// openMerger opens the lanes of a task from its partition's state in a checkpoint, or nil. What that knows of feeds that are gone is read
+// to its end. It refuses to go on behind rows that came after the checkpoint and are gone.
+func (t *task) openMerger(feeds []feedRef, from *partState) error {
 	t.merge = &merger{}
 	known := map[string]map[int]laneState{}
-	for _, s := range from {
+	for _, s := range from.Lanes {
 		if known[s.Feed] == nil {
 			known[s.Feed] = map[int]laneState{}
 		}
@@ -69,6 +70,10 @@ func (t *task) openMerger(feeds []feedRef, from []laneState) error {
 			l.next = earliest
 			if ok {
 				l.next, l.label, l.ended = s.Next, s.Label, s.Ended
+			}
+			if l.next < earliest && !from.Idle {
+				return fmt.Errorf("the checkpoint goes on from record %d of %s, whose first record is %d by now: going on without what came between would lose it. Restore the data folder from a copy",
+					l.next, f.key, earliest)
 			}
 			if l.next < earliest {
 				t.engine.report(fmt.Sprintf("channel.%s, partition %d: retention has dropped rows that came while no pipeline read the channel", t.name, t.part))

@@ -2,6 +2,7 @@ package run
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
@@ -176,10 +177,13 @@ func (s *store) restoreSeldom(c *checkpoint, parts map[string]*restored) error {
 				return nil
 			}
 			snap, err := state.DecodeSnapshot(raw)
-			if err != nil {
-				return err
+			if err == nil {
+				err = r.tables[key].RestoreTo(seg.Epoch, snap)
 			}
-			return r.tables[key].RestoreTo(seg.Epoch, snap)
+			if err != nil {
+				return damaged("%w", err)
+			}
+			return nil
 		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.seldomName(seg.Epoch), err)
@@ -191,6 +195,9 @@ func (s *store) restoreSeldom(c *checkpoint, parts map[string]*restored) error {
 // records calls f with each record that a checkpoint needs of a file.
 func (s *store) records(seg segment, f func(epoch uint64, part, key string, raw []byte) error) error {
 	file, err := s.env.FS.Open(s.seldomName(seg.Epoch), env.ReadOnly)
+	if errors.Is(err, fs.ErrNotExist) {
+		return damaged("%w", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -200,30 +207,30 @@ func (s *store) records(seg segment, f func(epoch uint64, part, key string, raw 
 		return err
 	}
 	if info.Size() < seg.Bytes {
-		return fmt.Errorf("it has %d bytes; the checkpoint needs %d", info.Size(), seg.Bytes)
+		return damaged("it has %d bytes; the checkpoint needs %d", info.Size(), seg.Bytes)
 	}
 	le, head := binary.LittleEndian, make([]byte, 12)
 	for at := int64(0); at < seg.Bytes; {
 		if seg.Bytes-at < int64(len(head)) {
-			return fmt.Errorf("it is damaged at byte %d", at)
+			return damaged("it is damaged at byte %d", at)
 		}
 		if _, err := file.ReadAt(head, at); err != nil {
 			return err
 		}
 		n := le.Uint64(head)
 		if n > uint64(seg.Bytes-at-int64(len(head))) {
-			return fmt.Errorf("it is damaged at byte %d: a record is longer than what is left", at)
+			return damaged("it is damaged at byte %d: a record is longer than what is left", at)
 		}
 		body := make([]byte, n)
 		if _, err := file.ReadAt(body, at+int64(len(head))); err != nil {
 			return err
 		}
 		if crc32.Checksum(body, castagnoli) != le.Uint32(head[8:]) {
-			return fmt.Errorf("it is damaged: the checksum of the record at byte %d does not fit", at)
+			return damaged("it is damaged: the checksum of the record at byte %d does not fit", at)
 		}
 		epoch, part, key, raw, ok := cutRecord(body)
 		if !ok {
-			return fmt.Errorf("it is damaged: the record at byte %d cannot be", at)
+			return damaged("it is damaged: the record at byte %d cannot be", at)
 		}
 		if err := f(epoch, part, key, raw); err != nil {
 			return err

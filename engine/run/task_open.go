@@ -71,16 +71,16 @@ func (t *task) openFed(ch *plan.Channel, from *restored, tables map[string]*stat
 	if err != nil {
 		return err
 	}
-	var lanes []laneState
+	var was partState
 	if from != nil {
-		lanes = from.state.Lanes
+		was = from.state
 	}
-	feeds, err := t.engine.feedsOf(ch, lanes)
+	feeds, err := t.engine.feedsOf(ch, was.Lanes)
 	if err == nil {
 		err = t.openPipes(p, tables)
 	}
 	if err == nil {
-		err = t.openMerger(feeds, lanes)
+		err = t.openMerger(feeds, &was)
 	}
 	if err != nil {
 		t.close()
