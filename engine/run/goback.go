@@ -52,7 +52,7 @@ func (s *store) latest(report func(string)) (*found, error) {
 			return nil, fmt.Errorf("checkpoint %d cannot be read: %w. Nothing has been changed: start again when it can be. If %s is lost for good, removing it lets the run go on from the one before",
 				e, err, s.name(e))
 		}
-		report(fmt.Sprintf("checkpoint %d is damaged, going back to the one before: %v", e, err))
+		report(fmt.Sprintf("checkpoint %d cannot be used, going back to the one before: %v", e, err))
 		f.over = append(f.over, e)
 	}
 	if len(epochs) > 0 {

@@ -167,7 +167,7 @@ func TestGoBack(t *testing.T) {
 		newest := have[len(have)-1]
 		l.spoil(newest, 40)
 		l.must(l.reopen())
-		if !l.reported("is damaged, going back to the one before") {
+		if !l.reported("cannot be used, going back to the one before") {
 			t.Errorf("nobody is told: %s", strings.Join(l.reports, "\n"))
 		}
 		if now := l.files("/data/checkpoints", ".damaged"); !slices.Equal(now, []string{newest + ".damaged"}) || slices.Contains(l.checkpoints(), newest) {
