@@ -247,6 +247,7 @@ func (p *dispatcher) settle() {
 func (p *dispatcher) send(ctx context.Context) error {
 	var line []byte
 	var first int64
+	covered := true
 	began := p.app.env.Clock.Now()
 	for n := int64(0); ; {
 		var at int64
@@ -257,10 +258,11 @@ func (p *dispatcher) send(ctx context.Context) error {
 		device, site := p.fleet.Sender()
 		if p.memory != nil && p.seen[device] < p.memory.counts[device] {
 			p.seen[device]++
+			covered = true
 			continue
 		}
-		if n == 0 {
-			first = at
+		if covered {
+			first, covered = p.from(began, first, at, n), false
 		}
 		if err := p.wait(ctx, began, first, at, n); err != nil {
 			return err
@@ -280,6 +282,17 @@ func (p *dispatcher) send(ctx context.Context) error {
 			began = p.app.env.Clock.Now()
 		}
 	}
+}
+
+// from is the fleet's time when it began, us, as the n-th record has it that comes behind some that an earlier run has sent: none passes with
+// those. Otherwise a device that was away then, and has old records to send, would have all others wait until the fleet's time has come
+// from there to where they stood.
+func (p *dispatcher) from(began time.Time, first, at, n int64) int64 {
+	if n == 0 {
+		return at
+	}
+	gone := float64(p.app.env.Clock.Now().Sub(began).Microseconds()) * p.flags.pace
+	return max(first, at-int64(gone))
 }
 
 // wait waits until the record is due, and until there is room for it. With a
