@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 
 	"github.com/tidemill/tidemill/engine/env"
@@ -38,24 +39,22 @@ func (w *world) rotten() {
 			newest = max(newest, e.Name())
 		}
 	}
-	if err != nil || newest == "" {
+	epoch, _ := strconv.ParseUint(strings.TrimSuffix(newest, ".checkpoint"), 16, 64)
+	if err != nil || epoch <= r.upTo { // there is none, or it is damaged already
 		return
 	}
 	content, err := env.ReadWhole(fsys, dir+newest, env.AnySize)
 	must(err)
 	const head = 12 // magic and the length of what follows
-	var header struct {
-		Epoch uint64
-		Chain []uint64
-	}
+	var header struct{ Chain []uint64 }
 	must(json.Unmarshal(content[head:head+binary.LittleEndian.Uint32(content[head-4:])], &header))
-	if len(header.Chain) == 0 || header.Epoch <= r.upTo {
+	if len(header.Chain) == 0 {
 		return
 	}
 	at := 8 + r.rng.IntN(len(content)-8) // the magic tells versions apart, which is no damage
 	content[at] ^= 1 << r.rng.IntN(8)
 	w.write(dir+newest, content)
-	r.upTo = header.Epoch
+	r.upTo = epoch
 	w.did.rots++
 	w.note("byte %d of %s is damaged", at, newest)
 }
