@@ -14,7 +14,9 @@ func TestStraggler(t *testing.T) {
 	p := &dispatcher{app: &app{env: machine.Env()}, flags: &simulateFlags{pace: 60}}
 	const hour = int64(time.Hour / time.Microsecond)
 	began := machine.Env().Clock.Now()
-	due := func(first, at int64) time.Duration { return time.Duration(float64(at-first)/p.flags.pace*1e3) - machine.Env().Clock.Now().Sub(began) }
+	due := func(first, at int64) time.Duration {
+		return time.Duration(float64(at-first)/p.flags.pace*1e3) - machine.Env().Clock.Now().Sub(began)
+	}
 	old := 7 * hour
 	first := p.from(began, 0, old, 0)
 	if wait := due(first, old); wait != 0 {
