@@ -79,6 +79,11 @@ func feedKey(n *plan.Node, homes []*plan.Channel) string {
 	return key
 }
 
+// feedDir is where a feed's log lies.
+func (e *Engine) feedDir(channel, key string) string {
+	return path.Join(e.o.Data, "feeds", channel, fmt.Sprintf("%016x", flow.Hash([]byte(key))))
+}
+
 // openFeed opens a feed as the last checkpoint knows it.
 func (e *Engine) openFeed(key, channel string, lanes, parts int, keep time.Duration, token []byte) (*feed, error) {
 	n := lanes * parts
@@ -91,7 +96,7 @@ func (e *Engine) openFeed(key, channel string, lanes, parts int, keep time.Durat
 		}
 	}
 	var err error
-	f.log, err = journal.Open(e.env, path.Join(e.o.Data, "feeds", channel, fmt.Sprintf("%016x", flow.Hash([]byte(key)))), journal.Options{
+	f.log, err = journal.Open(e.env, e.feedDir(channel, key), journal.Options{
 		Partitions: n, SegmentBytes: cmp.Or(e.o.SegmentBytes, spoolSegment), BlockBytes: e.o.BlockBytes,
 		RetainFor: max(keep, time.Microsecond), Floor: t.End,
 		Report: func(d journal.Damage) { e.reportDamage(channel, d) },

@@ -3,6 +3,8 @@ package run
 import (
 	"errors"
 	"fmt"
+
+	"github.com/tidemill/tidemill/engine/journal"
 )
 
 // A checkpoint that is damaged on its disk is passed over, and the run goes on from one before it: sinks take back what they wrote
@@ -61,8 +63,8 @@ func (s *store) latest(report func(string)) (*found, error) {
 	return nil, nil
 }
 
-// goBack makes sure that nobody goes on from checkpoints that were passed over. It refuses to go back to where the journals do not
-// reach any more; those of feeds refuse by themselves (openMerger).
+// goBack makes sure that nobody goes on from checkpoints that were passed over. It refuses to go back to where the journals and the
+// feeds do not reach any more.
 func (e *Engine) goBack(f *found) error {
 	if len(f.over) == 0 {
 		return nil
@@ -79,9 +81,41 @@ func (e *Engine) goBack(f *found) error {
 				f.last.Epoch, p.Channel, p.Next, earliest-1, p.Partition)
 		}
 	}
+	if err := e.feedsReach(f.last); err != nil {
+		return err
+	}
 	for _, epoch := range f.over {
 		if err := e.store.setAside(epoch); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// feedsReach refuses a checkpoint of which the feeds have let go. They are not open yet: opening them takes them back.
+func (e *Engine) feedsReach(last *checkpoint) error {
+	parts := map[string]int{}
+	for i := range last.Parts {
+		parts[last.Parts[i].Channel]++
+	}
+	for i := range last.Parts {
+		p := &last.Parts[i]
+		for _, l := range p.Lanes {
+			if p.Idle {
+				continue
+			}
+			log, err := journal.OpenPast(e.env, e.feedDir(p.Channel, l.Feed), journal.Options{})
+			if err != nil {
+				return err
+			}
+			earliest, _ := log.Bounds(l.Lane*parts[p.Channel] + p.Partition)
+			if err := log.Close(); err != nil {
+				return err
+			}
+			if earliest > l.Next {
+				return fmt.Errorf("checkpoint %d is the newest that can be read, and of what pipelines fed to channel.%s records %d to %d of lane %d, partition %d, are gone, which came after it: "+
+					"going on without them would lose them. Restore the data folder from a copy", last.Epoch, p.Channel, l.Next, earliest-1, l.Lane, p.Partition)
+			}
 		}
 	}
 	return nil

@@ -55,12 +55,16 @@ pipeline "q" {
 // journal holds, and ends without a last one: the last has read records that the one before it has not, or only rows that were
 // fed. It returns how many records there were.
 func chained(t *testing.T, n int, read bool) (l *lab, records int) {
+	return chainedWith(t, forgetfully, n, read)
+}
+
+func chainedWith(t *testing.T, text string, n int, read bool) (l *lab, records int) {
 	const first, often = 1_000, 80 // so that a whole checkpoint outweighs some deltas
 	l = newLab(t)
 	for records = first; ; records += often {
 		l.write("/in/a.ndjson", bulky(0, records))
 		if records == first {
-			l.must(l.reopen())
+			l.must(l.start(text))
 		}
 		l.steps(l.has(records))
 		if have := l.checkpoints(); len(have) > n {
@@ -112,9 +116,12 @@ func (l *lab) checkpoints() []string {
 	return names
 }
 
-// reopen starts over the data that there are, with small files, and returns what was wrong.
-func (l *lab) reopen() error {
-	e, err := run.Open(l.plan(forgetfully), run.Options{Env: l.machine.Env(), Data: "/data", Specs: l.specs(),
+// reopen starts over the data that there are, and returns what was wrong.
+func (l *lab) reopen() error { return l.start(forgetfully) }
+
+// start begins a run with small files.
+func (l *lab) start(text string) error {
+	e, err := run.Open(l.plan(text), run.Options{Env: l.machine.Env(), Data: "/data", Specs: l.specs(),
 		BlockBytes: 1 << 10, SegmentBytes: 8 << 10, PieceBytes: 1 << 10, Alloc: l.memory, Report: l.report})
 	l.engine = e
 	return err
@@ -179,20 +186,24 @@ func TestGoBack(t *testing.T) {
 	}
 }
 
-// TestGoBackTooFar: a damaged link of the chain takes all behind it along. Where the journal does not reach back to the one before that,
-// the start is refused, and nothing is changed.
+// TestGoBackTooFar: a damaged link of the chain takes all behind it along. Where the journal, or the feed, does not reach back to the one before
+// that, the start is refused, and nothing is changed.
 func TestGoBackTooFar(t *testing.T) {
-	l, _ := chained(t, 4, false)
-	have := l.checkpoints()
-	l.spoil(have[len(have)-4], 40)
-	for range 2 {
-		err := l.reopen()
-		if err == nil || !strings.Contains(err.Error(), "the journal of channel.c does not hold records ") {
-			t.Fatalf("went back to where the journal does not reach: %v", err)
+	for _, x := range []struct{ retention, want string }{
+		{"1ms", "the journal of channel.c does not hold records "},
+		{"1h", "of what pipelines fed to channel.again records "},
+	} {
+		l, _ := chainedWith(t, strings.Replace(forgetfully, `"1ms"`, `"`+x.retention+`"`, 1), 7, false)
+		have, rows := l.checkpoints(), len(l.lines("/out/rows.ndjson"))
+		l.spoil(have[1], 40)
+		for range 2 {
+			if err := l.reopen(); err == nil || !strings.Contains(err.Error(), x.want) {
+				t.Fatalf("went back too far: %v", err)
+			}
 		}
-	}
-	if now := l.checkpoints(); !slices.Equal(now, have) {
-		t.Errorf("there are %v, and were %v", now, have)
+		if now := l.checkpoints(); !slices.Equal(now, have) || len(l.lines("/out/rows.ndjson")) != rows {
+			t.Errorf("there are %v with %d rows, and were %v with %d", now, len(l.lines("/out/rows.ndjson")), have, rows)
+		}
 	}
 }
 
