@@ -45,14 +45,17 @@ func (s *store) latest(report func(string)) (*found, error) {
 		return nil, err
 	}
 	f := &found{}
-	for _, e := range epochs {
+	for n, e := range epochs {
 		f.last, f.parts, err = s.restore(e)
 		switch {
 		case err == nil:
 			return f, nil
 		case !isDamage(err):
-			return nil, fmt.Errorf("checkpoint %d cannot be read: %w. Nothing has been changed: start again when it can be. If %s is lost for good, removing it lets the run go on from the one before",
-				e, err, s.name(e))
+			lost := "restore the data folder from a copy"
+			if n+1 < len(epochs) { // without the only one, the run would begin anew
+				lost = "removing it lets the run go on from an earlier one"
+			}
+			return nil, fmt.Errorf("checkpoint %d cannot be read: %w. Nothing has been changed: start again when it can be. If that file is lost for good, %s", e, err, lost)
 		}
 		report(fmt.Sprintf("checkpoint %d cannot be used, going back to the one before: %v", e, err))
 		f.over = append(f.over, e)
@@ -93,26 +96,30 @@ func (e *Engine) goBack(f *found) error {
 }
 
 // feedsReach refuses a checkpoint of which the feeds have let go. They are not open yet: opening them takes them back.
-func (e *Engine) feedsReach(last *checkpoint) error {
-	parts := map[string]int{}
+func (e *Engine) feedsReach(last *checkpoint) (err error) {
+	parts, logs := map[string]int{}, map[string]journal.Log{}
 	for i := range last.Parts {
 		parts[last.Parts[i].Channel]++
 	}
+	defer func() {
+		for _, log := range logs {
+			err = errors.Join(err, log.Close())
+		}
+	}()
 	for i := range last.Parts {
 		p := &last.Parts[i]
 		for _, l := range p.Lanes {
 			if p.Idle {
 				continue
 			}
-			log, err := journal.OpenPast(e.env, e.feedDir(p.Channel, l.Feed), journal.Options{})
-			if err != nil {
-				return err
+			log := logs[l.Feed]
+			if log == nil {
+				if log, err = journal.OpenPast(e.env, e.feedDir(p.Channel, l.Feed), journal.Options{}); err != nil {
+					return err
+				}
+				logs[l.Feed] = log
 			}
-			earliest, _ := log.Bounds(l.Lane*parts[p.Channel] + p.Partition)
-			if err := log.Close(); err != nil {
-				return err
-			}
-			if earliest > l.Next {
+			if earliest, _ := log.Bounds(l.Lane*parts[p.Channel] + p.Partition); earliest > l.Next {
 				return fmt.Errorf("checkpoint %d is the newest that can be read, and of what pipelines fed to channel.%s records %d to %d of lane %d, partition %d, are gone, which came after it: "+
 					"going on without them would lose them. Restore the data folder from a copy", last.Epoch, p.Channel, l.Next, earliest-1, l.Lane, p.Partition)
 			}

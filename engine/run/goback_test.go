@@ -220,8 +220,24 @@ func TestUnreadCheckpoint(t *testing.T) {
 	if now := l.checkpoints(); !slices.Equal(now, have) {
 		t.Errorf("there are %v, and were %v", now, have)
 	}
+	if !strings.Contains(err.Error(), "removing it lets the run go on") {
+		t.Errorf("nobody is told what to do where the file is lost: %v", err)
+	}
 	l.must(l.reopen())
 	l.goesOn(records + 100)
+}
+
+// TestUnreadOnly: nobody is told to remove the only checkpoint, without which all would be written twice.
+func TestUnreadOnly(t *testing.T) {
+	l, _ := chained(t, 2, false)
+	have := l.checkpoints()
+	for _, name := range have[1:] {
+		l.must(l.machine.Env().FS.Remove(name))
+	}
+	l.machine.Fail(env.Fault{Op: env.OpOpen, Name: have[0], Err: syscall.EIO})
+	if err := l.reopen(); err == nil || strings.Contains(err.Error(), "removing") || !strings.Contains(err.Error(), "from a copy") {
+		t.Errorf("what to do: %v", err)
+	}
 }
 
 // TestOtherFormat: a checkpoint of a later version is no damage.

@@ -48,8 +48,8 @@ type laneState struct {
 	Ended bool   `json:"ended,omitempty"`
 }
 
-// openMerger opens the lanes of a task from its partition's state in a checkpoint, or nil. What that knows of feeds that are gone is read
-// to its end. It refuses to go on behind rows that came after the checkpoint and are gone.
+// openMerger opens the lanes of a task from its partition's state in a checkpoint, or an empty one. What that knows of feeds that are gone is
+// read to its end. It refuses to go on behind rows that came after the checkpoint and are gone.
 func (t *task) openMerger(feeds []feedRef, from *partState) error {
 	t.merge = &merger{}
 	known := map[string]map[int]laneState{}
