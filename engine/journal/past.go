@@ -11,6 +11,9 @@ import (
 // errPast refuses to write to a channel that was opened for reading.
 var errPast = errors.New("journal: the channel was opened for reading only")
 
+// ErrNoSegment is what OpenPast finds where nothing was ever written.
+var ErrNoSegment = errors.New("holds no segment of a channel")
+
 // pastTries is how often OpenPast looks again when a segment goes while it looks.
 const pastTries = 5
 
@@ -42,7 +45,7 @@ func openPast(e *env.Env, dir string, o Options) (*disk, error) {
 		return nil, err
 	}
 	if len(segments) == 0 {
-		return nil, fmt.Errorf("journal: %s holds no segment of a channel", dir)
+		return nil, fmt.Errorf("journal: %s %w", dir, ErrNoSegment)
 	}
 	l := &disk{e: e, dir: dir, o: o, pool: newPool(o.BlockBytes, o.PendingBytes/2), least: leastDirect}
 	l.shown.reported = map[place]bool{}

@@ -3,6 +3,7 @@ package run
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/tidemill/tidemill/engine/journal"
 )
@@ -114,7 +115,11 @@ func (e *Engine) feedsReach(last *checkpoint) (err error) {
 			}
 			log := logs[l.Feed]
 			if log == nil {
-				if log, err = journal.OpenPast(e.env, e.feedDir(p.Channel, l.Feed), journal.Options{}); err != nil {
+				log, err = journal.OpenPast(e.env, e.feedDir(p.Channel, l.Feed), journal.Options{})
+				if errors.Is(err, journal.ErrNoSegment) || errors.Is(err, fs.ErrNotExist) { // nothing was fed yet
+					continue
+				}
+				if err != nil {
 					return err
 				}
 				logs[l.Feed] = log
