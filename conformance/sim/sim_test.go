@@ -165,8 +165,13 @@ func tryWith(s scenario, seed uint64, plans *binder) (w *world, err error) {
 }
 
 // runScenario runs a scenario through what a seed has in store for it, or in peace.
-func runScenario(s scenario, seed uint64, calm bool, plans *binder) (map[string][]string, *world, error) {
-	w := newWorld(seed, calm)
+func runScenario(s scenario, seed uint64, calm bool, plans *binder) (out map[string][]string, w *world, err error) {
+	w = newWorld(seed, calm)
+	defer func() {
+		if r := recover(); r != nil { // told as an error, which names the seed
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
 	w.binder = plans
 	w.config = s.config
 	w.write("/in/data.ndjson", s.input)

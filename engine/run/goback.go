@@ -1,6 +1,7 @@
 package run
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -97,40 +98,51 @@ func (e *Engine) goBack(f *found) error {
 }
 
 // feedsReach refuses a checkpoint of which the feeds have let go. They are not open yet: opening them takes them back.
-func (e *Engine) feedsReach(last *checkpoint) (err error) {
-	parts, logs := map[string]int{}, map[string]journal.Log{}
+func (e *Engine) feedsReach(last *checkpoint) error {
+	parts, from := map[string]int{}, map[string][]uint64{}
 	for i := range last.Parts {
 		parts[last.Parts[i].Channel]++
 	}
-	defer func() {
-		for _, log := range logs {
-			err = errors.Join(err, log.Close())
-		}
-	}()
 	for i := range last.Parts {
 		p := &last.Parts[i]
 		for _, l := range p.Lanes {
-			if p.Idle {
+			token, known := last.Tokens[l.Feed]
+			if p.Idle || !known { // no row of a feed without a token counts yet
 				continue
 			}
-			log := logs[l.Feed]
-			if log == nil {
-				log, err = journal.OpenPast(e.env, e.feedDir(p.Channel, l.Feed), journal.Options{})
-				if errors.Is(err, journal.ErrNoSegment) || errors.Is(err, fs.ErrNotExist) { // nothing was fed yet
-					continue
-				}
-				if err != nil {
+			if from[l.Feed] == nil {
+				var err error
+				if from[l.Feed], err = e.feedFrom(p.Channel, l.Feed, token); err != nil {
 					return err
 				}
-				logs[l.Feed] = log
 			}
-			if earliest, _ := log.Bounds(l.Lane*parts[p.Channel] + p.Partition); earliest > l.Next {
+			if earliest := from[l.Feed][l.Lane*parts[p.Channel]+p.Partition]; earliest > l.Next {
 				return fmt.Errorf("checkpoint %d is the newest that can be read, and of what pipelines fed to channel.%s records %d to %d of lane %d, partition %d, are gone, which came after it: "+
 					"going on without them would lose them. Restore the data folder from a copy", last.Epoch, p.Channel, l.Next, earliest-1, l.Lane, p.Partition)
 			}
 		}
 	}
 	return nil
+}
+
+// feedFrom tells where a feed's log will begin when it is opened with a token, by partition of the log. It changes nothing.
+func (e *Engine) feedFrom(channel, key string, token []byte) ([]uint64, error) {
+	var t feedToken
+	if err := json.Unmarshal(token, &t); err != nil {
+		return nil, fmt.Errorf("the token of %s: %w", key, err)
+	}
+	log, err := journal.OpenPast(e.env, e.feedDir(channel, key), journal.Options{Partitions: len(t.End), Floor: t.End})
+	if errors.Is(err, journal.ErrNoSegment) || errors.Is(err, fs.ErrNotExist) { // it will be made anew
+		return t.End, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	from := make([]uint64, log.Partitions())
+	for p := range from {
+		from[p], _ = log.Bounds(p)
+	}
+	return from, log.Close()
 }
 
 // setAside keeps a damaged checkpoint for people, by a name that nothing is read from.
