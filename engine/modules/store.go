@@ -48,7 +48,7 @@ func (s *Store) Put(module []byte) (digest string, m *wasm.Manifest, err error) 
 	}
 	digest = wasm.Digest(module)
 	if have, err := s.Get(digest); err == nil && bytes.Equal(have, module) {
-		return digest, m, nil
+		return digest, m, s.fs.SyncDir(s.dir) // who put it may have died before it was durable
 	}
 	return digest, m, s.write(file(digest, ".wasm"), module)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tidemill/tidemill/engine/env"
@@ -60,5 +61,29 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestPutAgain: a module that was put, and did not become durable, is so when it is put again.
+func TestPutAgain(t *testing.T) {
+	code, err := os.ReadFile("../wasm/testdata/over.wasm")
+	must(t, err)
+	manifest, err := os.ReadFile("../wasm/testdata/over.json")
+	must(t, err)
+	module, err := wasm.Attach(code, manifest)
+	must(t, err)
+	for seed := range uint64(20) {
+		machine := env.NewSim(seed)
+		s := Open(machine.Env(), "/data")
+		machine.Fail(env.Fault{Op: env.OpSyncDir, Err: syscall.EIO})
+		if _, _, err := s.Put(module); !errors.Is(err, syscall.EIO) {
+			t.Fatal(err)
+		}
+		digest, _, err := s.Put(module)
+		must(t, err)
+		machine.Crash(seed)
+		if _, err := s.Get(digest); err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+		}
 	}
 }

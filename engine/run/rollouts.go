@@ -86,6 +86,9 @@ func openRollouts(e *Engine) (*rollouts, error) {
 	}
 	r.file = rolloutFile{Book: &rollout.Book{}, Plans: map[string]*RolloutPlan{}}
 	text, err := env.ReadWhole(e.env.FS, r.name(), 64<<20)
+	if err == nil { // a killed process may have renamed it, and no more
+		err = e.env.FS.SyncDir(path.Dir(r.name()))
+	}
 	if err == nil {
 		err = json.Unmarshal(text, &r.file)
 	}

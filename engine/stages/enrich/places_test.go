@@ -1,9 +1,11 @@
 package enrich
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tidemill/tidemill/engine/env"
@@ -166,4 +168,26 @@ func TestVersionGone(t *testing.T) {
 		t.Errorf("%d failures, told %q; then %s", l.counts["refresh_failed"], l.told, got)
 	}
 	l.close()
+}
+
+// TestVersionSettled: a version whose name did not become durable before its process died is so before the next one uses it.
+func TestVersionSettled(t *testing.T) {
+	for seed := range uint64(20) {
+		machine := env.NewSim(seed)
+		v, err := openVersions(machine.Env(), "/v", "here")
+		if err != nil {
+			t.Fatal(err)
+		}
+		machine.Fail(env.Fault{Op: env.OpSyncDir, Name: "/v", After: 1, Err: syscall.EIO})
+		if _, err := v.add(7, []byte("table")); !errors.Is(err, syscall.EIO) {
+			t.Fatal(err)
+		}
+		machine.Kill()
+		for range 2 {
+			if v, err = openVersions(machine.Env(), "/v", "here"); err != nil || v.last() != 7 {
+				t.Fatalf("seed %d: the newest is of tick %d (%v)", seed, v.last(), err)
+			}
+			machine.Crash(seed)
+		}
+	}
 }

@@ -106,6 +106,9 @@ func (s *sink) readList(ctx context.Context) error {
 	if err == nil {
 		err = json.Unmarshal(data, &n)
 	}
+	if err == nil { // a killed process may have renamed it, and no more: it is durable before a list is of its life
+		_, err = s.notes.Put(ctx, s.noteName(), data, objects.Condition{})
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("what the data folder notes of %s cannot be read: %w", describe(s.opts), err)
 	}

@@ -437,33 +437,6 @@ func TestUpkeep(t *testing.T) {
 	b.tidy()
 }
 
-// TestLives: a new data folder goes on beside what an old one has written, which then may write no more.
-func TestLives(t *testing.T) {
-	b := newBench(t, "", sample())
-	b.rows(header + "2026-01-01T00:00:00Z 0 a oslo 2026-01-01T00:00:00Z 1\n")
-	b.spool = append(b.spool, entry{tick: 1e6, ended: true})
-	b.feed(0)
-	old := b.sink
-	if err := b.notes.Delete(context.Background(), b.noteName()); err != nil {
-		t.Fatal(err)
-	}
-	b.open()
-	b.feed(0)
-	rows, names := b.lines("device")
-	if len(rows) != 2 || names[1] != "lake-2.0-00000000000000000000.parquet" {
-		t.Errorf("%q in %q", rows, names)
-	}
-	old.Place(7)
-	if err := old.Write(context.Background(), 0, b.spool[0].rows); err != nil {
-		t.Fatal(err)
-	}
-	err := old.Tick(context.Background(), 9e6, true)
-	if err == nil || !strings.Contains(err.Error(), "another engine writes table lake") {
-		t.Errorf("the old life: %v", err)
-	}
-	old.Close()
-}
-
 // TestGrown: columns that come later make files of their own.
 func TestGrown(t *testing.T) {
 	b := newBench(t, "", sample())
