@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -390,7 +389,6 @@ func eachSeed(t *testing.T, last uint64, check func(seed uint64)) {
 		check(*oracleSeed)
 		return
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(400)) // small streams make much garbage, and nothing stays
 	var next atomic.Uint64
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
