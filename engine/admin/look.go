@@ -98,6 +98,11 @@ func readiness(status run.Status, every time.Duration, stopping bool) Ready {
 	if why := status.Checkpoint.LastError; why != "" {
 		r.Why = append(r.Why, "the checkpoint cannot be written: "+why)
 	}
+	for i := range status.Ingests {
+		if k := &status.Ingests[i]; k.LastError != "" {
+			r.Why = append(r.Why, k.Address+" is failing: "+k.LastError)
+		}
+	}
 	for i := range status.Sinks {
 		if k := &status.Sinks[i]; k.Failing {
 			r.Why = append(r.Why, strings.TrimSuffix(k.Address+" is failing: "+k.LastError, ": "))

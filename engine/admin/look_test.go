@@ -147,6 +147,7 @@ func TestTroubleIsTold(t *testing.T) {
 		{run.Status{}, true, ""},
 		{run.Status{Channels: []run.ChannelStatus{{Name: "c", LastError: "the disk is full"}}}, false, "channel.c takes nothing: the disk is full"},
 		{run.Status{Checkpoint: run.CheckpointStatus{LastError: "no room"}}, true, "the checkpoint cannot be written: no room"},
+		{run.Status{Ingests: []run.IngestStatus{{Address: "ingest.i", LastError: "the port is taken"}}}, true, "ingest.i is failing: the port is taken"},
 		{run.Status{Sinks: []run.SinkStatus{{Address: "pipeline.p.sink.s", Failing: true, LastError: "503"}}}, true, "pipeline.p.sink.s is failing: 503"},
 	} {
 		c.status.Time = time.Unix(1000, 0)

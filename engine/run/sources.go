@@ -25,7 +25,8 @@ type sourcer struct {
 	source  stage.Source
 	retry   backoff
 	told    string
-	ended   atomic.Bool // read by the coordinator
+	trouble atomic.Pointer[string] // why the latest step failed, nil if it did not; for onlookers
+	ended   atomic.Bool            // read by the coordinator
 }
 
 func (e *Engine) openSource(n *plan.Node) (*sourcer, error) {
@@ -100,21 +101,35 @@ func (s *sourcer) Step() (bool, error) {
 	}
 	status, err := s.source.Step()
 	if err != nil {
-		var full *journal.ErrFull
-		if !errors.As(err, &full) && s.told != err.Error() {
-			s.told = err.Error()
-			s.engine.report(fmt.Sprintf("%s: %v; trying again", s.node.Address, err))
-		}
+		s.fails(err)
 		s.engine.count(s.node.Address+" errors", 1)
 		s.retry.fail(now)
 		return false, nil
 	}
-	s.retry, s.told = backoff{}, ""
+	if s.retry.pause > 0 {
+		s.retry, s.told = backoff{}, ""
+		s.trouble.Store(nil)
+	}
 	if status == stage.Ended {
 		s.ended.Store(true)
 		s.engine.coordBell.ring()
 	}
 	return status == stage.Busy, nil
+}
+
+// fails tells people why a step failed, unless the journal is full, of which the channel tells.
+func (s *sourcer) fails(err error) {
+	var full *journal.ErrFull
+	if errors.As(err, &full) {
+		s.trouble.Store(nil)
+		return
+	}
+	why := err.Error()
+	s.trouble.Store(&why)
+	if s.told != why {
+		s.told = why
+		s.engine.report(fmt.Sprintf("%s: %s; trying again", s.node.Address, why))
+	}
 }
 
 // bulkBytes is how much is written at once when much comes: with less the

@@ -57,6 +57,8 @@ type IngestStatus struct {
 	Done    int64  `json:"done_bytes"` // how far it is; of Total where that is known, else 0 both
 	Total   int64  `json:"total_bytes"`
 	Errors  int64  `json:"errors"`
+	// LastError is of the latest attempt, such as a port that is taken; "" when it went well.
+	LastError string `json:"last_error,omitempty"`
 	// Counters are the ingest's own, such as "requests".
 	Counters map[string]int64 `json:"counters,omitempty"`
 	// Gauges are how many there are of what now, such as "connections".
@@ -139,7 +141,7 @@ func (e *Engine) Status() Status {
 	counters := e.countersByAddress()
 	s.Rejects = takeRejects(counters)
 	for _, src := range v.sources {
-		i := IngestStatus{Address: src.node.Address, Ended: src.ended.Load(), Errors: counters[src.node.Address]["errors"]}
+		i := IngestStatus{Address: src.node.Address, Ended: src.ended.Load(), Errors: counters[src.node.Address]["errors"], LastError: textOf(&src.trouble)}
 		if p, ok := src.source.(interface{ Progress() (done, total int64) }); ok {
 			i.Done, i.Total = p.Progress()
 		}

@@ -20,6 +20,9 @@ func TestTroubleShows(t *testing.T) {
 		says   string
 		of     func(s run.Status) string
 	}{
+		{"an ingest cannot read its file", func(l *lab) {
+			l.machine.Fail(env.Fault{Op: env.OpOpen, Name: "/in", Err: syscall.EACCES, Times: -1})
+		}, "permission denied", func(s run.Status) string { return s.Ingests[0].LastError }},
 		{"the journal's disk is full", func(l *lab) {
 			l.machine.Fail(env.Fault{Op: env.OpWrite, Name: "/data/journal", Err: syscall.ENOSPC, Times: -1})
 		}, "the disk is full", func(s run.Status) string { return s.Channels[0].LastError }},

@@ -84,6 +84,11 @@ func summary(s run.Status, began time.Time) string {
 	if t.Lost > 0 {
 		add("LOST records", thousands(t.Lost))
 	}
+	for _, i := range s.Ingests {
+		if i.LastError != "" {
+			add(i.Address, "failing: "+i.LastError)
+		}
+	}
 	for _, st := range s.Stages {
 		add(short(st.Address), rowsOf(st.Rows)+counted(st.Counters))
 	}

@@ -41,6 +41,9 @@ func (a *app) tapCommand() *cobra.Command {
 		if len(args) < 1 || len(args) > 2 {
 			return errors.New("tap takes an edge and a folder, such as: tidemill tap alarm.too_warm pipelines/coldhaul")
 		}
+		if len(args) == 2 && isFolder(args[0]) && !isFolder(args[1]) {
+			return fmt.Errorf("%s is a folder; the edge comes first: tidemill tap %s %s", args[0], args[1], args[0])
+		}
 		return nil
 	}
 	cmd.Flags().Int64Var(&f.rows, "rows", 0, "end after so many `ROWS` (default: go on)")
@@ -49,6 +52,11 @@ func (a *app) tapCommand() *cobra.Command {
 		return a.tap(f, args[0])
 	}
 	return cmd
+}
+
+func isFolder(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
 }
 
 // errEnough ends a tap that has shown what was asked for.

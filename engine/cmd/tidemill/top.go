@@ -113,6 +113,20 @@ func (a *app) renew(ctx context.Context, f *topFlags, client *admin.Client, last
 	}
 }
 
+func stateOf(i *run.IngestStatus) string {
+	state := gauged(i.Gauges) + counted(i.Counters)
+	if i.Errors > 0 {
+		state += ", errors " + thousands(i.Errors)
+	}
+	if i.LastError != "" {
+		state += ", failing: " + i.LastError
+	}
+	if i.Ended {
+		state += ", ended"
+	}
+	return strings.TrimPrefix(state, ", ")
+}
+
 // topView lays a status out; rates are since last.
 func topView(dir string, last, now *run.Status) string {
 	v := &view{seconds: max(now.Time.Sub(last.Time).Seconds(), 1e-3)}
@@ -120,14 +134,7 @@ func topView(dir string, last, now *run.Status) string {
 	fmt.Fprintf(&v.b, "%s  up %s  records %s (%s)  rejects %s  lag %s  %s\n", dir, now.Time.Sub(now.Began).Truncate(time.Second),
 		thousands(t.Records), v.rate(t.Records, was.Records), thousands(t.Rejects), thousands(int64(t.Lag)), checkpointPart(*now))
 	for _, i := range now.Ingests {
-		state := gauged(i.Gauges) + counted(i.Counters)
-		if i.Errors > 0 {
-			state += ", errors " + thousands(i.Errors)
-		}
-		if i.Ended {
-			state += ", ended"
-		}
-		v.row("ingest", i.Address, "", "", strings.TrimPrefix(state, ", "))
+		v.row("ingest", i.Address, "", "", stateOf(&i))
 	}
 	for k, c := range now.Channels {
 		records, before, again, lag, mark := int64(0), int64(0), int64(0), uint64(0), time.Time{}
