@@ -43,7 +43,10 @@ type Options struct {
 	Edges []string
 	Every bool     // all edges
 	Write []string // sinks that write
-	End   bool     // after the last record the input is at its end: windows close
+	// Beside is a replay that this one will be compared with: of channels that both have it reads the very records of that one, also when
+	// an engine goes on writing them. It must be closed after this one. nil: none.
+	Beside *Replay
+	End    bool // after the last record the input is at its end: windows close
 	// Together calls functions, at the same time where that helps, and returns when all
 	// have. nil: one after the other.
 	Together func([]func())
@@ -144,6 +147,12 @@ func Open(o Options) (*Replay, hcl.Diagnostics, map[string]*hcl.File, error) {
 func (r *Replay) openPast(c *config.Config) error {
 	for _, ch := range c.Channels {
 		if fedBy(c, ch.Name) {
+			continue
+		}
+		if b := r.o.Beside; b != nil && b.past[ch.Name] != nil {
+			h := b.pieces[ch.Name]
+			ch.Partitions, r.past[ch.Name], r.shown[ch.Name] = h.Partitions(), b.past[ch.Name], b.shown[ch.Name]
+			r.pieces[ch.Name] = newHistory(b.past[ch.Name], h.from, h.to)
 			continue
 		}
 		past, err := journal.OpenPast(r.o.Env, path.Join(r.o.Data, "journal", ch.Name), journal.Options{
@@ -437,7 +446,10 @@ func (r *Replay) Close() error {
 			h.gate.passed = nil
 		}
 	}
-	for _, l := range r.past {
+	for name, l := range r.past {
+		if b := r.o.Beside; b != nil && b.past[name] == l {
+			continue
+		}
 		errs = append(errs, l.Close())
 	}
 	return errors.Join(errs...)

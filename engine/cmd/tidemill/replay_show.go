@@ -27,6 +27,7 @@ func (a *app) replayDiff(ctx context.Context, f *replayFlags, o replay.Options) 
 		return err
 	}
 	defer func() { err = failed(errors.Join(err, first.Close())) }()
+	with.Beside = first
 	second, err := a.openReplay(with)
 	if err != nil {
 		return err
