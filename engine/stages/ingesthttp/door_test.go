@@ -252,6 +252,34 @@ func TestSlow(t *testing.T) {
 	}
 }
 
+// TestRefusedWhileSending: a client that sends all of a large body before it reads is told why it is refused, also when the body is larger than any may
+// be; one that stops in the middle is answered all the same.
+func TestRefusedWhileSending(t *testing.T) {
+	r := start(t, env.Real(), t.TempDir(), open0+"max_body = \"1MiB\"\ntimeout = \"1s\"\n", journal.Options{})
+	defer r.close()
+	for _, c := range []struct{ kind, path, length, sent, want string }{
+		{"text/plain", "/", "4000000", strings.Repeat("x", 4_000_000), "HTTP/1.1 415 "},
+		{"application/json", "/", "8000000", strings.Repeat("x", 8_000_000), "HTTP/1.1 413 "},
+		{"application/json", "/nowhere", "4000000", strings.Repeat("x", 4_000_000), "HTTP/1.1 404 "},
+		{"text/plain", "/", "4000000", "x", "HTTP/1.1 415 "},
+	} {
+		conn, err := net.Dial("tcp", (*r.src.address.Load()).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: %s\r\n\r\n", c.path, c.kind, c.length)
+		if _, err := io.WriteString(conn, c.sent); err != nil {
+			t.Errorf("%s: it could not be sent: %v", c.want, err)
+		}
+		got := make([]byte, len(c.want))
+		if _, err := io.ReadFull(conn, got); err != nil || string(got) != c.want {
+			t.Errorf("%s: the answer is %q, %v", c.want, got, err)
+		}
+	}
+}
+
 // TestHeaders: more header than is allowed, and what is no HTTP, is refused in HTTP's words.
 func TestHeaders(t *testing.T) {
 	r := start(t, env.Real(), t.TempDir(), open0, journal.Options{})

@@ -45,6 +45,7 @@ func (s *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		text = fmt.Appendf(nil, `{"accepted":%d}`+"\n", a.count)
 	} else {
 		s.op.Count("refused_"+strconv.Itoa(a.code), 1)
+		s.drain(w, r)
 		text, _ = json.Marshal(problem{a.found, a.right}) // two strings
 		text = append(text, '\n')
 	}
@@ -61,6 +62,25 @@ func (s *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(a.code)
 	_, _ = w.Write(text) // the client may have gone
+}
+
+const (
+	// mostDrained is how much of a refused request's body is read and thrown away, bytes.
+	mostDrained = 16 << 20
+	// drainFor is for how long.
+	drainFor = 5 * time.Second
+)
+
+// drain reads what is left of the body of a request that is refused: many clients read no answer before they have sent it all, and
+// would find the connection closed in place of the reason. One that has asked with Expect waits for the answer.
+func (s *source) drain(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Expect") != "" {
+		return
+	}
+	if err := http.NewResponseController(w).SetReadDeadline(s.op.Env.Clock.Now().Add(min(drainFor, s.opts.timeout))); err != nil {
+		return // as before: the connection is closed behind the answer
+	}
+	_, _ = io.CopyN(io.Discard, r.Body, mostDrained) // whatever ends it, the answer goes out
 }
 
 // answer does what a request asks for.
