@@ -117,7 +117,10 @@ type store struct {
 // openStore opens the checkpoints in a folder. One that a killed process had renamed, and no more, is durable before anybody goes on from it:
 // the logs let go of what it covers.
 func openStore(e *env.Env, dir string) (*store, error) {
-	if err := errors.Join(e.FS.MkdirAll(dir), e.FS.SyncDir(dir)); err != nil {
+	if err := e.FS.MkdirAll(dir); err != nil {
+		return nil, err
+	}
+	if err := e.FS.SyncDir(dir); err != nil {
 		return nil, err
 	}
 	return &store{e, dir}, nil

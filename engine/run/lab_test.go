@@ -3,6 +3,8 @@ package run_test
 import (
 	"context"
 	"errors"
+	"os"
+	"runtime/debug"
 	"sort"
 	"strings"
 	"sync"
@@ -34,6 +36,13 @@ type lab struct {
 	mu      sync.Mutex
 	room    int  // keys that stages have room for; 0: as usual
 	shared  bool // actors may move under goroutines
+}
+
+// TestMain lets the garbage of many short runs lie until there is much of it.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(512 << 20)
+	os.Exit(m.Run())
 }
 
 // newLab makes a lab whose actors the test itself moves, one after another.

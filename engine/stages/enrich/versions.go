@@ -82,8 +82,10 @@ func digestOf(data []byte) string {
 
 func openVersions(e *env.Env, dir, shown string) (*versions, error) {
 	v := &versions{env: e, dir: dir, source: sourceOf(shown)}
-	// What a killed process had renamed, and no more, is durable before it is used.
-	if err := errors.Join(e.FS.MkdirAll(dir), e.FS.SyncDir(dir)); err != nil {
+	if err := e.FS.MkdirAll(dir); err != nil {
+		return nil, err
+	}
+	if err := e.FS.SyncDir(dir); err != nil { // what a killed process had renamed, and no more, is durable before it is used
 		return nil, err
 	}
 	return v, v.load()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -174,6 +175,7 @@ func firstDifference(got, want []string) string {
 
 // everySeed runs trials side by side, and sums up what they return.
 func everySeed(t *testing.T, try func(t *testing.T, seed uint64) int) int {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // small streams make much garbage, and nothing stays
 	var next, sum atomic.Int64
 	last := int64(seeds + fleets)
 	if testing.Short() {

@@ -4,7 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"math"
+	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -381,6 +383,13 @@ func lastSeed() uint64 {
 		return *oracleSeeds
 	}
 	return *oracleSeeds + bigTrials
+}
+
+// TestMain lets garbage lie: small streams make much of it, nothing stays, and collecting it was a third of the tests' work.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(512 << 20)
+	os.Exit(m.Run())
 }
 
 // eachSeed calls check with the seeds up to last on all processors until one fails, or with the one that is asked for.
