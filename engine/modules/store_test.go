@@ -12,16 +12,22 @@ import (
 	"github.com/tidemill/tidemill/engine/wasm"
 )
 
-// TestStore: what is pushed is found by its digest; what is damaged or wrongly signed is refused.
-func TestStore(t *testing.T) {
-	e := env.NewSim(1).Env()
-	s := Open(e, "/data")
+// over is a module as its compiler made it, and with its manifest.
+func over(t *testing.T) (code, module []byte) {
 	code, err := os.ReadFile("../wasm/testdata/over.wasm")
 	must(t, err)
 	manifest, err := os.ReadFile("../wasm/testdata/over.json")
 	must(t, err)
-	module, err := wasm.Attach(code, manifest)
+	module, err = wasm.Attach(code, manifest)
 	must(t, err)
+	return code, module
+}
+
+// TestStore: what is pushed is found by its digest; what is damaged or wrongly signed is refused.
+func TestStore(t *testing.T) {
+	e := env.NewSim(1).Env()
+	s := Open(e, "/data")
+	code, module := over(t)
 	digest, m, err := s.Put(module)
 	must(t, err)
 	if m.Name != "over" {
@@ -66,12 +72,7 @@ func must(t *testing.T, err error) {
 
 // TestPutAgain: a module that was put, and did not become durable, is so when it is put again.
 func TestPutAgain(t *testing.T) {
-	code, err := os.ReadFile("../wasm/testdata/over.wasm")
-	must(t, err)
-	manifest, err := os.ReadFile("../wasm/testdata/over.json")
-	must(t, err)
-	module, err := wasm.Attach(code, manifest)
-	must(t, err)
+	_, module := over(t)
 	for seed := range uint64(20) {
 		machine := env.NewSim(seed)
 		s := Open(machine.Env(), "/data")
