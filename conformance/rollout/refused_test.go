@@ -1,6 +1,9 @@
 package rollout
 
 import (
+	"bytes"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -8,6 +11,7 @@ import (
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/stages"
+	"github.com/tidemill/tidemill/engine/wasm"
 )
 
 // TestRefused: rollout blocks that cannot be, told by validate.
@@ -30,8 +34,15 @@ pipeline "q" {
 		{strings.NewReplacer("transform \"wasm\" \"probe\" { plugin = plugin.probe }", "rule \"probe\" {}", "transform.probe", "rule.probe").Replace(text) + block, "No stage runs plugin.probe."},
 		{strings.Replace(text, "v1.wasm", "away.wasm", 1) + block, "away.wasm: no such file or directory. tidemill plugin build makes it."},
 		{text + strings.Replace(block, "plugin.next", "plugin.nxt", 1), "There is no block plugin.nxt. Did you mean"},
+		// A fleet that no rollout names yet is looked at too: a command may name it.
+		{text + "fleet \"x\" { where = divice == \"d1\" }\n", "There is no column \"divice\" in a fleet's devices. Did you mean device?"},
+		{text + "fleet \"x\" { where = registy.site == \"lab\" }\n", "called registry.NAME"},
+		{text + "fleet \"x\" { where = registry[\"site\"] == \"lab\" }\n", "called registry.NAME"},
+		{text + "fleet \"x\" { where = registry.site }\n", "where must be a bool"},
+		{text + strings.Replace(block, "v2.wasm", "other.wasm", 1), "pipeline.p.transform.probe cannot run plugin.next: it is other; plugin.probe is probe."},
 	} {
 		w := newWorld(t, t.TempDir(), "")
+		w.other()
 		w.write("p.hcl", c.config)
 		diags := plan.Check(env.Real(), w.dir, config.Options{}, stages.Builtin())
 		var said []string
@@ -42,4 +53,13 @@ pipeline "q" {
 			t.Errorf("%q, want %q", all, c.want)
 		}
 	}
+}
+
+// other writes a module of another plugin.
+func (w *world) other() {
+	code, err := os.ReadFile("testdata/v1.wasm")
+	w.must(err)
+	module, err := wasm.Attach(code, bytes.Replace(fmt.Appendf(nil, manifest, 1), []byte(`"probe"`), []byte(`"other"`), 1))
+	w.must(err)
+	w.write("other.wasm", string(module))
 }

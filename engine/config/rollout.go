@@ -22,9 +22,11 @@ import (
 // Fleet is a fleet block: devices, by what is known of them.
 type Fleet struct {
 	Name string
-	// Where is the selector as written: an expression over columns of the rows and registry.NAME.
-	Where string
-	Range hcl.Range
+	// Where is the selector as written: an expression over columns of the rows and registry.NAME; Selector is the
+	// same as read, nil where there is none.
+	Where    string
+	Selector hclsyntax.Expression
+	Range    hcl.Range
 }
 
 // Rollout is a rollout block: a version of a plugin on trial on a fleet.
@@ -63,8 +65,9 @@ func (l *loader) fleets(blocks []*hclsyntax.Block) {
 		}{}
 		l.add(decodeOwn(b.Body, &args, l.cfg.Eval))
 		f := &Fleet{Name: b.Labels[0], Range: b.DefRange()}
-		if !Absent(args.Where) {
-			at := args.Where.Range()
+		if a := b.Body.Attributes["where"]; a != nil {
+			at := a.Expr.Range()
+			f.Selector = a.Expr
 			if f.Where = string(at.SliceBytes(l.cfg.Files[at.Filename].Bytes)); len(f.Where) > maxWhere {
 				l.fail(at, "Selector too long", "A selector may have %d bytes.", maxWhere)
 			}

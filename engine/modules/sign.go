@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 )
@@ -31,9 +32,12 @@ func Verify(digest string, text []byte) (keys []string, err error) {
 			return nil, fmt.Errorf("line %d is no signature: it takes ed25519, a public key and a signature, base64", i+1)
 		}
 		key, err := PublicKey(words[1])
-		sig, bad := base64.StdEncoding.DecodeString(words[2])
-		if err = errors.Join(err, bad); err != nil {
+		if err != nil {
 			return nil, fmt.Errorf("line %d is no signature: %w", i+1, err)
+		}
+		sig, err := base64.StdEncoding.DecodeString(words[2])
+		if err != nil {
+			return nil, fmt.Errorf("line %d is no signature: what stands behind the key is not base64", i+1)
 		}
 		if !ed25519.Verify(key, []byte(digest), sig) {
 			return nil, fmt.Errorf("line %d signs another module than %s", i+1, digest)
@@ -54,6 +58,18 @@ func PublicKey(text string) (ed25519.PublicKey, error) {
 	return key, nil
 }
 
+// AddLines adds the lines of text that are not there yet.
+func AddLines(have []byte, text string) []byte {
+	lines := strings.Split(string(have), "\n")
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	lines = slices.DeleteFunc(lines, func(line string) bool { return strings.TrimSpace(line) == "" })
+	return []byte(strings.Join(lines, "\n") + "\n")
+}
+
 // Sign keeps signatures of a module beside it. Those that do not sign it are refused.
 func (s *Store) Sign(digest string, text []byte) error {
 	if _, err := Verify(digest, text); err != nil {
@@ -63,7 +79,7 @@ func (s *Store) Sign(digest string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	all := append(append(have, text...), '\n')
+	all := AddLines(have, string(text))
 	if len(all) > maxSignatures {
 		return fmt.Errorf("the signatures of a module may have %d bytes together", maxSignatures)
 	}
@@ -88,5 +104,9 @@ func (s *Store) Signers(digest string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Verify(digest, text)
+	keys, err := Verify(digest, text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path.Join(s.dir, file(digest, ".sig")), err)
+	}
+	return keys, nil
 }

@@ -92,7 +92,7 @@ func (s *Store) Find(text string) (digest string, err error) {
 	case 1:
 		return found[0], nil
 	}
-	return "", fmt.Errorf("%s names %d modules: %s; write more of the digest", text, len(found), strings.Join(found, ", "))
+	return "", fmt.Errorf("%s names %d modules: %s; write more of the digest, or name@version", text, len(found), strings.Join(found, ", "))
 }
 
 // List lists the modules, in order of digest.

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 
@@ -78,6 +80,7 @@ func (p *Plan) HeldNodes() map[string]HeldNode {
 	e := p.Config.Engine
 	e.Range = hcl.Range{}
 	out[engineAddress] = HeldNode{Digest: fmt.Sprintf("%+v", e)}
+	maps.Copy(out, p.assigned())
 	return out
 }
 
@@ -145,6 +148,17 @@ func (p *Plan) Diff(h *Held) []Change {
 		here[n.Address] = true
 		c := n.diff(h)
 		c.Why += p.strands(h, n.Address)
+		out = append(out, c)
+	}
+	assigned := p.assigned()
+	for _, address := range slices.Sorted(maps.Keys(assigned)) {
+		here[address] = true
+		c := Change{Address: address, Fate: Kept}
+		if was, known := h.Nodes[address]; !known {
+			c.Fate = New
+		} else if was != assigned[address] {
+			c.Fate, c.Why = Changed, "it says something else now"
+		}
 		out = append(out, c)
 	}
 	return append(out, p.gone(h, here)...)

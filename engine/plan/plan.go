@@ -154,6 +154,7 @@ func Build(c *config.Config, specs []stage.Spec, learned Learned) (*Plan, hcl.Di
 	diags = append(diags, p.bindAll()...)
 	diags = append(diags, p.refuseShared()...)
 	if !diags.HasErrors() { // else a stage may be missing for another reason
+		diags = append(diags, p.refuseFleets()...)
 		diags = append(diags, p.refuseRollouts()...)
 	}
 	diags = config.Sort(diags)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,6 +80,9 @@ func goImport(dir string) string {
 }
 
 func (b *builder) module() ([]byte, error) {
+	if _, err := os.Stat(filepath.Join(b.p.Dir, b.p.Source)); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s: it would be compiled, since source in plugin.hcl is the plugin's name unless it says otherwise", filepath.Join(b.p.Dir, b.p.Source))
+	}
 	var err error
 	switch b.p.Language {
 	case "go":

@@ -33,6 +33,9 @@ func (e *Engine) Run(ctx context.Context) error {
 // Apply asks the running engine to go over to another plan, and waits until it
 // has. The error says why the old plan goes on.
 func (e *Engine) Apply(ctx context.Context, p *plan.Plan) error {
+	if err := e.rollouts.could(p); err != nil {
+		return err
+	}
 	req := e.ask(p)
 	e.coordBell.ring()
 	select {

@@ -155,16 +155,16 @@ func (r *rollouts) began(g *graph) error {
 	b := r.file.Book.Clone()
 	var events []RolloutEvent
 	b.Bases = nil
+	if err := r.put(g.plan); err != nil {
+		return err
+	}
 	for _, p := range g.plan.Config.Plugins {
 		b.Bases = append(b.Bases, rollout.Base{Plugin: p.Name, Digest: p.Digest})
-		if _, _, err := modules.Open(r.e.env, r.e.o.Data).Put(p.Module); err != nil { // so that a replay finds it
-			return fmt.Errorf("plugin.%s: %w", p.Name, err)
-		}
 		if was := r.file.Book.Base(p.Name); was != p.Digest {
 			events = append(events, RolloutEvent{Plugin: p.Name, Action: "base", Stable: p.Digest, By: "configuration"})
 		}
 	}
-	more, err := r.fromBlocks(g, b)
+	more, err := r.fromBlocks(g.plan, b)
 	if err != nil {
 		return err
 	}
@@ -174,6 +174,30 @@ func (r *rollouts) began(g *graph) error {
 		}
 	}
 	return r.tell(g)
+}
+
+// put keeps the modules of plugin blocks in the store, so that rollouts and a replay find them.
+func (r *rollouts) put(p *plan.Plan) error {
+	for _, c := range p.Config.Plugins {
+		if _, _, err := modules.Open(r.e.env, r.e.o.Data).Put(c.Module); err != nil {
+			return fmt.Errorf("plugin.%s: %w", c.Name, err)
+		}
+	}
+	return nil
+}
+
+// could tells why the rollouts of a plan could not begin; nothing begins by that. It is asked before the engine goes over to the
+// plan, so that who wrote the blocks hears of it.
+func (r *rollouts) could(p *plan.Plan) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.put(p); err != nil {
+		return err
+	}
+	trials, plans := r.file.Trials, r.file.Plans
+	_, err := r.fromBlocks(p, r.file.Book.Clone())
+	r.file.Trials, r.file.Plans = trials, plans
+	return err
 }
 
 // keep makes a book the next one, durable in the file. Afterwards tell puts it into the journals.

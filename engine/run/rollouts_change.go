@@ -10,6 +10,7 @@ import (
 	registry "github.com/tidemill/tidemill/engine/device"
 	"github.com/tidemill/tidemill/engine/journal"
 	"github.com/tidemill/tidemill/engine/modules"
+	"github.com/tidemill/tidemill/engine/plan"
 	"github.com/tidemill/tidemill/engine/rollout"
 )
 
@@ -34,6 +35,8 @@ type RolloutView struct {
 	Base    string           `json:"base"` // the plugin block's digest
 	Plan    RolloutPlan      `json:"plan"`
 	Reading *rollout.Reading `json:"reading,omitempty"` // of the trial, since the process started
+	// Notes are what a person should know of the fleet: attributes that no device has.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Rollout does what a command says. When it returns without an error the decision is durable in the journals of all
@@ -89,7 +92,7 @@ func (r *rollouts) start(g *graph, c RolloutCommand) error {
 		}
 	}
 	if x.Name == "" || x.Plugin == "" {
-		return errors.New("a rollout has a name and a plugin")
+		return fmt.Errorf("there is no rollout %q yet; a new one says which plugin it is of", x.Name)
 	}
 	if x.Fleet != "" {
 		at := slices.IndexFunc(g.plan.Config.Fleets, func(f *config.Fleet) bool { return f.Name == x.Fleet })
@@ -116,7 +119,7 @@ func (r *rollouts) start(g *graph, c RolloutCommand) error {
 
 // trial puts a module on trial, or changes the phase or the share of one that is.
 func (r *rollouts) trial(g *graph, x rollout.Rollout, p *RolloutPlan, digest string, shadow bool, share int, by, why string) error {
-	if err := r.try(g, x, digest); err != nil {
+	if err := r.try(g.plan, x, digest); err != nil {
 		return err
 	}
 	b := r.file.Book.Clone()
@@ -150,8 +153,8 @@ func (r *rollouts) trial(g *graph, x rollout.Rollout, p *RolloutPlan, digest str
 }
 
 // try sees that every stage concerned can run a module, compiled, before anything says that it should.
-func (r *rollouts) try(g *graph, x rollout.Rollout, digest string) error {
-	nodes := nodesOf(g.plan, x.Plugin)
+func (r *rollouts) try(p *plan.Plan, x rollout.Rollout, digest string) error {
+	nodes := nodesOf(p, x.Plugin)
 	if len(nodes) == 0 {
 		return fmt.Errorf("no stage runs plugin %q", x.Plugin)
 	}
@@ -159,7 +162,7 @@ func (r *rollouts) try(g *graph, x rollout.Rollout, digest string) error {
 	if err != nil {
 		return err
 	}
-	if trust := g.plan.Config.Trust; trust != nil {
+	if trust := p.Config.Trust; trust != nil {
 		text, err := r.store.Signatures(digest)
 		if err != nil {
 			return err
@@ -251,10 +254,10 @@ func (r *rollouts) keepAndSay(b *rollout.Book, ev RolloutEvent) error {
 }
 
 // fromBlocks starts what rollout blocks say that is new, and removes what they say no more.
-func (r *rollouts) fromBlocks(g *graph, b *rollout.Book) (events []RolloutEvent, err error) {
+func (r *rollouts) fromBlocks(next *plan.Plan, b *rollout.Book) (events []RolloutEvent, err error) {
 	plans := maps.Clone(r.file.Plans)
 	named := map[string]bool{}
-	for _, c := range g.plan.Config.Rollouts {
+	for _, c := range next.Config.Rollouts {
 		named[c.Name] = true
 		text := blockText(c)
 		if p := plans[c.Name]; p != nil && p.Block == text {
@@ -273,7 +276,7 @@ func (r *rollouts) fromBlocks(g *graph, b *rollout.Book) (events []RolloutEvent,
 			if digest == "" {
 				continue
 			}
-			if err := r.try(g, x, digest); err != nil {
+			if err := r.try(next, x, digest); err != nil {
 				return nil, fmt.Errorf("rollout.%s: %w", c.Name, err)
 			}
 		}
@@ -334,7 +337,7 @@ func (e *Engine) Rollouts(samples bool) []RolloutView {
 	defer r.mu.Unlock()
 	out := []RolloutView{}
 	for _, x := range r.file.Book.Clone().Rollouts {
-		v := RolloutView{Rollout: x, Base: r.file.Book.Base(x.Plugin)}
+		v := RolloutView{Rollout: x, Base: r.file.Book.Base(x.Plugin), Notes: r.unheard(x.Where)}
 		if p := r.file.Plans[x.Name]; p != nil {
 			v.Plan = *p
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/decode"
@@ -187,9 +188,12 @@ type Bound struct {
 	Revised *Revised
 	// Plugin is the plugin block that the stage runs; "" when it runs none. Try tells whether it could
 	// run this module in its place, for devices of that selector, and gets it ready, which may take
-	// seconds; safe for concurrent use. nil: the stage is no Decider.
-	Plugin string
-	Try    func(o Opening, module []byte, where string) error
+	// seconds; safe for concurrent use. nil: the stage is no Decider. Fits and Selects tell beforehand, without any
+	// effect, what is wrong with the module and with the selector.
+	Plugin  string
+	Try     func(o Opening, module []byte, where string) error
+	Fits    func(module []byte) error
+	Selects func(where hclsyntax.Expression) hcl.Diagnostics
 	// Asks is the server that the stage asks for a table; nil if it asks none.
 	Asks *Asks
 	// File is the file on this machine that the stage reads a table from; "" if it reads none.

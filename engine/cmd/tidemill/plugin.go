@@ -113,6 +113,9 @@ func (a *app) target(ctx context.Context, name string) (*pluginTarget, error) {
 		tests, err := a.pluginTests(filepath.Dir(name))
 		return &pluginTarget{name: name, module: module, tests: tests, limits: wasm.Limits{Grants: m.Grants}}, err
 	}
+	if _, err := os.Stat(filepath.Join(name, plugindev.FileName)); errors.Is(err, os.ErrNotExist) {
+		return nil, failed(fmt.Errorf("%s is no plugin's folder: there is no %s in it; tidemill plugin new makes one", name, plugindev.FileName))
+	}
 	p, diags := plugindev.ReadProject(a.env, name)
 	if err := a.mistakes(diags, p.Files); err != nil {
 		return nil, err
@@ -251,6 +254,9 @@ func (a *app) pluginTest(t *pluginTarget, seed uint64, asJSON bool) (err error) 
 	return nil
 }
 
+// maxBenchSeconds limits how long each size of batch is measured.
+const maxBenchSeconds = 3600
+
 func (a *app) pluginBenchCommand() *cobra.Command {
 	var seconds float64
 	var asJSON bool
@@ -258,6 +264,9 @@ func (a *app) pluginBenchCommand() *cobra.Command {
 		Use: "bench DIR | MODULE", Short: "Measure what a row costs, in time and in fuel",
 		Args: one("the folder of a plugin, or a module"),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if !(seconds > 0 && seconds <= maxBenchSeconds) {
+				return fmt.Errorf("--seconds is more than 0 and at most %d; this is %v", maxBenchSeconds, seconds)
+			}
 			t, err := a.target(cmd.Context(), args[0])
 			if err != nil {
 				return err

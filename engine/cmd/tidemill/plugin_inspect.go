@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,7 +18,7 @@ func (a *app) pluginInspectCommand() *cobra.Command {
 		Use: "inspect MODULE", Short: "Say what a module is: digest, columns, state, arguments, host calls",
 		Args: one("a module, such as over_temp/over_temp.wasm"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			module, err := os.ReadFile(args[0])
+			module, err := readModule(args[0])
 			if err != nil {
 				return failed(err)
 			}
@@ -34,6 +35,14 @@ func (a *app) pluginInspectCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return cmd
+}
+
+// readModule reads a module's file.
+func readModule(name string) ([]byte, error) {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s is a folder; give the module that tidemill plugin build writes into it, %s", name, filepath.Join(name, "NAME.wasm"))
+	}
+	return os.ReadFile(name)
 }
 
 // writeManifest prints a manifest for a person.

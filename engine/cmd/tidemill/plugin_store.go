@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/engine/modules"
+	"github.com/tidemill/tidemill/engine/wasm"
 )
 
 // defaultData is the data folder of commands that are given while one is in the pipeline's folder.
@@ -27,12 +28,20 @@ func dataFlag(cmd *cobra.Command, data *string) {
 // dataFolder makes a data folder that is not there yet, as before the first run. By its default name that is done beside a configuration only:
 // no engine would ever look into one that was made anywhere else.
 func (a *app) dataFolder(data string) error {
+	if err := a.knowsFolder(data); err != nil {
+		return err
+	}
+	return a.env.FS.MkdirAll(data)
+}
+
+// knowsFolder tells of a data folder that no engine would look into, and makes nothing.
+func (a *app) knowsFolder(data string) error {
 	_, err := os.Stat(data)
 	if files, _ := filepath.Glob("*.hcl"); err != nil && data == defaultData && len(files) == 0 {
 		return fmt.Errorf("there is no data folder %s here, and no configuration that would have one: name the pipeline's with --data, such as pipelines/coldhaul/%s, or go into its folder",
 			data, data)
 	}
-	return a.env.FS.MkdirAll(data)
+	return nil
 }
 
 func (a *app) pluginPushCommand() *cobra.Command {
@@ -41,8 +50,8 @@ func (a *app) pluginPushCommand() *cobra.Command {
 		Use:   "push [--data FOLDER] [--sign KEY] MODULE",
 		Short: "Put a module into the store of a data folder, by its digest",
 		Long: "Verifies the module's manifest and keeps the module under its SHA-256 digest, whether or not an engine runs on the\n" +
-			"data folder. Signatures in MODULE.sig come along. --sign KEY signs the digest with an Ed25519 key; the file is made\n" +
-			"if there is none, and its public key, for the trust block, is printed.\n\n" + exitHelp,
+			"data folder. Signatures in MODULE.sig come along. --sign KEY signs the digest with an Ed25519 key, and adds that to\n" +
+			"MODULE.sig; the key's file is made if there is none, and its public key, for the trust block, is printed.\n\n" + exitHelp,
 		Example: "  tidemill plugin push --data pipelines/coldhaul/.tidemill reefer_health.wasm",
 		Args:    one("a module, such as over_temp/over_temp.wasm"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -55,29 +64,42 @@ func (a *app) pluginPushCommand() *cobra.Command {
 }
 
 func (a *app) pluginPush(data, key, name string) error {
-	module, err := os.ReadFile(name)
+	module, err := readModule(name)
 	if err != nil {
 		return err
 	}
-	if err := a.dataFolder(data); err != nil {
+	if err := a.knowsFolder(data); err != nil {
 		return err
 	}
-	s := modules.Open(a.env, data)
-	digest, m, err := s.Put(module)
+	m, err := wasm.ReadManifest(module)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	digest := wasm.Digest(module)
 	signatures, err := os.ReadFile(name + ".sig")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	if _, err := modules.Verify(digest, signatures); err != nil {
+		return fmt.Errorf("%s.sig: %w", name, err)
 	}
 	if key != "" {
 		private, err := signingKey(key)
 		if err != nil {
 			return err
 		}
-		signatures = append(append(signatures, '\n'), modules.Signature(digest, private)...)
+		signatures = modules.AddLines(signatures, modules.Signature(digest, private))
+		if err := os.WriteFile(name+".sig", signatures, 0o644); err != nil {
+			return err
+		}
 		fmt.Fprintf(a.err, "signed with %s\n", base64.StdEncoding.EncodeToString(private.Public().(ed25519.PublicKey)))
+	}
+	if err := a.dataFolder(data); err != nil {
+		return err
+	}
+	s := modules.Open(a.env, data)
+	if _, _, err := s.Put(module); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	if len(signatures) > 0 {
 		if err := s.Sign(digest, signatures); err != nil {

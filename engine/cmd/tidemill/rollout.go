@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tidemill/tidemill/engine/admin"
 	"github.com/tidemill/tidemill/engine/config"
@@ -43,6 +44,9 @@ func (a *app) rolloutCommands() []*cobra.Command {
 	} {
 		f := &rolloutFlags{}
 		cmd := &cobra.Command{Use: c.use, Short: c.short, Args: one(c.what), RunE: func(_ *cobra.Command, args []string) error {
+			if whole, err := modules.Open(a.env, f.data).Find(args[0]); c.action == "release" && err == nil {
+				args[0] = whole
+			}
 			return a.sendRollout(f, run.RolloutCommand{Action: c.action, Name: args[0], Why: f.why})
 		}}
 		dataFlag(cmd, &f.data)
@@ -59,12 +63,16 @@ func (a *app) rolloutCommand() *cobra.Command {
 		Short: "Try a module on some devices of a fleet, or show what runs where",
 		Long: "Puts a module of the store on trial: beside the stable one (--shadow), or in its place on some of the fleet's devices\n" +
 			"(--percent). It is compiled first; then one record in the journal says from which offset on it runs. The engine\n" +
-			"rolls it back by itself when it breaks a guardrail, and promotes it after --bake. Without arguments it shows what runs.\n\n" + exitHelp,
+			"rolls it back by itself when it breaks a guardrail, and promotes it after --bake. Of two rollouts whose fleets share a device, the first by name\n" +
+			"has it. Without arguments it shows what runs.\n\n" + exitHelp,
 		Example: "  tidemill plugin rollout lab --plugin reefer_health --fleet lab --digest 5c1e --shadow\n" +
 			"  tidemill plugin rollout lab --digest 5c1e --percent 10 --error-rate 0.0005 --bake 10m",
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
+				if wrong := startFlags(cmd); wrong != "" {
+					return fmt.Errorf("--%s says how to begin a rollout, which has a NAME", wrong)
+				}
 				return a.showRollouts(f, "")
 			}
 			return a.startRollout(f, args[0])
@@ -88,6 +96,16 @@ func (a *app) rolloutCommand() *cobra.Command {
 	s.StringVar(&f.bakeBy, "bake-by", "clock", "whose time: clock or event")
 	s.BoolVar(&f.raw, "json", false, "print JSON")
 	return cmd
+}
+
+// startFlags is a flag that was given and says something of a rollout that begins; "" if there is none.
+func startFlags(cmd *cobra.Command) (name string) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Name != "data" && f.Name != "json" && name == "" {
+			name = f.Name
+		}
+	})
+	return name
 }
 
 func (a *app) startRollout(f *rolloutFlags, name string) error {
@@ -179,6 +197,9 @@ func (a *app) printRollouts(f *rolloutFlags, r admin.Rollouts, of string) error 
 			stable = v.Base
 		}
 		fmt.Fprintf(a.out, "%s: plugin %s, fleet %s, runs %s\n", v.Name, v.Plugin, orAll(v.Fleet), shortDigest(stable))
+		for _, note := range v.Notes {
+			fmt.Fprintf(a.out, "  fleet %s: %s\n", orAll(v.Fleet), note)
+		}
 		if v.Trial == nil {
 			continue
 		}

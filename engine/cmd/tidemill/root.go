@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/env"
 )
 
@@ -62,7 +64,10 @@ func failed(err error) error {
 func (a *app) main(args []string) int {
 	root := a.root()
 	root.SetArgs(args)
-	cmd, err := root.ExecuteC()
+	cmd, err := root, unknownCommand(root, args)
+	if err == nil {
+		cmd, err = root.ExecuteC()
+	}
 	if a.profiled != nil {
 		err = errors.Join(err, a.profiled())
 	}
@@ -80,6 +85,26 @@ func (a *app) main(args []string) int {
 	return f.code
 }
 
+// unknownCommand tells of a command that a group of commands, such as plugin, lacks: cobra would show its help, and call that success.
+func unknownCommand(root *cobra.Command, args []string) error {
+	group, rest, err := root.Find(args)
+	if err != nil || group == root || group.Runnable() || len(rest) == 0 || strings.HasPrefix(rest[0], "-") {
+		return nil // cobra tells of the rest
+	}
+	var names []string
+	for _, c := range group.Commands() {
+		names = append(names, c.Name())
+	}
+	near := config.Nearest(rest[0], names)
+	if near == "" {
+		return &failure{exitUsage, fmt.Errorf("there is no command %s %s; there is %s", group.CommandPath(), rest[0], config.List(names))}
+	}
+	return &failure{exitUsage, fmt.Errorf("there is no command %s %s; did you mean %s?", group.CommandPath(), rest[0], near)}
+}
+
+// plainFlag takes the names of Go's functions out of what is said of a flag's value.
+var plainFlag = regexp.MustCompile(`strconv\.Parse[A-Za-z]+: parsing "[^"]*": `)
+
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "tidemill",
@@ -94,6 +119,9 @@ func (a *app) root() *cobra.Command {
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return errors.New(plainFlag.ReplaceAllString(err.Error(), ""))
+	})
 	a.profileFlag(root)
 	root.AddCommand(
 		a.runCommand(), a.validateCommand(), a.planCommand(), a.applyCommand(),

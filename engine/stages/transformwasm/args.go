@@ -241,5 +241,7 @@ func (b *binder) bound() stage.Bound {
 		OpenStage: func(o stage.Opening) (stage.Stage, error) { return open(&made, o) },
 		Plugin:    b.block.Name,
 		Try:       func(o stage.Opening, module []byte, where string) error { return try(&made, o, module, where) },
+		Fits:      func(module []byte) error { _, err := made.version(module); return err },
+		Selects:   func(x hclsyntax.Expression) hcl.Diagnostics { _, diags := made.compile(x); return diags },
 	}
 }

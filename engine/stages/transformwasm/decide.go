@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/decode"
 	"github.com/tidemill/tidemill/engine/device"
 	"github.com/tidemill/tidemill/engine/expr"
@@ -214,21 +215,37 @@ func (b *binder) selector(where string) (*selector, error) {
 	if diags.HasErrors() {
 		return nil, fmt.Errorf("the fleet's selector: %s", diags[0].Detail)
 	}
+	s, diags := b.compile(x)
+	if diags.HasErrors() {
+		return nil, fmt.Errorf("the fleet's selector: %s", diags[0].Detail)
+	}
+	return s, nil
+}
+
+// compile reads a selector over the columns that the stage reads, and the registry.
+func (b *binder) compile(x hclsyntax.Expression) (*selector, hcl.Diagnostics) {
 	s := &selector{}
 	fields := append([]arrow.Field{}, b.in.Fields()...)
 	seen := map[string]bool{}
 	for _, v := range x.Variables() {
-		if v.RootName() != registry || len(v) != 2 {
+		a, ok := hcl.TraverseAttr{}, len(v) == 2 && v.RootName() == registry
+		if ok {
+			a, ok = v[1].(hcl.TraverseAttr)
+		}
+		if !ok {
+			if b.meansRegistry(v) {
+				return nil, config.Errorf(v.SourceRange(), "Unknown name", "What the registry says of a device is called registry.NAME, such as registry.site == \"lab\".")
+			}
 			continue
 		}
-		if a, ok := v[1].(hcl.TraverseAttr); ok && !seen[a.Name] {
+		if !seen[a.Name] {
 			seen[a.Name] = true
 			s.attributes = append(s.attributes, a.Name)
 			fields = append(fields, arrow.Field{Name: registry + "." + a.Name, Type: arrow.BinaryTypes.String, Nullable: true})
 		}
 	}
 	if len(s.attributes) > 0 && b.deviceColumn() == "" {
-		return nil, fmt.Errorf("the rows have no column of the channel's key, and none called device")
+		return nil, config.Errorf(x.Range(), "No device", "The rows of %s have no column of the channel's key, and none called device: what the registry says of their devices is not known.", b.at.Address)
 	}
 	s.schema = arrow.NewSchema(fields, nil)
 	scope := *b.scope
@@ -236,10 +253,19 @@ func (b *binder) selector(where string) (*selector, error) {
 	scope.What = "a fleet's devices"
 	prog, diags := expr.CompileAs(x, &scope, arrow.FixedWidthTypes.Boolean, "where")
 	if diags.HasErrors() {
-		return nil, fmt.Errorf("the fleet's selector: %s", diags[0].Detail)
+		return nil, diags
 	}
 	s.prog = prog
 	return s, nil
+}
+
+// meansRegistry tells whether what is no column was meant for an attribute of the registry.
+func (b *binder) meansRegistry(v hcl.Traversal) bool {
+	root := v.RootName()
+	if b.in.HasField(root) || b.in.HasField(config.TraversalText(v)) {
+		return false
+	}
+	return root == registry || len(v) > 1 && config.Nearest(root, []string{registry}) == registry
 }
 
 // deviceColumn is the column that says which device a row is of; "" when there is none.
