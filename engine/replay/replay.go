@@ -31,6 +31,10 @@ type Options struct {
 	Dir  string            // folder of the configuration
 	Data string            // folder of the engine's data: history
 	Vars map[string]string // values of variables
+	// Than is the folder of the configuration that this one stands in for, or is compared with; "": there is none. What ran then runs
+	// again, but for plugins that have another module here than there: of these the one that stands here is tried, on all devices.
+	Than     string
+	ThanVars map[string]string
 	// Channel is the one whose records are replayed, with the pipelines that depend on it; "": all.
 	Channel string
 	// From and To bound the receive times of records, From inclusive; a zero time is no bound. Blocks of
@@ -108,7 +112,8 @@ type encoder struct {
 func Open(o Options) (*Replay, hcl.Diagnostics, map[string]*hcl.File, error) {
 	r := &Replay{o: o, machine: env.NewSim(1), past: map[string]journal.Log{}, pieces: map[string]*history{}, shown: map[string][]uint64{},
 		seen: map[string]bool{}, rows: map[place][]Row{}, encoders: map[place]*encoder{}, pace: 64}
-	c, diags := config.Load(o.Env, o.Dir, config.Options{Vars: o.Vars})
+	store := modules.Open(o.Env, o.Data)
+	c, diags := config.Load(o.Env, o.Dir, config.Options{Vars: o.Vars, Modules: store.Get, Signatures: store.Signatures})
 	if diags.HasErrors() {
 		return nil, diags, c.Files, nil
 	}
@@ -135,12 +140,30 @@ func Open(o Options) (*Replay, hcl.Diagnostics, map[string]*hcl.File, error) {
 		r.skipPartitions()
 		r.engine, err = run.Open(p, run.Options{Env: r.world(), Data: dataDir, Specs: all, Report: o.Report, SegmentBytes: 4 << 20,
 			OpenLog: func(channel string, _ journal.Options) (journal.Log, error) { return r.pieces[channel], nil },
-			Watch:   r.watch, Modules: modules.Open(r.o.Env, r.o.Data)})
+			Watch:   r.watch, Modules: store, Own: r.tried(c)})
 	}
 	if err != nil {
 		return nil, diags, c.Files, errors.Join(err, r.Close())
 	}
 	return r, diags, c.Files, nil
+}
+
+// tried lists the plugins whose module is another one than that of the configuration which this one stands in for.
+func (r *Replay) tried(c *config.Config) (names []string) {
+	if r.o.Than == "" {
+		return nil
+	}
+	store := modules.Open(r.o.Env, r.o.Data)
+	than, _ := config.Load(r.o.Env, r.o.Than, config.Options{Vars: r.o.ThanVars, Modules: store.Get, Signatures: store.Signatures})
+	if than == nil {
+		return nil
+	}
+	for _, p := range c.Plugins {
+		if slices.ContainsFunc(than.Plugins, func(q *config.Plugin) bool { return q.Name == p.Name && q.Digest != p.Digest }) {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }
 
 // openPast opens the journals of the channels that ingests feed.

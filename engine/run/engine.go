@@ -41,6 +41,8 @@ type Options struct {
 	PieceBytes int64
 	// Modules is where modules are found by their digests; nil: in Data.
 	Modules *modules.Store
+	// Own are plugins of which the module of their block runs, whatever was assigned: a replay tries another one.
+	Own []string
 	// StopAtEnd lets the engine finish when every ingest has ended.
 	StopAtEnd bool
 	// OpenLog opens the log of a channel that ingests feed, in place of its journal below

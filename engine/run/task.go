@@ -413,7 +413,7 @@ func (t *task) opening(n *plan.Node, p *pipe, tables []*state.Table) stage.Openi
 	return stage.Opening{
 		Read: func(column string) bool { return n.Reads(column) || tap.watch != nil || tap.taps.Load() != nil },
 		Env:  t.engine.env, DataDir: t.engine.o.Data, Alloc: t.alloc, Address: n.Address, Partition: t.part, Tables: tables, Report: t.engine.report, Ask: t.engine.o.Ask,
-		Modules: t.engine.rollouts.store.Get, Trials: t.engine.rollouts.meters,
+		Modules: t.engine.rollouts.store.Get, Trials: t.engine.rollouts.meters, Own: t.engine.o.Own,
 		Reject: func(r stage.Reject) {
 			p.rejects = append(p.rejects, t.rejectedRow(n.Address, r))
 			t.counters.devices.reject(&r)

@@ -258,6 +258,8 @@ type Opening struct {
 	// nil in tests.
 	Modules func(digest string) ([]byte, error)
 	Trials  *rollout.Meters
+	// Own are plugins of which the module of their block runs, on all devices, whatever the book says.
+	Own []string
 	// Ask, where it is not nil, answers in place of the server of Bound.Asks (answer.go).
 	Ask func(address string, at int64) Answer
 }

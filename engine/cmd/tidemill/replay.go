@@ -31,6 +31,9 @@ unless --end closes them.
 one of the two has are shown, with the records they came from and the first stage that differs. --set is
 then for OTHER alone, which may be the same folder. It exits with 1 when rows differ.
 
+Which module of a plugin ran when stands in the journal, and it runs again. Where a plugin block of OTHER, or of
+--pipeline, names another module than that of DIR does, that module is tried instead, on all devices.
+
 --step goes through the records of one --device, one at a time, and shows the rows of every edge.
 
 `
@@ -90,8 +93,11 @@ func (f *replayFlags) options(a *app, other bool) (replay.Options, error) {
 		return o, err
 	}
 	if other {
-		o.Dir = f.diff
+		o.Than, o.Dir = o.Dir, f.diff
+	} else if f.pipeline != "" {
+		o.Than = f.dir
 	}
+	o.ThanVars = maps.Clone(o.Vars)
 	if other || f.diff == "" {
 		set := folder{vars: f.set}
 		more, err := set.variables()

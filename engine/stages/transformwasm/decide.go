@@ -2,6 +2,7 @@ package transformwasm
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -49,8 +50,12 @@ func (t *transform) Decide(b *rollout.Book, devices *device.Table) error {
 	t.book, t.rules = b, nil
 	name := t.b.block.Name
 	used := map[*running]bool{}
-	t.base = t.lane(t.ownDigest(b), mainPlace, used)
-	for _, r := range b.Of(name) {
+	digest, assigned := t.ownDigest(b), b.Of(name)
+	if slices.Contains(t.o.Own, name) {
+		digest, assigned = t.b.block.Digest, nil
+	}
+	t.base = t.lane(digest, mainPlace, used)
+	for _, r := range assigned {
 		x := &rule{Rollout: r, stable: t.base}
 		if r.Stable != "" {
 			x.stable = t.lane(r.Stable, mainPlace, used)
