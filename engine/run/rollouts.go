@@ -32,6 +32,7 @@ type rollouts struct {
 	devices *registry.Store   // nil: there is no registry
 	told    map[string]uint64 // by channel: the newest book that this process has appended
 	known   map[string]uint64 // likewise the registry's version
+	ended   map[string]uint64 // by rollout: the trial that this process has ended last; its meter is kept
 	next    time.Time
 	trouble string // the latest complaint
 	dirty   bool   // the history knows more offsets than the file
@@ -219,16 +220,31 @@ func (r *rollouts) keep(b *rollout.Book, events []RolloutEvent) error {
 	if err := r.write(&next); err != nil {
 		return err
 	}
+	was := r.file.Book
 	r.file = next
-	trials := map[uint64]bool{}
-	for i := range b.Rollouts {
-		if t := b.Rollouts[i].Trial; t != nil {
-			trials[t.N] = true
-		}
-	}
-	r.meters.Keep(trials)
+	r.keepMeters(was, b)
 	r.e.env.Point("rollout.kept")
 	return nil
+}
+
+// keepMeters forgets the meters of all trials but those that run, and the last one of each rollout that has none now: who looks
+// wants to know what it was that differed.
+func (r *rollouts) keepMeters(was, now *rollout.Book) {
+	ended, trials := map[string]uint64{}, map[uint64]bool{}
+	for i := range now.Rollouts {
+		x := &now.Rollouts[i]
+		if x.Trial != nil {
+			trials[x.Trial.N] = true
+			continue
+		}
+		n := r.ended[x.Name]
+		if before := was.Rollout(x.Name); before != nil && before.Trial != nil {
+			n = before.Trial.N
+		}
+		ended[x.Name], trials[n] = n, true
+	}
+	r.ended = ended
+	r.meters.Keep(trials)
 }
 
 func (r *rollouts) write(f *rolloutFile) error {

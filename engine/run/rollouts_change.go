@@ -35,6 +35,9 @@ type RolloutView struct {
 	Base    string           `json:"base"` // the plugin block's digest
 	Plan    RolloutPlan      `json:"plan"`
 	Reading *rollout.Reading `json:"reading,omitempty"` // of the trial, since the process started
+	// Last is what was decided last of a rollout without a trial, and Ended what its last trial read, until the process ends.
+	Last  *RolloutEvent    `json:"last,omitempty"`
+	Ended *rollout.Reading `json:"ended,omitempty"`
 	// Notes are what a person should know of the fleet: attributes that no device has.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -344,6 +347,14 @@ func (e *Engine) Rollouts(samples bool) []RolloutView {
 		if x.Trial != nil {
 			reading := r.meters.Of(x.Trial.N).Read(samples)
 			v.Reading = &reading
+		} else if n := r.ended[x.Name]; n != 0 {
+			reading := r.meters.Of(n).Read(samples)
+			v.Ended = &reading
+		}
+		for i := len(r.file.History) - 1; i >= 0 && v.Last == nil && x.Trial == nil; i-- {
+			if h := r.file.History[i]; h.Rollout == x.Name {
+				h.Offsets, v.Last = nil, &h
+			}
 		}
 		out = append(out, v)
 	}

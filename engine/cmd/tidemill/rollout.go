@@ -201,6 +201,9 @@ func (a *app) printRollouts(f *rolloutFlags, r admin.Rollouts, of string) error 
 			fmt.Fprintf(a.out, "  fleet %s: %s\n", orAll(v.Fleet), note)
 		}
 		if v.Trial == nil {
+			if e := v.Last; e != nil {
+				fmt.Fprintf(a.out, "  %s by %s, %s%s\n", e.Action, e.By, e.At.Format(time.RFC3339), because(e.Why))
+			}
 			continue
 		}
 		how := fmt.Sprintf("on %g %% of the devices", float64(v.Trial.Share)/100)
@@ -214,6 +217,14 @@ func (a *app) printRollouts(f *rolloutFlags, r admin.Rollouts, of string) error 
 		}
 	}
 	return nil
+}
+
+// because puts a reason behind what was done, where there is one.
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + why
 }
 
 func orAll(fleet string) string {
@@ -238,11 +249,7 @@ func (a *app) printEvent(e *run.RolloutEvent, later []run.RolloutEvent) {
 	if e.Canary != "" {
 		line += fmt.Sprintf(", on trial %s (%g %%)", shortDigest(e.Canary), float64(e.Share)/100)
 	}
-	line += ", by " + e.By
-	if e.Why != "" {
-		line += ": " + e.Why
-	}
-	fmt.Fprintln(a.out, line)
+	fmt.Fprintln(a.out, line+", by "+e.By+because(e.Why))
 	var next *run.RolloutEvent
 	for i := range later {
 		if later[i].Rollout == e.Rollout && later[i].Plugin == e.Plugin {
@@ -269,11 +276,16 @@ func offsetText(list []*uint64, p int) string {
 }
 
 func (a *app) printDiff(v *run.RolloutView) {
-	if v.Reading == nil {
+	reading, verb := v.Reading, "differ"
+	if reading == nil {
+		reading, verb = v.Ended, "differed in the last trial"
+	}
+	if reading == nil {
+		fmt.Fprintf(a.out, "%s: no module on trial, nor was there one since the engine started\n", v.Name)
 		return
 	}
-	fmt.Fprintf(a.out, "%s: %d of %d rows differ\n", v.Name, v.Reading.Differing, v.Reading.Compared)
-	for _, d := range v.Reading.Samples {
+	fmt.Fprintf(a.out, "%s: %d of %d rows %s\n", v.Name, reading.Differing, reading.Compared, verb)
+	for _, d := range reading.Samples {
 		fmt.Fprintf(a.out, "  channel.%s, partition %d, offset %d, %s %s: %s, on trial %s\n", d.Channel, d.Partition, d.Offset, d.Device, d.Column, d.Stable, d.Canary)
 	}
 }
