@@ -128,16 +128,40 @@ func TestLostSpool(t *testing.T) {
 	}
 	l.far.set(nil, false)
 	l.feed(records(300, 100))
-	l.open(telemetry+followed+server, false)
+	e := l.open(telemetry+followed+server, false)
 	for range 3 {
 		l.settle()
 	}
+	lost := e.Status().Sinks[0].Counters["batches_lost"]
 	l.close()
 	if l.sum() != 100 {
 		t.Errorf("the server has %d rows", l.sum())
 	}
-	if !l.reported("pipeline.s.sink.server: batches 0 to ") {
-		t.Errorf("nothing is told of what is lost: %q", l.reports)
+	if !l.reported("pipeline.s.sink.server: batches 0 to ") || lost == 0 {
+		t.Errorf("%d batches are counted as lost; reports: %q", lost, l.reports)
+	}
+}
+
+// TestDamagedSpool: where a spool is damaged in the middle the batches there are counted and told of, and the others go through.
+func TestDamagedSpool(t *testing.T) {
+	l := newLab(t)
+	l.feed(records(0, 300))
+	l.open(telemetry+followed+server, false)
+	l.far.set(errors.New("down"), false)
+	for i := range 3 {
+		l.feed(records(300+100*i, 100))
+		l.settle()
+	}
+	l.close()
+	files := l.files(l.files("/data/spool", "")[0], "")
+	l.spoil(files[0], l.length(files[0])/2)
+	l.far.set(nil, false)
+	e := l.open(telemetry+followed+server, false)
+	l.settle()
+	lost := e.Status().Sinks[0].Counters["batches_lost"]
+	l.close()
+	if got := l.sum(); got == 0 || got >= 600 || lost == 0 || !l.reported("of its spool are lost: its log is damaged") {
+		t.Errorf("%d rows came, %d batches are counted as lost; reports: %q", got, lost, l.reports)
 	}
 }
 

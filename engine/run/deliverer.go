@@ -45,9 +45,7 @@ func (d *deliverer) Name() string { return "deliver " + d.node.Address }
 func (d *deliverer) open() error {
 	earliest, end := d.spool.log.Bounds(0)
 	// The log lets go of nothing that the checkpoint does not call delivered.
-	if gone := min(earliest, d.spool.committed.Load()); d.delivered < gone {
-		d.engine.report(fmt.Sprintf("%s: batches %d to %d of its spool are not there any more: what it has not had of them is lost", d.node.Address, d.delivered, gone-1))
-	}
+	d.loses(d.delivered, min(earliest, d.spool.committed.Load()), "are not there any more: what it has not had of them is lost")
 	d.delivered = min(max(d.delivered, earliest), end)
 	d.done.Store(d.delivered)
 	d.settled.Store(d.delivered)
@@ -92,6 +90,20 @@ func (d *deliverer) Step() (bool, error) {
 	return d.tried(now, d.deliver())
 }
 
+// loses counts batches [from, to) of the spool, which the sink will never have, and tells of them; what was taken back anyway is no loss.
+func (d *deliverer) loses(from, to uint64, how string) {
+	n := int64(0)
+	for at := from; at < to; at++ {
+		if !d.spool.void(at) {
+			n++
+		}
+	}
+	if n > 0 {
+		d.engine.count(d.node.Address+" batches_lost", n)
+		d.engine.report(fmt.Sprintf("%s: batches %d to %d of its spool %s", d.node.Address, from, to-1, how))
+	}
+}
+
 // look takes the next block from disk; found is false when there is none.
 func (d *deliverer) look(committed uint64) (found bool, err error) {
 	if d.reader == nil {
@@ -105,7 +117,7 @@ func (d *deliverer) look(committed uint64) (found bool, err error) {
 		return false, fmt.Errorf("%s: its spool: %w", d.node.Address, err)
 	}
 	if b == nil { // a damaged tail: the log has told what was there
-		d.engine.report(fmt.Sprintf("%s: batches %d to %d of its spool are lost", d.node.Address, d.delivered, committed-1))
+		d.loses(d.delivered, committed, "are lost: the end of its log is damaged")
 		d.delivered = committed
 		return false, nil
 	}
@@ -216,6 +228,9 @@ func (d *deliverer) deliver() error {
 		}
 	}
 	d.at++
+	if b.Kind == journal.Lost {
+		d.loses(max(d.delivered, b.First), b.First+uint64(b.Count), "are lost: its log is damaged")
+	}
 	d.delivered = max(d.delivered, offset+1)
 	if b.Kind != journal.Records {
 		d.delivered = max(d.delivered, b.First+uint64(b.Count))

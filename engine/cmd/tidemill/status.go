@@ -97,6 +97,7 @@ func summary(s run.Status, began time.Time) string {
 		if k.Waiting > 0 { // the next run goes on with them
 			value += ", " + batchesOf(k.Waiting, "waits", "wait") + " on disk"
 		}
+		value += counted(k.Counters)
 		if k.LastError != "" {
 			value += "; failing: " + k.LastError
 		}

@@ -177,6 +177,7 @@ func topView(dir string, last, now *run.Status) string {
 		if s.Failures > 0 {
 			note += ", failures " + thousands(s.Failures)
 		}
+		note += counted(s.Counters)
 		if s.Failing {
 			note += ", failing"
 		}
