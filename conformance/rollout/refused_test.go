@@ -10,6 +10,7 @@ import (
 	"github.com/tidemill/tidemill/engine/config"
 	"github.com/tidemill/tidemill/engine/env"
 	"github.com/tidemill/tidemill/engine/plan"
+	"github.com/tidemill/tidemill/engine/run"
 	"github.com/tidemill/tidemill/engine/stages"
 	"github.com/tidemill/tidemill/engine/wasm"
 )
@@ -62,4 +63,23 @@ func (w *world) other() {
 	module, err := wasm.Attach(code, bytes.Replace(fmt.Appendf(nil, manifest, 1), []byte(`"probe"`), []byte(`"other"`), 1))
 	w.must(err)
 	w.write("other.wasm", string(module))
+}
+
+// TestLeavesState: a version that cannot go on with the state that the stable one leaves is not tried: it would reject every device
+// there is.
+func TestLeavesState(t *testing.T) {
+	w := newWorld(t, t.TempDir(), "")
+	e := w.open(true)
+	defer func() { w.must(e.Close()) }()
+	code, err := os.ReadFile("testdata/v2.wasm")
+	w.must(err)
+	module, err := wasm.Attach(code, bytes.Replace(fmt.Appendf(nil, manifest, 4), []byte(`"state": {"version": 1`), []byte(`"state": {"version": 2`), 1))
+	w.must(err)
+	digest, _, err := e.Modules().Put(module)
+	w.must(err)
+	err = e.Rollout(run.RolloutCommand{Action: "start", Name: "r", Plugin: "probe", Digest: digest, Share: 5000})
+	if err == nil || !strings.Contains(err.Error(), "probe 4.0.0 keeps state of version 2, and probe 1.0.0 has left version 1") || len(e.Rollouts(false)) > 0 {
+		t.Errorf("%v, and %d rollouts", err, len(e.Rollouts(false)))
+	}
+	w.must(e.Rollout(run.RolloutCommand{Action: "start", Name: "r", Plugin: "probe", Digest: w.digests[2], Share: 5000}))
 }

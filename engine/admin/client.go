@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -52,11 +53,21 @@ func (c *Client) Apply(ctx context.Context, q ApplyRequest) (ApplyReply, error) 
 	return r, c.call(ctx, http.MethodPost, "/v1/apply", body, &r)
 }
 
+// plainCause is a failure of the socket without the request.
+func plainCause(err error) error {
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Addr != nil {
+		return fmt.Errorf("%s: %w", op.Addr, syscall.EACCES)
+	}
+	return err
+}
+
 func (c *Client) do(req *http.Request) (*http.Response, error) {
 	res, err := c.http.Do(req)
 	switch {
 	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ENOTDIR):
 		return nil, ErrNotRunning
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("the engine runs as another user, and only that one may ask it: %w", plainCause(err))
 	case err != nil:
 		return nil, fmt.Errorf("the running engine did not answer: %w", err)
 	}

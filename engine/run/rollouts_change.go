@@ -185,6 +185,15 @@ func (r *rollouts) try(p *plan.Plan, x rollout.Rollout, digest string) error {
 			return fmt.Errorf("%s cannot run %s: %w", n.Address, digest, err)
 		}
 	}
+	stable := x.Stable
+	for _, c := range p.Config.Plugins {
+		if c.Name == x.Plugin && stable == "" {
+			stable = c.Digest
+		}
+	}
+	if err := r.store.GoesOn(digest, stable); err != nil && !errors.Is(err, modules.ErrUnknown) {
+		return err
+	}
 	return nil
 }
 

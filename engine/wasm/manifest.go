@@ -10,6 +10,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -134,7 +135,7 @@ func ParseManifest(text []byte) (*Manifest, error) {
 		return nil, fmt.Errorf("%w: it has %d bytes; at most %d are allowed", ErrManifest, len(text), maxManifestBytes)
 	}
 	if err := checkMembers(text); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrManifest, err)
+		return nil, fmt.Errorf("%w: %w", ErrManifest, plainJSON(err))
 	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
@@ -162,7 +163,10 @@ func plainJSON(err error) error {
 	if errors.As(err, &typ) {
 		return fmt.Errorf("%s cannot be a %s", typ.Field, typ.Value)
 	}
-	return err
+	if bad := (*json.SyntaxError)(nil); errors.As(err, &bad) {
+		return fmt.Errorf("it is no JSON: %w", err)
+	}
+	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
 }
 
 // checkMembers refuses what encoding/json lets pass: a member given twice, and text behind the end.
