@@ -101,7 +101,11 @@ func (b *builder) module() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Attach(code, b.p.Manifest)
+	module, err := Attach(code, b.p.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	return module, wasm.Complete(module)
 }
 
 // Attach puts a manifest into a module. The host calls that it lists are those that the module imports.

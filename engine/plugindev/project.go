@@ -49,7 +49,11 @@ func ReadProject(e *env.Env, dir string) (*Project, hcl.Diagnostics) {
 	name := path.Join(dir, FileName)
 	file, diags := config.ParseFile(e, name)
 	if file == nil || diags.HasErrors() {
-		return &Project{}, diags
+		p := &Project{Files: map[string]*hcl.File{}}
+		if file != nil {
+			p.Files[name] = file
+		}
+		return p, diags
 	}
 	p := &Project{Dir: dir, Files: map[string]*hcl.File{name: file}}
 	p.Manifest.ABI = wasm.ABI

@@ -169,6 +169,19 @@ func (p *Plugin) String() string {
 	return p.Manifest.Name + " " + p.Manifest.Version + " (" + p.Digest + ")"
 }
 
+// Complete tells whether a module exports what its manifest and the ABI ask for, without compiling it.
+func Complete(module []byte) error {
+	m, err := meter.Read(module, meter.Limits{})
+	if err != nil {
+		return err
+	}
+	manifest, err := manifestOf(m)
+	if err != nil {
+		return err
+	}
+	return (&Plugin{Manifest: manifest}).checkExports(m)
+}
+
 // checkExports finds the functions of the ABI, of the types that they must have.
 func (p *Plugin) checkExports(m *meter.Module) error {
 	i32 := []byte{meter.I32}

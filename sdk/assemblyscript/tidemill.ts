@@ -480,7 +480,7 @@ let single: bool = false; // a key is migrated: it is the one under way, whateve
  *   }
  *   export function tidemill_migrate(batch: usize): i32 { return tm.migrate(batch, key); }
  *
- * plugin.hcl says what there was: state { ... from { version = 1, columns = { count = integer } } }. Old columns go by
+ * plugin.hcl says what there was: state has a block from, with the lines version = 1 and columns = { count = integer }. Old columns go by
  * number, in that order; what is not set is zero.
  */
 export function migrate(at: usize, key: () => void): i32 {

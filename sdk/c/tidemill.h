@@ -471,7 +471,7 @@ static inline void tm_no_nulls(int column) { tm_fill(tm__out[column].valid, 255,
  *   }
  *   TM_MIGRATE(migrate)
  *
- * plugin.hcl says what there was: state { ... from { version = 1, columns = { count = integer } } }. Old columns go by
+ * plugin.hcl says what there was: state has a block from, with the lines version = 1 and columns = { count = integer }. Old columns go by
  * number, in that order; what is not set is zero. */
 static u32 tm__old_key;
 

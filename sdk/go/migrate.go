@@ -9,7 +9,7 @@ package tidemill
 //		}
 //	}
 //
-// plugin.hcl says what there was: state { ... from { version = 1, columns = { count = integer } } }. Old columns go
+// plugin.hcl says what there was: state has a block from, with the lines version = 1 and columns = { count = integer }. Old columns go
 // by number, in that order; what is not set is zero.
 func Migrate(key func(*Row)) { theRow.migrate = key }
 

@@ -78,6 +78,9 @@ func writeManifest(w io.Writer, m *wasm.Manifest, size int, digest string) {
 			}
 			return ""
 		})
+		for _, old := range m.State.From {
+			columns(fmt.Sprintf("from  %d", old.Version), old.Columns, func(wasm.Column) string { return "" })
+		}
 	}
 	for i, o := range m.Config {
 		title, word := "config", ""

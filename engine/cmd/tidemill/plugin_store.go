@@ -75,6 +75,9 @@ func (a *app) pluginPush(data, key, name string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	if err := wasm.Complete(module); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
 	digest := wasm.Digest(module)
 	signatures, err := os.ReadFile(name + ".sig")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

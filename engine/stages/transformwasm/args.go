@@ -126,6 +126,9 @@ func (b *binder) bindPlugin() bool {
 		return false // config has told
 	}
 	m, err := wasm.ReadManifest(b.block.Module)
+	if err == nil {
+		err = wasm.Complete(b.block.Module)
+	}
 	if err != nil {
 		b.fail(x.Range(), "Not a plugin", "The module of plugin.%s cannot be used: %v.", name, err)
 		return false
