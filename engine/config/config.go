@@ -125,6 +125,7 @@ type Pipeline struct {
 	Name    string
 	From    Ref      // a channel
 	Stages  []*Block // in the order written, sinks included; without those whose mistakes were told
+	Apart   []*Block // of these, those whose arguments can be read, though what the stage reads or feeds is not known
 	Rejects *Ref     // a sink of this pipeline; nil: the engine's own file
 	Range   hcl.Range
 }

@@ -127,11 +127,13 @@ type pipelineReader struct {
 	// lost are stages that were not understood. They are left out of the pipeline: what
 	// later phases would say of them, and of stages that read them, would only follow from that.
 	lost map[*Block]bool
+	// garbled are those of lost in which the value of some argument could not be parsed.
+	garbled map[*Block]bool
 }
 
 func (l *loader) pipeline(b *hclsyntax.Block) *Pipeline {
 	r := &pipelineReader{
-		loader: l, block: b, known: l.channelNames(), byRef: map[string]*Block{}, froms: map[*Block]hcl.Expression{}, lost: map[*Block]bool{},
+		loader: l, block: b, known: l.channelNames(), byRef: map[string]*Block{}, froms: map[*Block]hcl.Expression{}, lost: map[*Block]bool{}, garbled: map[*Block]bool{},
 		p: &Pipeline{Name: b.Labels[0], Range: b.DefRange()},
 	}
 	for _, s := range b.Body.Blocks {
@@ -148,6 +150,11 @@ func (l *loader) pipeline(b *hclsyntax.Block) *Pipeline {
 		r.stageFrom(s)
 	}
 	r.checkCycles()
+	for _, s := range r.p.Stages {
+		if r.lost[s] && !r.garbled[s] {
+			r.p.Apart = append(r.p.Apart, s)
+		}
+	}
 	r.p.Stages = slices.DeleteFunc(r.p.Stages, func(s *Block) bool { return r.lost[s] })
 	return r.p
 }
@@ -214,7 +221,9 @@ func (r *pipelineReader) stage(b *hclsyntax.Block) {
 		}
 		return
 	}
-	r.lost[s] = r.lost[s] || unread(b.Body)
+	if unread(b.Body) {
+		r.lost[s], r.garbled[s] = true, true
+	}
 	r.byRef[s.Address()] = s
 	r.p.Stages = append(r.p.Stages, s)
 }

@@ -64,9 +64,15 @@ func (p *Plan) at(n *Node, ch *Channel) stage.At {
 // bindPipeline binds a pipeline's blocks in dependency order.
 func (p *Plan) bindPipeline(c *config.Pipeline, inferred *inference) (*Pipeline, hcl.Diagnostics) {
 	ch, diags := p.reading(c.From.Name, inferred)
+	for _, b := range c.Apart {
+		diags = append(diags, p.decodeAlone(b)...)
+	}
 	if ch == nil {
+		for _, b := range c.Stages {
+			diags = append(diags, p.decodeAlone(b)...)
+		}
 		p.spoil(c)
-		return nil, diags // config has told
+		return nil, diags // config has told of the channel
 	}
 	pl := &Pipeline{Config: c, Channel: ch, Homes: []*Channel{ch}}
 	done := map[string]*Node{}
@@ -168,14 +174,14 @@ func (p *Plan) bindNode(pl *Pipeline, b *config.Block, done map[string]*Node, in
 		in := Input{Name: r.String()}
 		if r.Kind == "channel" {
 			if in.Channel, diags = p.reading(r.Name, inferred); in.Channel == nil {
-				return nil, diags
+				return nil, append(diags, p.decodeAlone(b)...)
 			}
 		} else if in.Node = done[r.String()]; in.Node == nil {
-			return nil, refuseDisabled(pl.Config, b, r) // otherwise its own diagnostics have told
+			return nil, append(refuseDisabled(pl.Config, b, r), p.decodeAlone(b)...) // otherwise its own diagnostics have told
 		}
 		schema, open, _ := in.schema()
 		if schema == nil {
-			return nil, nil
+			return nil, p.decodeAlone(b)
 		}
 		n.In = append(n.In, in)
 		n.open = n.open && open
@@ -189,6 +195,18 @@ func (p *Plan) bindNode(pl *Pipeline, b *config.Block, done map[string]*Node, in
 		return nil, diags
 	}
 	return n, diags
+}
+
+// decodeAlone says what is wrong with a stage's arguments where its input is not known, so that nothing can be bound.
+func (p *Plan) decodeAlone(b *config.Block) hcl.Diagnostics {
+	if !b.Enabled {
+		return nil
+	}
+	spec, diags := p.findSpec(b)
+	if diags.HasErrors() {
+		return diags
+	}
+	return config.DecodeBody(b.Body, spec.Args(), p.Config.Eval)
 }
 
 // bindArgs binds a node's arguments over its inputs. Where its rows have to stand otherwise than
