@@ -15,7 +15,7 @@
 // without its new data. A creation, renaming or removal before SyncDir happens
 // whole or not at all, and later ones may survive earlier ones. A failed Sync
 // forgets what was dirty, as Linux does: processes go on seeing it, and no
-// later Sync writes it. What it cannot do: rot (tests change files themselves),
+// later Sync writes it; Settle does. What it cannot do: rot (tests change files themselves),
 // rename folders or between folders, and lose a new folder.
 //
 // # Why is a process told apart from the machine?

@@ -59,3 +59,29 @@ func WriteWhole(files FS, name string, content []byte) error {
 	}
 	return files.SyncDir(path.Dir(name))
 }
+
+// settleBytes is how much Settle writes at a time.
+const settleBytes = 256 << 10
+
+// Settle makes durable what a file holds from a place on, before somebody builds on it who has only read it. A Sync alone does not: what an earlier
+// one has failed to write, of whichever process, the system goes on showing, and no later Sync writes it. So it is written once more, the same to the same place.
+func Settle(f File, from int64) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	piece := make([]byte, min(settleBytes, max(0, info.Size()-from)))
+	for at := from; at < info.Size(); at += int64(len(piece)) {
+		piece = piece[:min(int64(len(piece)), info.Size()-at)]
+		if n, err := f.ReadAt(piece, at); n < len(piece) {
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+			return err
+		}
+		if _, err := f.WriteAt(piece, at); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}

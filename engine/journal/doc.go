@@ -31,8 +31,8 @@
 // # Why does a Head, and not a truncation, overrule the past?
 //
 // What recovery decides must be decided once. Truncating would destroy what a
-// person may want to look at, and a file that is never shortened or rewritten
-// cannot be made worse by a bug here. The Head is one block with one checksum:
+// person may want to look at, and a file that is never shortened, and never written
+// but with what it holds, cannot be made worse by a bug here. The Head is one block with one checksum:
 // it is there or it is not.
 //
 // # Why does a failed sync start a segment?
@@ -43,8 +43,10 @@
 // cache, and a power cut would then take away what it had built on. So the
 // failing log writes one more Head, in a new segment, that does not know the failed
 // group. If that cannot be written either, or the process dies before it is, or
-// the sync that Open itself does fails, the doubt stays until the machine is
-// restarted: no user of the file system can do more.
+// the sync that Open itself does fails, the next Open counts the group. Of every
+// segment that it reads it writes the last group once more, the same to the same
+// place, and syncs that (env.Settle): pages that a failed sync gave up are clean, and
+// are written only if they are made dirty again.
 //
 // # Why is the page cache given back?
 //

@@ -340,11 +340,11 @@ func (l *disk) fail(cause error) error {
 }
 
 // disown starts a segment whose Head says that nothing of the failed group
-// counts. Otherwise the group might be found at the next Open in the page cache, believed, and
-// gone after a power cut: a later sync does not write what a failed one gave up.
+// counts. Otherwise the next Open finds the group in the page cache, and believes and settles it,
+// though who had sent it was told that it failed.
 func (l *disk) disown() {
 	if l.roll() != nil {
-		return // then the disk is past help, and Open says what it finds
+		return // then Open counts what it finds
 	}
 	l.groups++
 	g := &group{}

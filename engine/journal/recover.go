@@ -77,8 +77,8 @@ func (r *recovery) run() error {
 		d.Tail = d.blocks == r.blocks
 		r.l.damage(d.seg, d.Damage)
 	}
-	// What only the page cache of a killed process held is durable before anybody
-	// builds on it: the data since scan, the names from here.
+	// What only the page cache held is durable before anybody builds on it: the data
+	// since scan, the names from here.
 	if r.past {
 		return nil
 	}
@@ -171,7 +171,8 @@ func (r *recovery) partitions(base int) error {
 	return nil
 }
 
-// scan reads a segment through, after its data are surely on the medium.
+// scan reads a segment through, and makes surely durable what it holds. Only the last group may not be: nothing is written
+// behind one that was not synced.
 func (r *recovery) scan(s *segment, headed bool) error {
 	if s.size == 0 {
 		return nil
@@ -185,13 +186,9 @@ func (r *recovery) scan(s *segment, headed bool) error {
 		return err
 	}
 	defer file.Close()
-	if !r.past {
-		if err := file.Sync(); err != nil {
-			return err
-		}
-	}
 	s.newest = 0
 	sc := newScanner(file, s, 0, s.size)
+	last, group := int64(0), uint64(0) // where the last group begins, with what cannot be read before it
 	sc.seq = r.at.seq
 	if headed {
 		sc.seq--
@@ -206,7 +203,13 @@ func (r *recovery) scan(s *segment, headed bool) error {
 			r.hurt(s, f.lost, f.lostTo, "no block begins here")
 		}
 		if !ok {
-			return nil
+			break
+		}
+		if f.group != group {
+			last, group = f.at, f.group
+			if f.lostTo > f.lost {
+				last = f.lost
+			}
 		}
 		e := entry{header: f.header, hole: f.seq != before+1, rotten: before+1 < f.seq-uint64(f.nth)}
 		if err := r.block(sc, &f, &e); err != nil {
@@ -214,6 +217,10 @@ func (r *recovery) scan(s *segment, headed bool) error {
 		}
 		r.enter(s, e)
 	}
+	if r.past {
+		return nil
+	}
+	return env.Settle(file, last)
 }
 
 // block reads what recovery needs of a block's body.

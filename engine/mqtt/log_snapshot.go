@@ -7,14 +7,14 @@ import (
 	"github.com/tidemill/tidemill/engine/env"
 )
 
-// settle makes durable what only the page cache of a killed process held, before anybody is answered by it.
+// settle makes durable what only the page cache held, of a process that was killed or whose sync failed, before anybody is answered by it.
 func (l *entryLog) settle(logs []uint64) error {
 	for _, n := range logs {
 		f, err := l.env.FS.Open(l.name(n, "log"), env.ReadWrite)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		if err := errors.Join(env.Settle(f, 0), f.Close()); err != nil {
 			return err
 		}
 	}

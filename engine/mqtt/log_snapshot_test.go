@@ -8,7 +8,7 @@ import (
 	"github.com/tidemill/tidemill/engine/env"
 )
 
-// What a process reads that another left in the page cache when it was killed survives a power cut: clients are answered by it. That is the data of
+// What a process reads that another left in the page cache when it was killed, or had met an error, survives a power cut: clients are answered by it. That is the data of
 // a log, and the name of a snapshot, whose logs are removed.
 func TestLogSettled(t *testing.T) {
 	told := openNotebook(t, env.NewSim(1))
@@ -30,6 +30,16 @@ func TestLogSettled(t *testing.T) {
 			_, err = f.WriteAt(content, 0)
 			must(err)
 		},
+		"what a sync has given up": func(e *env.Env) {
+			put(t, e, log, nil)
+			f, err := e.FS.Open(log, env.ReadWrite)
+			must(err)
+			_, err = f.WriteAt(content, 0)
+			must(err)
+			if err := f.Sync(); !errors.Is(err, syscall.EIO) {
+				t.Fatal(err)
+			}
+		},
 		"the name of a snapshot": func(e *env.Env) {
 			put(t, e, log, content)
 			must(env.WriteWhole(e.FS, "/d/snapshot.tmp", content))
@@ -40,7 +50,9 @@ func TestLogSettled(t *testing.T) {
 		for seed := range uint64(20) {
 			disk := env.NewSim(seed)
 			must(disk.Env().FS.MkdirAll("/d"))
+			disk.Fail(env.Fault{Op: env.OpSync, Name: log, After: 1, Err: syscall.EIO}) // put's goes well
 			left(disk.Env())
+			disk.Heal()
 			disk.Kill()
 			for _, when := range []string{"before", "after"} {
 				if n := openNotebook(t, disk); n.said.text() != after[len(after)-1] {
