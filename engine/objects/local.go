@@ -58,6 +58,11 @@ func (l *local) check(full string, when Condition) error {
 	case err == nil && !when.absent && Checksum(data) == when.version:
 		return nil
 	}
+	if err == nil { // of a put that failed behind its rename, perhaps
+		if err := l.fs.SyncDir(path.Dir(full)); err != nil {
+			return err
+		}
+	}
 	return fmt.Errorf("%s: %w", full, ErrChanged)
 }
 

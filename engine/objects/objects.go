@@ -18,7 +18,8 @@ var ErrChanged = errors.New("it was changed by somebody else")
 // that is not there gives an error that is fs.ErrNotExist. Safe for concurrent use.
 type Store interface {
 	// Put makes an object, or replaces it, and returns its version. When it
-	// fails the object may be there nevertheless, whole.
+	// fails the object may be there nevertheless, whole, and durably only where the
+	// failure is ErrChanged: then whoever finds that it is what was to be put is done.
 	Put(ctx context.Context, name string, data []byte, when Condition) (version string, err error)
 	Get(ctx context.Context, name string) (data []byte, version string, err error)
 	// List lists the objects below a folder, "" for all, sorted by name. What was left

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tidemill/tidemill/engine/env"
@@ -113,6 +114,28 @@ func TestPlaces(t *testing.T) {
 	} {
 		if got := c.c.Check(); (got == "") != (c.want == "") || !strings.Contains(got, c.want) || strings.Contains(got, "secret") {
 			t.Errorf("%+v: %q, want %q", c.c, got, c.want)
+		}
+	}
+}
+
+// TestChangedIsDurable: what a put finds in its place survives a power cut, though the put that it is of has failed behind its rename.
+func TestChangedIsDurable(t *testing.T) {
+	for seed := range uint64(20) {
+		machine := env.NewSim(seed)
+		s, err := Open(machine.Env(), Config{Place: "/o"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		machine.Fail(env.Fault{Op: env.OpSyncDir, Err: syscall.EIO})
+		if _, err := s.Put(t.Context(), "f/x", []byte("x"), Absent()); !errors.Is(err, syscall.EIO) {
+			t.Fatal(err)
+		}
+		if _, err := s.Put(t.Context(), "f/x", []byte("x"), Absent()); !errors.Is(err, ErrChanged) {
+			t.Fatal(err)
+		}
+		machine.Crash(seed)
+		if _, _, err := s.Get(t.Context(), "f/x"); err != nil {
+			t.Errorf("seed %d: %v", seed, err)
 		}
 	}
 }
