@@ -30,6 +30,7 @@ type world struct {
 	block   int   // journal's block size
 	segment int64 // size of its files, and of others that are begun anew; 0: as they are outside
 	rot     rot
+	soon    soon
 	next    string // the configuration that a swap brings; "": the same again
 	log     []string
 	did     deeds
@@ -45,6 +46,7 @@ type deeds struct {
 	through int // and made
 	faults  int // of the disk, armed
 	rots    int // damaged checkpoints
+	falls   int // a kill and, soon after, a power cut
 	rows    int // came out in the end
 	extras  int // stages beside those that every seed has
 }
@@ -52,7 +54,7 @@ type deeds struct {
 func (d *deeds) add(o deeds) {
 	d.crashes, d.points, d.cuts, d.kills = d.crashes+o.crashes, d.points+o.points, d.cuts+o.cuts, d.kills+o.kills
 	d.swaps, d.through, d.faults, d.rots = d.swaps+o.swaps, d.through+o.through, d.faults+o.faults, d.rots+o.rots
-	d.rows, d.extras = d.rows+o.rows, d.extras+o.extras
+	d.rows, d.extras, d.falls = d.rows+o.rows, d.extras+o.extras, d.falls+o.falls
 }
 
 const (
@@ -64,7 +66,7 @@ const (
 
 func newWorld(seed uint64, calm bool) *world {
 	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 77)), machine: env.NewSim(seed), calm: calm, far: &farSink{}, binder: newBinder()}
-	w.rot = newRot(seed, calm)
+	w.rot, w.soon = newRot(seed, calm), newSoon(seed, calm)
 	w.block = 1 << 10 << w.rng.IntN(6)
 	if w.rng.IntN(2) == 0 {
 		w.segment = int64(w.block) << w.rng.IntN(4)
@@ -118,6 +120,7 @@ func (w *world) load() (*plan.Plan, error) {
 func (w *world) drive() error {
 	budget := mostSteps
 	for life := 0; ; life++ {
+		w.fall(&budget)
 		done, err := w.life(&budget)
 		if done {
 			return nil
@@ -140,6 +143,13 @@ func (w *world) drive() error {
 
 // life is one process from start to death, or to the end of the work.
 func (w *world) life(budget *int) (done bool, err error) {
+	w.rotten()
+	w.arm()
+	return w.process(budget)
+}
+
+// process is a life that goes wrong as it is armed.
+func (w *world) process(budget *int) (done bool, err error) {
 	defer func() {
 		r := recover()
 		if r == nil {
@@ -151,8 +161,6 @@ func (w *world) life(budget *int) (done bool, err error) {
 		}
 		panic(r)
 	}()
-	w.rotten()
-	w.arm()
 	w.runs, w.asked = nil, nil
 	w.binder.again()
 	*budget -= 100 // a life that ends at once costs something too
@@ -210,6 +218,9 @@ func (w *world) steps(e *run.Engine, budget *int) error {
 	until := -1
 	if !w.calm && w.did.crashes < 5 && w.rng.IntN(2) > 0 {
 		until = w.rng.IntN(900)
+	}
+	if w.soon.falling {
+		until = w.rng.IntN(2000)
 	}
 	actors := e.Actors()
 	for n := 0; !e.Done(); n++ {
