@@ -6,7 +6,7 @@
 //
 // Half of the seeds have further stages: windows of all kinds, joins, dedupe, order, an anomaly, alarms behind
 // windows (further_test.go). Plans are bound once for all seeds whose configurations are bound alike, and serve all
-// their lives (binder_test.go). A third has two falls one behind the other: a process dies while it makes something durable, and the power is
+// their lives (binder_test.go). A sixth has two falls one behind the other: a process dies while it makes something durable, and the power is
 // cut before the next has come far (soon_test.go). With -v the test tells how often which thing was done.
 //
 // A seed that once failed stays in ../seeds.txt, which says what it found, and the scenario that it was
