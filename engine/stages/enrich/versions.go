@@ -166,7 +166,7 @@ func (v *versions) last() int64 {
 // add makes a version durable.
 func (v *versions) add(tick int64, data []byte) (string, error) {
 	x := version{tick, digestOf(data), v.source}
-	if err := v.write(x.digest, data); err != nil {
+	if err := env.WriteWhole(v.env.FS, path.Join(v.dir, x.digest), data); err != nil {
 		return "", err
 	}
 	log := append(v.log[:len(v.log):len(v.log)], x)
@@ -176,7 +176,7 @@ func (v *versions) add(tick int64, data []byte) (string, error) {
 	for _, x := range log {
 		text += x.line()
 	}
-	if err := v.write(logName, []byte(text)); err != nil {
+	if err := env.WriteWhole(v.env.FS, path.Join(v.dir, logName), []byte(text)); err != nil {
 		return "", err
 	}
 	v.log = log
@@ -186,29 +186,6 @@ func (v *versions) add(tick int64, data []byte) (string, error) {
 		}
 	}
 	return x.digest, nil
-}
-
-// write puts a file in place whole.
-func (v *versions) write(name string, data []byte) error {
-	name = path.Join(v.dir, name)
-	f, err := v.env.FS.Open(name+".new", env.Create)
-	if err != nil {
-		return err
-	}
-	err = f.Truncate(0)
-	if err == nil {
-		_, err = f.WriteAt(data, 0)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := v.env.FS.Rename(name+".new", name); err != nil {
-		return err
-	}
-	return v.env.FS.SyncDir(v.dir)
 }
 
 func (v *versions) read(digest string, most int64) ([]byte, error) {
